@@ -1,0 +1,50 @@
+"""File names: the last component of a path, and a name from a server made safe for a directory of ours."""
+
+from __future__ import annotations
+
+import email.message
+import email.utils
+import re
+import unicodedata
+
+_LONGEST = 200  # bytes: file systems take 255, and a partial's name is longer than its target's
+_RESERVED = re.compile(r"(CON|PRN|AUX|NUL|COM[0-9¹²³]|LPT[0-9¹²³]|CONIN\$|CONOUT\$)(\..*)?", re.IGNORECASE)
+
+
+def last_component(path: str) -> str:
+    """The part after the last slash or backslash; "" where there is none."""
+    return re.split(r"[/\\]", path)[-1]
+
+
+def safe_name(name: str | None) -> str | None:
+    """``name`` from a server as one that stays inside its directory on every system and hides nothing, or None.
+
+    Only the last component is kept. Control characters, those that Windows forbids and those that turn the direction of
+    text become ``_``, and so do a leading dot or hyphen and the names of Windows' devices.
+    """
+    if not name:
+        return None
+    name = last_component(name)
+    name = "".join("_" if unicodedata.category(c)[0] == "C" or c in '<>:"|?*' else c for c in name)
+    name = name.strip().rstrip(". ")
+    if name[:1] in (".", "-") or _RESERVED.fullmatch(name):
+        name = "_" + name[name[:1] in (".", "-") :]
+    stem, dot, ending = name.rpartition(".")
+    ending = (dot + ending).encode()[:20].decode(errors="ignore") if stem else ""
+    kept = name[: len(name) - len(dot + name.rpartition(".")[2])] if stem else name
+    name = kept.encode()[: _LONGEST - len(ending.encode())].decode(errors="ignore") + ending
+    return name if name.strip("._- ") else None
+
+
+def name_in_disposition(header: str | None) -> str | None:
+    """The safe file name of a Content-Disposition header (RFC 6266), or None."""
+    if not header:
+        return None
+    message = email.message.Message()
+    message["Content-Disposition"] = re.sub(r"[\r\n]+", " ", header)
+    try:
+        found = [value for key, value in message.get_params([], "Content-Disposition") if key.lower() == "filename"]
+        found.sort(key=lambda value: isinstance(value, str))  # filename* goes before filename
+        return safe_name(email.utils.collapse_rfc2231_value(found[0])) if found else None
+    except (LookupError, ValueError):  # an unknown charset, a broken percent code
+        return None
