@@ -1,0 +1,65 @@
+"""A client for the SideFX Web API: Houdini builds, licences, changelogs, bug reports and files.
+
+    import sidefx_client as sidefx
+
+    with sidefx.service() as service:
+        builds = service.download.get_daily_builds_list("houdini", version="20.5", platform="linux")
+
+The way of a call through this package: ``Service.__getattr__`` -> ``APIFunction.__call__`` (proxy) ->
+``Client.call`` (client) -> ``Encoded`` (wire) -> ``Session.send`` (session; auth adds the token) ->
+``decode`` (wire).
+"""
+
+from .download import download_build, download_file
+from .errors import (
+    APIError,
+    AuthorizationError,
+    CallTimeout,
+    ChecksumError,
+    ConfigError,
+    DownloadError,
+    RateLimitError,
+    SideFXError,
+    TransportError,
+)
+from .files import File, ResponseFile
+from .proxy import APIFunction, Service, call, service
+from .reference import (
+    _extract_traceback_from_response,
+    call_api_with_access_token,
+    get_access_token_and_expiry_time,
+)
+from .session import DEFAULT_TIMEOUT
+from .version import __version__
+
+# The names of the reference wrapper.
+_Service = Service
+_APIFunction = APIFunction
+
+# The private ones too: an old script runs over a file sidefx.py that says `from sidefx_client import *`.
+__all__ = [
+    "DEFAULT_TIMEOUT",
+    "APIError",
+    "APIFunction",
+    "AuthorizationError",
+    "CallTimeout",
+    "ChecksumError",
+    "ConfigError",
+    "DownloadError",
+    "File",
+    "RateLimitError",
+    "ResponseFile",
+    "Service",
+    "SideFXError",
+    "TransportError",
+    "_APIFunction",
+    "_Service",
+    "__version__",
+    "_extract_traceback_from_response",
+    "call",
+    "call_api_with_access_token",
+    "download_build",
+    "download_file",
+    "get_access_token_and_expiry_time",
+    "service",
+]

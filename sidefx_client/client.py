@@ -1,0 +1,174 @@
+"""One account at one endpoint: where session, token, wire and delivery meet, and nothing is hidden behind a
+name.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
+
+import requests
+
+from . import catalogue
+from .auth import Bearer, Token, fetch_token
+from .credentials import Credentials, Pair, find
+from .delivery import deliver
+from .errors import APIError, ConfigError, SideFXError
+from .multipart import SourceError
+from .prepared import endpoint, post
+from .session import Session, Timeout, checked_timeout
+from .token_cache import TokenCache
+from .urls import checked
+from .wire import Encoded, decode
+
+# What a server may say of a function that it does not know; no page tells.
+_UNKNOWN_FUNCTION = (400, 404, 405, 422, 500, 501)
+
+
+class Client:
+    """Makes calls; safe to share between threads.
+
+    ``timeout`` is the default of its calls, ``retries`` how often a request is sent again at most,
+    ``backoff`` the first wait between two sendings in seconds, doubled each time.
+    """
+
+    def __init__(
+        self, session: Session, token: Token, endpoint_url: str, timeout: Timeout, retries: int, backoff: float = 0.5
+    ) -> None:
+        self.session = session
+        self.token = token
+        self.endpoint_url = endpoint_url
+        self.timeout = timeout
+        self.retries = retries
+        self.backoff = backoff
+        self._closed = threading.Event()
+
+    @property
+    def endpoint_url(self) -> str:
+        return self._endpoint_url
+
+    @endpoint_url.setter
+    def endpoint_url(self, url: str) -> None:
+        self._endpoint_url = checked(url, "endpoint_url")
+        self._endpoint = endpoint(url)
+
+    def call(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], timeout: Timeout) -> Any:
+        """The function's result: what JSON can say, None, or a ResponseFile. Raises what the errors room
+        lists.
+        """
+        self.check_open()
+        timeout = checked_timeout(timeout)
+        try:
+            with Encoded(name, args, kwargs) as encoded:
+                return _Call(self, name, encoded, timeout).deliver()
+        except APIError as error:
+            near = catalogue.suggestion(name) if error.http_code in _UNKNOWN_FUNCTION else None
+            if near:
+                error.add_hint(f"{name} is not a documented function: did you mean {near}?")
+            raise
+
+    def pause(self, seconds: float) -> None:
+        """Waits, unless the client is closed meanwhile."""
+        self._closed.wait(seconds)
+        self.check_open()
+
+    def check_open(self) -> None:
+        if self._closed.is_set():
+            raise TypeError("this service is closed: make a new one with sidefx_client.service()")
+
+    def close(self) -> None:
+        """Closes idle connections and ends waits; calls that other threads have under way run to their end."""
+        self._closed.set()
+        self.session.close()
+
+    def __repr__(self) -> str:
+        return f"<Client of {self.endpoint_url}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Client holds connections and a token: make one in each process, it cannot be pickled")
+
+
+def open_client(
+    pair: Pair,
+    access_token_url: str,
+    endpoint_url: str,
+    bearer: Bearer | None,
+    timeout: Timeout,
+    token_cache: str | os.PathLike[str] | None = None,
+    session: requests.Session | None = None,
+    retries: int = 3,
+    ca_bundle: str | os.PathLike[str] | None = None,
+) -> Client:
+    """A client with its session and its token, from what ``service()`` was given; nothing is sent yet.
+
+    ``pair`` is the given client id and secret, sealed. Raises ConfigError.
+    """
+    checked(access_token_url, "access_token_url")
+    checked(endpoint_url, "endpoint_url")
+    checked_timeout(timeout)
+    if not isinstance(retries, int) or isinstance(retries, bool) or retries < 0:
+        raise ConfigError(f"retries must be a number, 0 or more, not {retries!r}")
+
+    def credentials() -> Credentials:
+        return find(pair, token_url=access_token_url)
+
+    def fetch(credentials: Credentials, timeout: Timeout) -> Bearer:
+        return fetch_token(
+            client.session,
+            access_token_url,
+            credentials,
+            timeout,
+            retries=client.retries,
+            backoff=client.backoff,
+            pause=client.pause,
+        )
+
+    cache = TokenCache(token_cache, access_token_url) if token_cache is not None else None
+    token = Token(credentials, fetch, bearer, cache)
+    client = Client(Session(session, ca_bundle=ca_bundle), token, endpoint_url, timeout, retries)
+    return client
+
+
+class _Call:
+    """One call on its way, until it has a result."""
+
+    def __init__(self, client: Client, name: str, encoded: Encoded, timeout: Timeout) -> None:
+        self._client = client
+        self._name = name
+        self._encoded = encoded
+        self._timeout = timeout
+        self._bearer: Bearer = client.token.current(timeout)
+
+    def deliver(self) -> Any:
+        return deliver(
+            self._send,
+            what=self._name,
+            read_only=catalogue.read_only(self._name),
+            retries=self._client.retries,
+            backoff=self._client.backoff,
+            prepare=self._prepare,
+            pause=self._client.pause,
+        )
+
+    def _send(self, attempt: int) -> Any:
+        client, encoded = self._client, self._encoded
+        request = post(client._endpoint, encoded.body, encoded.length, encoded.content_type, self._bearer)
+        try:
+            return decode(client.session.send(request, self._timeout, f"{self._name} (attempt {attempt})"))
+        except SourceError as error:
+            failure = error.error
+        raise failure  # what a caller's file or progress function raised, as it was
+
+    def _prepare(self, failure: SideFXError) -> bool:
+        """Makes ready to send the call once more: a new token after a 401, the upload back at its start."""
+        if not self._encoded.rewind():
+            failure.add_hint("the upload cannot be read a second time, so it was not sent again")
+            return False
+        if isinstance(failure, APIError) and failure.http_code == 401:
+            bearer = self._client.token.renew(self._bearer, self._timeout)
+            if bearer is None:
+                return False
+            self._bearer = bearer
+        return True

@@ -1,0 +1,38 @@
+"""What a server says about ranges of a file (RFC 9110, sections 8.8, 13.1.5 and 14)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class ContentRange(NamedTuple):
+    """The bytes from ``start`` to before ``end`` (both None: none of them) of ``total`` (None: not known)."""
+
+    start: int | None
+    end: int | None
+    total: int | None
+
+
+def content_range(headers: Mapping[str, str]) -> ContentRange | None:
+    """The Content-Range of an answer, or None where it has none that can be true."""
+    match = re.fullmatch(
+        r"bytes (?:([0-9]{1,18})-([0-9]{1,18})|\*)/(?:([0-9]{1,18})|\*)", headers.get("Content-Range", "")
+    )
+    if not match:
+        return None
+    start, last, total = (int(group) if group else None for group in match.groups())
+    if start is None or last is None:
+        return ContentRange(None, None, total)
+    if last < start or (total is not None and last >= total):
+        return None
+    return ContentRange(start, last + 1, total)
+
+
+def validator(headers: Mapping[str, str]) -> str | None:
+    """What If-Range takes to name this very state of the file: a strong ETag, else Last-Modified, else None."""
+    etag = headers.get("ETag", "")
+    if re.fullmatch(r'"[\x21\x23-\x7e]*"', etag):
+        return etag
+    return headers.get("Last-Modified") or None
