@@ -1,0 +1,28 @@
+"""A certificate authority for the local server over TLS, made once for each process: it takes a while."""
+
+from __future__ import annotations
+
+import functools
+import ssl
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import trustme
+
+
+@functools.lru_cache(maxsize=1)
+def authority() -> trustme.CA:
+    """The authority to trust."""
+    # Imported here because it costs a tenth of a second, which servers without TLS need not pay.
+    import trustme
+
+    return trustme.CA()
+
+
+@functools.lru_cache(maxsize=1)
+def server_context() -> ssl.SSLContext:
+    """The server's side of TLS, with a certificate for localhost and 127.0.0.1."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    authority().issue_cert("localhost", "127.0.0.1").configure_cert(context)
+    return context

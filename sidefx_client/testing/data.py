@@ -1,0 +1,116 @@
+"""Believable builds: several versions, platforms, compilers and products. All of it is made up."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+
+Build = dict[str, str]
+
+PLATFORMS = {
+    "win64": "win64",
+    "macos": "macosx_x86_64",
+    "macosx_arm64": "macosx_arm64",
+    "linux": "linux_x86_64",
+}
+"""Short name of a platform: how its long forms begin."""
+
+COMPILERS = {
+    "19.5": ("linux_x86_64_gcc9.3", "macosx_arm64_clang12.0_11", "macosx_x86_64_clang12.0_11", "win64-vc142"),
+    "20.0": (
+        "linux_x86_64_gcc11.2",
+        "linux_x86_64_gcc9.3",
+        "macosx_arm64_clang13.0_12",
+        "macosx_x86_64_clang13.0_12",
+        "win64-vc142",
+    ),
+    "20.5": ("linux_x86_64_gcc11.2", "macosx_arm64_clang14.0_13", "macosx_x86_64_clang14.0_13", "win64-vc143"),
+    "21.0": ("linux_x86_64_gcc11.2", "macosx_arm64_clang15.4_14", "macosx_x86_64_clang15.4_14", "win64-vc143"),
+}
+"""Version: the long forms that it is built for."""
+
+# Numbers of two, three and four digits in one version, because the live server sorts them as strings.
+RELEASES = {
+    "19.5": ("303 2022/07/20 gold good", "368 2022/09/23 gold good", "805 2023/10/20 gold good"),
+    "20.0": (
+        "95 2022/12/05 devel good",
+        "382 2023/10/26 devel good",
+        "506 2023/11/21 gold good",
+        "688 2024/05/02 gold good",
+        "1007 2025/03/14 gold good",
+    ),
+    "20.5": (
+        "99 2023/11/08 devel good",
+        "278 2024/07/11 gold good",
+        "445 2024/12/19 gold good",
+        "583 2025/04/17 gold good",
+        "601 2025/05/05 devel good",
+        "1002 2025/06/10 devel bad",
+    ),
+    "21.0": (
+        "440 2025/08/21 gold good",
+        "512 2025/10/16 gold good",
+        "541 2025/11/14 devel good",
+        "542 2025/11/15 devel bad",
+    ),
+}
+"""Version: number, date, release and status of its builds, oldest first."""
+
+HOUDINI, LAUNCHER, ALL = ("19.5", "20.0", "20.5", "21.0"), ("20.5", "21.0"), ("20.0", "20.5", "21.0")
+PRODUCTS: dict[str, tuple[str, ...]] = {
+    "houdini": HOUDINI,
+    "houdini-py3": (),
+    "houdini-py37": ("19.5",),
+    "houdini-py39": ("20.0",),
+    "houdini-py310": ("20.5",),
+    "houdini-py2": (),
+    "docker": ALL,
+    "sidefxlabs": ALL,
+    "houdini-launcher": LAUNCHER,
+    "houdini-launcher-py3": (),
+    "houdini-launcher-py37": ("19.5",),
+    "launcher-iso": LAUNCHER,
+    "launcher-iso-py3": (),
+    "launcher-iso-py37": ("19.5",),
+    "launcher-iso-py2": (),
+}
+"""Product: the versions that it has builds of."""
+
+PORTABLE = {"docker": ("linux_x86_64_gcc11.2", ".tar.gz"), "sidefxlabs": ("all", ".zip")}
+"""Products for which the platform is ignored: what stands in its place, and how the files end."""
+
+
+@functools.lru_cache(maxsize=1)
+def builds() -> tuple[Build, ...]:
+    """Every build: of the newest version first, then by number as the live server does it, compared as strings."""
+    found = [
+        dict(
+            zip(("build", "date", "release", "status"), line.split()),
+            platform=platform,
+            product=product,
+            version=version,
+        )
+        for product, versions in PRODUCTS.items()
+        for version in versions
+        for line in RELEASES[version]
+        for platform in (PORTABLE[product][:1] if product in PORTABLE else COMPILERS[version])
+    ]
+    return tuple(sorted(found, key=lambda build: (float(build["version"]), build["build"]), reverse=True))
+
+
+def filename(build: Build) -> str:
+    """The name of the file of ``build``."""
+    product, platform = build["product"], build["platform"]
+    if product in PORTABLE:
+        ending = PORTABLE[product][1]
+    elif product.startswith("launcher-iso"):
+        ending = ".iso"
+    else:
+        ending = {"w": ".exe", "m": ".dmg", "l": ".tar.gz"}[platform[0]]
+    return f"{product}-{build['version']}.{build['build']}-{platform}{ending}"
+
+
+@functools.lru_cache(maxsize=4)
+def content(name: str, size: int) -> bytes:
+    """The ``size`` bytes of the file called ``name``: always the same, and of no two names alike."""
+    return hashlib.shake_128(name.encode()).digest(size)
