@@ -1,0 +1,82 @@
+"""For the whole suite: no credentials, no proxy, no home and no network but loopback reaches a test."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from typing import Any, Callable
+
+import pytest
+
+PLUGIN = "sidefx_client.testing.pytest_plugin"
+SCRUBBED = ("HOUDINI_API_KEY_FILE", "NETRC", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
+LOOPBACK_NAMES = ("", "localhost", "localhost.localdomain")
+
+Watcher = Callable[[Any], None]
+_watchers: list[Watcher] = []
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # An installed package brings its plugin by its entry point; a bare checkout does not.
+    if not config.pluginmanager.has_plugin("sidefx_client"):
+        config.pluginmanager.import_plugin(PLUGIN)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("slow") and "slow" not in config.option.markexpr:
+            item.add_marker(pytest.mark.skip(reason="minutes or gigabytes: pytest -m slow"))
+
+
+@pytest.fixture(autouse=True)
+def _scrubbed(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    home = str(tmp_path_factory.mktemp("home"))
+    for name in list(os.environ):
+        if name.startswith(("SIDEFX_", "XDG_")) or name.upper().endswith("_PROXY") or name in SCRUBBED:
+            monkeypatch.delenv(name)
+    for name in ("HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA"):
+        monkeypatch.setenv(name, home)
+
+
+@pytest.fixture
+def on_connect() -> Iterator[Callable[[Watcher], None]]:
+    """``on_connect(f)``: ``f(address)`` is called just before each connection that this process opens."""
+    yield _watchers.append
+    _watchers.clear()
+
+
+@pytest.fixture
+def connects(on_connect: Callable[[Watcher], None]) -> list[Any]:
+    """The addresses to which this process has opened connections, in order."""
+    addresses: list[Any] = []
+    on_connect(addresses.append)
+    return addresses
+
+
+def _no_way_out(event: str, args: tuple[Any, ...]) -> None:
+    if event == "socket.connect":
+        _require_loopback(args[1][0] if isinstance(args[1], tuple) else "")
+        for watcher in _watchers:
+            watcher(args[1])
+    elif event == "socket.getaddrinfo":
+        _require_loopback(args[0])
+
+
+def _require_loopback(host: Any) -> None:
+    name = host.decode() if isinstance(host, bytes) else (host or "")
+    if name.endswith(".invalid"):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+    if name in LOOPBACK_NAMES:
+        return
+    try:
+        inside = ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        inside = False
+    if not inside:
+        pytest.fail(f"a test tried to reach {name}")
+
+
+sys.addaudithook(_no_way_out)

@@ -1,0 +1,74 @@
+"""The first paragraph of the fault matrix as one fixture: what has to be true after every case, whatever went wrong."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import logging
+import os
+import re
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from faults.case import Case, check_text
+
+DESCRIPTORS = Path("/proc/self/fd")
+PATIENCE = 2.0  # seconds for a thread that is on its way out
+
+
+@pytest.fixture(autouse=True)
+def case(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> Iterator[Case]:
+    """No thread, descriptor or file is left, the caller's files are as they were, and no secret is seen anywhere."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    caplog.set_level(logging.DEBUG, logger="sidefx_client")
+    threads, descriptors = set(threading.enumerate()), _descriptors()
+    gc.freeze()  # what is there already need not be gone through at the end: that takes a third of the time
+    case = Case(tmp_path)
+    yield case
+    case.finish()
+    captured = capfd.readouterr()
+    check_text(captured.out + captured.err, "what was printed")
+    for record in (*caplog.get_records("setup"), *caplog.get_records("call")):
+        check_text(logging.Formatter().format(record) + repr(record.args), "the log")
+    gc.collect()
+    gc.unfreeze()
+    deadline = time.monotonic() + PATIENCE
+    while _more_than(threads) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not _more_than(threads), "a thread is left"
+    assert not _descriptors() - descriptors, "a descriptor is left"
+    homes = (tmp_path, Path.home())
+    left = {path for home in homes for path in home.rglob("*") if path.is_file()} - case.declared
+    assert not left, "a file is left"
+
+
+@pytest.fixture(params=[None, "good"], ids=["plain", "tls"])
+def tls(request: pytest.FixtureRequest) -> str | None:
+    """For the cases that have to hold both in plain text and under TLS: the argument of a ScriptedServer."""
+    kind: str | None = request.param
+    return kind
+
+
+def _more_than(threads: set[threading.Thread]) -> set[threading.Thread]:
+    return set(threading.enumerate()) - threads
+
+
+def _descriptors() -> Counter[str]:
+    """What this process has open, where the system tells."""
+    found: Counter[str] = Counter()
+    for entry in DESCRIPTORS.iterdir() if DESCRIPTORS.exists() else ():
+        with contextlib.suppress(FileNotFoundError):  # the one of the listing itself
+            # pytest captures into nameless files, new ones for each phase of a test.
+            found[re.sub(r"^.*/#\d+ \(deleted\)$", "a nameless file", os.readlink(entry))] += 1
+    return found

@@ -1,0 +1,227 @@
+"""C: many threads, forked children and several processes at once."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from scripted import Connection, Request, ScriptedServer, answer, json_answer, stall, token_answer
+
+import sidefx_client as sidefx
+from faults.case import CLIENT_ID, CLIENT_SECRET, NEW_TOKEN, ROOT, TOKEN, Case, check_text
+
+THREADS = 16
+OK = json_answer("done")
+
+
+def echo(connection: Connection, request: Request) -> None:
+    """Answers with the call itself, and with a cookie that nobody may bring back."""
+    connection.read_body(request)
+    connection.send(json_answer(request.call, headers={"Set-Cookie": "session=1; Path=/"}))
+
+
+def test_C1_cold_threads_ask_for_one_token(case: Case, tls: str | None) -> None:
+    with ScriptedServer(OK, tokens=[token_answer(TOKEN), token_answer(NEW_TOKEN)], tls=tls) as server:
+        service = case.cold(server)
+        service.access_token_expiry_time = 0
+        with ThreadPoolExecutor(THREADS) as threads:
+            answers = list(threads.map(lambda number: service.bugs.submit_issue(number), range(THREADS)))
+        assert answers == ["done"] * THREADS
+        assert (len(server.token_requests), len(server.api_requests)) == (2, THREADS)
+        assert {request.header("Authorization") for request in server.api_requests} == {f"Bearer {NEW_TOKEN}"}
+
+
+def test_C1_many_401_at_once_are_one_refresh(case: Case, tls: str | None) -> None:
+    all_in = threading.Barrier(THREADS)
+
+    def refuse_all_at_once(connection: Connection, request: Request) -> None:
+        connection.read_body(request)
+        if request.header("Authorization") == f"Bearer {TOKEN}":
+            all_in.wait(10)
+            connection.send(answer(401, "expired"))
+        else:
+            connection.send(OK)
+
+    with ScriptedServer(refuse_all_at_once, tokens=[token_answer(NEW_TOKEN)], tls=tls) as server:
+        service = case.service(server)
+        with ThreadPoolExecutor(THREADS) as threads:
+            answers = list(threads.map(lambda number: service.bugs.submit_issue(number), range(THREADS)))
+        assert answers == ["done"] * THREADS
+        assert (len(server.token_requests), len(server.api_requests)) == (1, 2 * THREADS)
+
+
+FORKING = """
+import os, sys
+import sidefx_client as sidefx
+
+def calls(who):
+    for number in range(40):
+        answer = service.things.echo(who, number)
+        assert answer == ["things.echo", [who, number], {}], answer
+
+service = sidefx.service(sys.argv[3], sys.argv[4], sys.argv[2], sys.argv[1], ca_bundle=sys.argv[5] or None)
+service.things.echo("before")
+children = []
+for child in range(3):
+    pid = os.fork()
+    if not pid:
+        try:
+            calls(f"child {child}")
+            service.close()
+            code = 0
+        except BaseException as error:
+            print(repr(error), file=sys.stderr, flush=True)
+            code = 1
+        os._exit(code)
+    children.append(pid)
+calls("parent")
+print([os.waitpid(pid, 0)[1] for pid in children])
+service.close()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_C2_forked_children_read_their_own_answers(case: Case, tls: str | None) -> None:
+    with ScriptedServer(echo, tls=tls) as server:
+        arguments = (server.api_url, server.token_url, CLIENT_ID, CLIENT_SECRET, server.ca_bundle or "")
+        done = case.python(FORKING, *arguments)
+        assert (done.stdout.strip(), done.stderr) == ("[0, 0, 0]", "")
+        assert len(server.api_requests) == 1 + 4 * 40
+
+
+def test_C3_threads_share_a_service_and_no_cookie(case: Case, tls: str | None) -> None:
+    with ScriptedServer(echo, tls=tls) as server:
+        service = case.service(server)
+
+        def right_answers(thread: int) -> int:
+            answers = [service.things.echo(thread, number=number) for number in range(60)]
+            return sum(answer == ["things.echo", [thread], {"number": n}] for n, answer in enumerate(answers))
+
+        with ThreadPoolExecutor(THREADS) as threads:
+            assert sum(threads.map(right_answers, range(THREADS))) == 960
+        assert len(server.requests) == 960
+        assert server.connections <= THREADS
+        assert not any(request.header("Cookie") for request in server.requests)
+
+
+def test_C4_a_call_that_waits_while_the_service_is_closed_ends(case: Case, tls: str | None) -> None:
+    asked, closed = threading.Event(), threading.Event()
+
+    def answer_after_close(connection: Connection, request: Request) -> None:
+        connection.read_body(request)
+        asked.set()
+        closed.wait(10)
+        connection.send(OK)
+
+    with ScriptedServer(answer_after_close, tls=tls) as server:
+        service = case.service(server)
+        with ThreadPoolExecutor(1) as threads:
+            waiting = threads.submit(service.bugs.submit_issue)
+            asked.wait(10)
+            service.close()
+            closed.set()
+            with contextlib.suppress(sidefx.SideFXError):  # "an answer or an error there"
+                assert waiting.result(5) == "done"
+        with case.raises(TypeError, match="closed"):
+            service.bugs.submit_issue()
+        assert len(server.requests) == 1
+
+
+def test_C4_a_call_that_waits_in_vain_still_has_its_timeout(case: Case) -> None:
+    with ScriptedServer(stall) as server:
+        service = case.service(server, timeout=0.3)
+        with ThreadPoolExecutor(1) as threads:
+            waiting = threads.submit(service.bugs.submit_issue)
+            while not server.requests:
+                time.sleep(0.01)
+            service.close()
+            with pytest.raises(sidefx.SideFXError):
+                waiting.result(5)
+
+
+STREAM = answer(200, b"x" * 100_000, {"Content-Type": "application/octet-stream"})
+
+
+def test_C5_unread_streams_do_not_block_a_call(case: Case, tls: str | None) -> None:
+    with ScriptedServer([STREAM] * 20 + [OK], tls=tls) as server:
+        service = case.service(server)
+        files = [service.things.stream() for _ in range(20)]
+        assert service.bugs.submit_issue(summary="x") == "done"
+        for file in files:
+            file.close()
+
+
+def test_C5_a_stream_that_is_lost_unclosed_warns(case: Case, tls: str | None) -> None:
+    with ScriptedServer([STREAM, STREAM], tls=tls) as server:
+        service = case.service(server)
+        file = service.things.stream()
+        with pytest.warns(ResourceWarning, match="ResponseFile") as warned:
+            del file
+        assert len(warned) == 1
+        check_text(str(warned[0].message), "the warning")
+        with service.things.stream() as file:
+            file.read(10)  # closed, so no warning, though not read to its end
+
+
+SHARING = """
+import sys
+import sidefx_client as sidefx
+with sidefx.service(sys.argv[3], sys.argv[4], sys.argv[2], sys.argv[1], token_cache=sys.argv[5]) as service:
+    print(service.things.echo(sys.argv[6]))
+"""
+
+
+def test_C6_cold_processes_share_one_cache(case: Case) -> None:
+    cache = case.directory / "made" / "tokens.json"
+    case.declared.add(cache)
+    with ScriptedServer(echo) as server:
+        arguments = (server.api_url, server.token_url, CLIENT_ID, CLIENT_SECRET, str(cache))
+        with ThreadPoolExecutor(8) as threads:
+            done = list(threads.map(lambda number: case.python(SHARING, *arguments, f"process {number}"), range(8)))
+        for number, process in enumerate(done):
+            assert (process.stdout.strip(), process.stderr) == (f"['things.echo', ['process {number}'], {{}}]", "")
+        assert 1 <= len(server.token_requests) <= 8
+        assert case.python(SHARING, *arguments, "afterwards").returncode == 0
+        assert len(server.token_requests) <= 8
+
+
+FETCHING = """
+import sys
+import sidefx_client as sidefx
+path = sidefx.download_file(sys.argv[1], sys.argv[2], md5=sys.argv[3])
+print(path)
+"""
+
+
+def test_C6_two_processes_that_fetch_one_file_both_return_it(case: Case) -> None:
+    content = os.urandom(4 << 20)
+    both_in = threading.Barrier(2)
+
+    def slowly(connection: Connection, request: Request) -> None:
+        if request.header("Range") is None:
+            both_in.wait(10)
+        pieces = [content[start : start + (1 << 20)] for start in range(0, len(content), 1 << 20)]
+        connection.send(answer(200, b"", {"Content-Length": str(len(content)), "ETag": '"one"'}), *pieces, pause=0.02)
+
+    target = case.directory / "build.tar.gz"
+    case.declared.add(target)
+    with ScriptedServer(slowly) as server:
+        command = [
+            sys.executable,
+            "-c",
+            FETCHING,
+            server.url + "/build",
+            str(target),
+            hashlib.md5(content, usedforsecurity=False).hexdigest(),
+        ]
+        environment = {**os.environ, "PYTHONPATH": ROOT}
+        children = [subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True) for _ in range(2)]
+        assert [child.communicate(timeout=30)[0].strip() for child in children] == [str(target)] * 2
+    assert target.read_bytes() == content

@@ -1,0 +1,310 @@
+"""H: answers that are no result, not yet one, or only look like one."""
+
+from __future__ import annotations
+
+import email.utils
+import gzip
+import html
+import json
+import struct
+import time
+import zlib
+
+import pytest
+from scripted import Connection, Request, ScriptedServer, Step, answer, cut, json_answer
+
+import sidefx_client as sidefx
+from faults.case import ATTEMPTS, PEAK_MEMORY, SIGNATURE, Case, check_object, needs_proc
+
+OK = json_answer("done")
+HTML_TYPE = {"Content-Type": "text/html; charset=utf-8"}
+JSON_TYPE = {"Content-Type": "application/json"}
+
+
+def busy(retry_after: str | None = None) -> bytes:
+    return answer(429, "slow down", None if retry_after is None else {"Retry-After": retry_after})
+
+
+def busy_until_a_date(connection: Connection, request: Request) -> None:
+    connection.read_body(request)
+    connection.send(busy(email.utils.formatdate(time.time() + 1, usegmt=True)))
+
+
+@pytest.mark.parametrize("told", [busy("1"), busy_until_a_date], ids=["seconds", "date"])
+def test_H1_told_to_wait_a_second_it_waits_and_sends_the_same(case: Case, told: Step) -> None:
+    with ScriptedServer([told, told, OK]) as server:
+        assert case.service(server).bugs.submit_issue(summary="x") == "done"
+        first, second, third = server.requests
+        assert second.time - first.time >= 1
+        assert third.time - second.time >= 1
+        assert len({(request.body, tuple(request.headers)) for request in server.requests}) == 1
+
+
+@pytest.mark.parametrize(("header", "seconds"), [("0", 0), (None, None)])
+def test_H2_busy_for_ever_is_a_rate_limit_error(
+    case: Case, tls: str | None, header: str | None, seconds: float | None
+) -> None:
+    with ScriptedServer(busy(header), tls=tls) as server:
+        with case.raises(sidefx.RateLimitError) as caught:
+            case.service(server).bugs.submit_issue(summary="x")
+        error = caught.value
+        assert isinstance(error, sidefx.APIError)
+        assert (error.http_code, error.message, error.retry_after) == (429, "slow down", seconds)
+        assert len(server.requests) == ATTEMPTS
+
+
+@pytest.mark.parametrize("header", ["86400", "Thu, 01 Jan 2099 00:00:00 GMT"])
+def test_H3_told_to_wait_for_a_day_it_says_so_at_once(case: Case, header: str) -> None:
+    with ScriptedServer([busy(header)]) as server:
+        start = time.monotonic()
+        with case.raises(sidefx.RateLimitError) as caught:
+            case.service(server).things.get_all()
+        assert time.monotonic() - start < 0.5
+        assert caught.value.retry_after is not None
+        assert caught.value.retry_after >= 86400
+
+
+@pytest.mark.parametrize("header", ["soon", "-5", "1.5", "", "9" * 30, "Thu, 99 Foo 2099 99:00:00 GMT"])
+def test_H4_a_senseless_wait_is_replaced_by_our_own(case: Case, header: str) -> None:
+    with ScriptedServer(busy(header)) as server:
+        start = time.monotonic()
+        with case.raises(sidefx.RateLimitError):
+            case.service(server).bugs.submit_issue(summary="x")
+        assert time.monotonic() - start < 1
+        assert len(server.requests) == ATTEMPTS
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+@pytest.mark.parametrize(("function", "sendings"), [("bugs.submit_issue", 1), ("things.get_all", ATTEMPTS)])
+def test_H5_a_gateway_error_is_retried_for_read_only_functions_alone(
+    case: Case, status: int, function: str, sendings: int
+) -> None:
+    with ScriptedServer(answer(status, "no backend", {"Retry-After": "1"} if sendings == 1 else None)) as server:
+        with case.raises(sidefx.APIError, match=f"^{status} no backend$"):
+            sidefx.call(case.service(server), function)
+        assert len(server.requests) == sendings
+
+
+TRACE = 'File "/srv/app.py", line 1, in view\n    return {} < "x" & 1\nTypeError: no <order> & more'
+
+
+def debug_page(heading: str, newline: str, filler: int = 0) -> str:
+    lines = [
+        "<html><body>Request Method: POST",
+        '<textarea id="traceback_area" cols="140" rows="25" name="traceback_area">',
+        "Environment:",
+        "",
+        heading,
+        *(f"  File &quot;/srv/filler{number}.py&quot;" for number in range(filler)),
+        *html.escape(TRACE).split("\n"),
+        "</textarea>",
+        "<p>You're seeing this error because you have <code>DEBUG = True</code></p></body></html>",
+    ]
+    return newline.join(lines)
+
+
+def test_H6_a_plain_stack_trace_is_the_message(case: Case, tls: str | None) -> None:
+    trace = "Traceback (most recent call last):\n" + f"  {TRACE}\n" * 100
+    with ScriptedServer([answer(500, trace, {"Content-Type": "text/plain"})], tls=tls) as server:
+        with case.raises(sidefx.APIError) as caught:
+            case.service(server).bugs.submit_issue(summary="x")
+        assert caught.value.http_code == 500
+        assert caught.value.message.strip() == trace.strip()
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"], ids=["LF", "CRLF"])
+@pytest.mark.parametrize("heading", ["Traceback:", "Traceback (most recent call last):"])
+def test_H6_of_a_debug_page_only_the_traceback_is_the_message(case: Case, heading: str, newline: str) -> None:
+    with ScriptedServer([answer(500, debug_page(heading, newline), HTML_TYPE)]) as server:
+        with case.raises(sidefx.APIError) as caught:
+            case.service(server).bugs.submit_issue(summary="x")
+    message = caught.value.message.replace("\r\n", "\n")
+    assert TRACE in message
+    assert "textarea" not in message
+    assert "Environment" not in message
+    assert "DEBUG" not in message
+
+
+def test_H6_a_long_traceback_is_shortened_to_8_KiB_and_keeps_its_last_line(case: Case) -> None:
+    page = debug_page("Traceback (most recent call last):", "\n", filler=1000)
+    with ScriptedServer([answer(500, page, HTML_TYPE)]) as server:
+        with case.raises(sidefx.APIError) as caught:
+            case.service(server).bugs.submit_issue(summary="x")
+    assert len(caught.value.message.encode()) <= 8192
+    assert "TypeError: no <order> & more" in caught.value.message
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("function", ["bugs.submit_issue", "things.get_all"])
+def test_H7_a_redirect_is_named_and_not_followed(case: Case, tls: str | None, status: int, function: str) -> None:
+    with ScriptedServer() as other:
+        target = f"http://localhost:{other.port}"
+        moved = answer(status, "moved", {"Location": f"{target}/signed?{SIGNATURE}"})
+        with ScriptedServer([moved], tls=tls) as server:
+            with case.raises(sidefx.APIError, match=target) as caught:
+                sidefx.call(case.service(server), function, kwargs={"scene": b"content"})
+            assert caught.value.http_code == status
+        assert other.connections == 0
+
+
+def test_H8_a_login_page_is_told_as_what_it_is(case: Case, tls: str | None) -> None:
+    page = "<html>Please sign in" + "x" * 1000
+    with ScriptedServer([answer(200, page, {"Content-Type": "text/html"})], tls=tls) as server:
+        with case.raises(sidefx.APIError, match="expected JSON, got text/html") as caught:
+            case.service(server).bugs.submit_issue(summary="x")
+    assert "Please sign in" in str(caught.value)
+    assert len(str(caught.value)) < 200 + 80
+    assert "x" * 200 not in str(caught.value)
+
+
+VALUE = {"name": "Zoë", "list": [1, None, True]}
+TEXT = json.dumps(VALUE, ensure_ascii=False).encode()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        answer(200, TEXT, {"Content-Type": "application/json; charset=utf-8"}),
+        answer(200, TEXT, {"Content-Type": "APPLICATION/JSON;charset=UTF-8"}),
+        answer(200, TEXT, {"Content-Type": "application/vnd.sidefx+json"}),
+        answer(200, b"\xef\xbb\xbf" + TEXT, JSON_TYPE),
+        answer(200, TEXT),
+        answer(201, TEXT, JSON_TYPE),
+        answer(202, TEXT, JSON_TYPE),
+        answer(200, gzip.compress(TEXT), {**JSON_TYPE, "Content-Encoding": "gzip"}),
+        answer(200, TEXT, JSON_TYPE, framed=False),
+    ],
+)
+def test_H9_json_is_a_value_however_it_is_labelled(case: Case, tls: str | None, sent: bytes) -> None:
+    with ScriptedServer([cut(sent)], tls=tls) as server:
+        assert case.service(server).bugs.submit_issue(summary="x") == VALUE
+
+
+@pytest.mark.parametrize(
+    "sent", [answer(204, framed=False), answer(200), answer(201, b"", JSON_TYPE), answer(200, b"", HTML_TYPE)]
+)
+def test_H9_an_empty_answer_is_none(case: Case, sent: bytes) -> None:
+    with ScriptedServer([sent, OK]) as server:
+        service = case.service(server)
+        assert service.bugs.submit_issue(summary="x") is None
+        assert service.bugs.submit_issue(summary="x") == "done"
+        assert server.connections == 1
+
+
+def test_H9_an_octet_stream_is_a_response_file_however_it_is_spelled(case: Case, tls: str | None) -> None:
+    with ScriptedServer(
+        [answer(200, b"\0bytes", {"Content-Type": "Application/Octet-Stream; x=y"})], tls=tls
+    ) as server:
+        with case.service(server).things.stream() as file:
+            assert isinstance(file, sidefx.ResponseFile)
+            check_object(file)
+            assert file.read() == b"\0bytes"
+
+
+WHOLE = gzip.compress(json.dumps(list(range(1000))).encode())
+CODED = {**JSON_TYPE, "Content-Encoding": "gzip"}
+CHUNKED = {**JSON_TYPE, "Transfer-Encoding": "chunked"}
+
+
+def chunk(data: bytes) -> bytes:
+    return b"%x\r\n%s\r\n" % (len(data), data)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param(answer(200, b"[1,2]", {**JSON_TYPE, "Content-Length": "100"}), id="Content-Length 100"),
+        pytest.param(answer(200, chunk(b"[1,2]"), CHUNKED), id="no last chunk"),
+        pytest.param(answer(200, b"100\r\n[1,2]", CHUNKED), id="inside a chunk"),
+        pytest.param(answer(200, WHOLE[:-100], CODED), id="gzip cut"),
+        pytest.param(answer(200, WHOLE[:-4], CODED), id="gzip without its length"),
+        pytest.param(answer(200, chunk(WHOLE[:-100]) + b"0\r\n\r\n", {**CHUNKED, **CODED}), id="gzip cut in chunks"),
+    ],
+)
+def test_H10_a_cut_body_is_an_error_and_never_a_value(case: Case, tls: str | None, sent: bytes) -> None:
+    with ScriptedServer([cut(sent)], tls=tls) as server:
+        with case.raises(sidefx.TransportError) as caught:
+            case.service(server).bugs.submit_issue(summary="x")
+        assert caught.value.may_have_executed
+
+
+def test_H10_a_read_only_function_is_sent_again_after_a_cut_body(case: Case, tls: str | None) -> None:
+    with ScriptedServer([cut(answer(200, b"[1,2]", {**JSON_TYPE, "Content-Length": "100"})), OK], tls=tls) as server:
+        assert case.service(server).things.get_all() == "done"
+
+
+def test_H10_a_cut_stream_is_an_error_and_never_a_short_file(case: Case, tls: str | None) -> None:
+    stream = answer(200, b"12345", {"Content-Type": "application/octet-stream", "Content-Length": "100"})
+    with ScriptedServer([cut(stream)], tls=tls) as server:
+        with case.service(server).things.stream() as file:
+            with case.raises(sidefx.TransportError):
+                file.read()
+
+
+MIB = 1 << 20
+
+
+def bomb() -> bytes:
+    """0.5 MiB of gzip that grows to 512 MiB, at the cost of compressing one of them."""
+    compressor = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    block = compressor.compress(b"1" * MIB) + compressor.flush(zlib.Z_FULL_FLUSH)  # stands alone, so may be repeated
+    head = struct.pack("<BBBBIBB", 0x1F, 0x8B, 8, 0, 0, 0, 255)
+    return head + block * 512
+
+
+BOMBED = f"""
+import sys
+{PEAK_MEMORY}
+import sidefx_client as sidefx
+service = sidefx.service(access_token="", endpoint_url=sys.argv[1])
+before = peak_memory()
+try:
+    service.bugs.submit_issue()
+except sidefx.SideFXError as error:
+    print(type(error).__name__, len(str(error)), peak_memory() - before)
+"""
+
+
+@needs_proc
+@pytest.mark.parametrize(
+    ("status", "coding", "kind", "limit"),
+    [
+        (200, "gzip", "", 600),  # MiB: the limit of 256 MiB, and its pieces while they are joined
+        (500, "gzip", "APIError", 20),
+        (200, "gzip, gzip", "", 20),
+        (500, "gzip, gzip", "APIError", 20),
+    ],
+)
+def test_H11_gzip_that_grows_without_end_meets_a_limit(
+    case: Case, status: int, coding: str, kind: str, limit: int
+) -> None:
+    body = bomb()
+    assert len(body) < 0.6 * MIB
+    if "," in coding:
+        body = gzip.compress(body)
+    sent = answer(status, body, {**JSON_TYPE, "Content-Encoding": coding})
+    with ScriptedServer(sent) as server:
+        done = case.python(BOMBED, server.api_url)
+        assert done.stderr == ""
+        name, length, growth = done.stdout.split()
+        assert name == (kind or name)
+        assert int(length) <= 64 * 1024 + 100
+        assert float(growth) < limit
+
+
+def test_H11_an_error_text_without_end_is_read_up_to_64_KiB(case: Case, tls: str | None) -> None:
+    sent = 0
+
+    def without_end(connection: Connection, request: Request) -> None:
+        nonlocal sent
+        connection.read_body(request)
+        connection.send(answer(500, b"", {"Transfer-Encoding": "chunked"}))
+        while sent < 100 * MIB:  # ends with an OSError when the client closes
+            connection.send(chunk(b"x" * 65536))
+            sent += 65536
+
+    with ScriptedServer([without_end], tls=tls) as server:
+        with case.raises(sidefx.APIError) as caught:
+            case.service(server).bugs.submit_issue(summary="x")
+    assert len(caught.value.message) <= 64 * 1024
+    assert sent < 50 * MIB

@@ -1,0 +1,219 @@
+"""U: files that are huge, change while they are sent, or cannot be sent at all."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import re
+from typing import Any
+
+import pytest
+from scripted import Connection, Request, ScriptedServer, answer, json_answer
+
+import sidefx_client as sidefx
+from faults.case import CLIENT_ID, CLIENT_SECRET, PEAK_MEMORY, Case, needs_proc, without_roots_powers
+
+OK = json_answer("done")
+MIB = 1 << 20
+
+UPLOADING = f"""
+import sys
+{PEAK_MEMORY}
+import sidefx_client as sidefx
+service = sidefx.service(sys.argv[3], sys.argv[4], sys.argv[2], sys.argv[1], ca_bundle=sys.argv[5] or None)
+service.bugs.submit_issue(scene=sidefx.File(sys.argv[6]))
+service.close()
+print(peak_memory())
+"""
+
+
+@needs_proc
+@pytest.mark.parametrize("size", [256 * MIB, pytest.param(3 << 30, marks=pytest.mark.slow)])
+def test_U1_a_sparse_file_goes_out_whole_in_little_memory(case: Case, size: int) -> None:
+    """The 3 GiB form takes about a minute: ``pytest tests/faults/test_uploads.py -m slow``."""
+    scene = case.sparse("scene.hip", size)
+    with ScriptedServer(OK, tls="good") as server:
+        arguments = (server.api_url, server.token_url, CLIENT_ID, CLIENT_SECRET, server.ca_bundle or "", str(scene))
+        done = case.python(UPLOADING, *arguments, timeout=600)
+        assert done.stderr == ""
+        assert float(done.stdout) < 100
+        (request,) = server.api_requests
+        assert request.length == request.announced
+        assert request.digest == digest_around_zeros(request, size)
+
+
+def digest_around_zeros(request: Request, size: int) -> str:
+    """The MD5 of a multipart body whose last part holds ``size`` zeros."""
+    before = request.body[: request.body.index(b"\r\n\r\n", request.body.index(b'name="scene"')) + 4]
+    expected = hashlib.md5(before, usedforsecurity=False)
+    for _ in range(size // MIB):
+        expected.update(bytes(MIB))
+    _, _, boundary = (request.header("Content-Type") or "").partition("boundary=")
+    expected.update(f"\r\n--{boundary}--\r\n".encode())
+    return expected.hexdigest()
+
+
+def test_U2_the_body_that_is_sent_again_is_the_same_and_progress_goes_back(case: Case, tls: str | None) -> None:
+    steps: list[tuple[int, int | None]] = []
+    content = os.urandom(MIB)
+    scene = sidefx.File(case.write("scene.hip", content), progress=lambda done, total: steps.append((done, total)))
+    with ScriptedServer([answer(429, "slow down", {"Retry-After": "0"}), OK], tls=tls) as server:
+        assert case.service(server).bugs.submit_issue(scene=scene) == "done"
+        first, second = server.requests
+        assert (first.digest, first.length, first.headers) == (second.digest, second.length, second.headers)
+    assert {total for _, total in steps} == {MIB}
+    done = [done for done, _ in steps]
+    assert done[-1] == MIB
+    end_of_first = done.index(MIB)
+    assert done[end_of_first + 1] == 0
+    assert done[: end_of_first + 1] == sorted(done[: end_of_first + 1])
+    assert done[end_of_first + 1 :] == sorted(done[end_of_first + 1 :])
+
+
+def test_U3_of_a_file_that_grows_only_the_announced_bytes_are_sent(
+    case: Case, tls: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene = case.sparse("scene.hip", 64 * MIB)
+
+    def grow_meanwhile(connection: Connection, request: Request) -> None:
+        connection.read_body(request, limit=MIB)
+        with scene.open("ab") as file:
+            file.write(b"surplus" * MIB)
+        connection.read_body(request)
+        connection.send(OK)
+
+    with ScriptedServer([grow_meanwhile, OK], tls=tls) as server:
+        service = case.service(server)
+        assert service.bugs.submit_issue(scene=sidefx.File(scene)) == "done"
+        assert len(server.requests) == 1
+        assert service.bugs.submit_issue(summary="next") == "done"
+        assert server.connections == 1
+        assert b"surplus" not in server.requests[1].body
+    assert [record.levelname for record in caplog.records if "grew" in record.getMessage()] == ["WARNING"]
+
+
+def test_U3_a_file_that_shrinks_is_told_at_once(case: Case, tls: str | None) -> None:
+    scene = case.sparse("scene.hip", 64 * MIB)
+
+    def shrink_meanwhile(connection: Connection, request: Request) -> None:
+        connection.read_body(request, limit=MIB)
+        os.truncate(scene, MIB)
+        connection.read_body(request)
+
+    with ScriptedServer([shrink_meanwhile], tls=tls) as server:
+        with case.raises(sidefx.TransportError) as caught:
+            case.service(server, timeout=5).bugs.submit_issue(scene=sidefx.File(scene))
+        assert not caught.value.may_have_executed
+        assert len(server.requests) == 1
+
+
+def filename_sent(request: Request) -> bytes:
+    lines = re.findall(rb"(?i)^Content-Disposition: [^\r\n]*$", request.body, re.MULTILINE | re.DOTALL)
+    heads = [head for head in request.body.split(b"\r\n") if head.lower().startswith(b"content-disposition:")]
+    assert len(heads) == 2, lines
+    found = re.fullmatch(rb'Content-Disposition: form-data; name="scene"; filename="([^"]*)"', heads[1])
+    assert found, heads[1]
+    return found[1]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names that only POSIX allows")
+@pytest.mark.parametrize(
+    ("name", "wire"),
+    [
+        (b'quo"te.hip', b"quo%22te.hip"),
+        (b"line\r\nX-Injected: yes.hip", b"line%0D%0AX-Injected: yes.hip"),
+        (b"dir\\back.hip", b"back.hip"),
+        ("Zoë 雪.hip".encode(), "Zoë 雪.hip".encode()),
+        (b"not\xffutf8.hip", b"not?utf8.hip"),
+        (b"percent%22.hip", b"percent%22.hip"),
+    ],
+)
+def test_U4_any_file_name_has_one_harmless_form_on_the_wire(
+    case: Case, tls: str | None, name: bytes, wire: bytes
+) -> None:
+    scene = case.write(os.fsdecode(name), b"content")
+    with ScriptedServer([OK, OK], tls=tls) as server:
+        service = case.service(server)
+        service.bugs.submit_issue(scene=sidefx.File(scene))
+        service.bugs.submit_issue(scene=sidefx.File(case.open(scene)))
+        assert [filename_sent(request) for request in server.requests] == [wire, wire]
+        assert all(request.header("X-Injected") is None for request in server.requests)
+
+
+def test_U5_an_empty_file_is_sent_as_one(case: Case, tls: str | None) -> None:
+    with ScriptedServer([OK], tls=tls) as server:
+        assert case.service(server).bugs.submit_issue(scene=sidefx.File(case.write("empty", b""))) == "done"
+        assert filename_sent(server.requests[0]) == b"empty"
+        assert re.search(rb"\r\n\r\n\r\n--\S+--\r\n$", server.requests[0].body)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a FIFO and mode bits are POSIX'")
+@pytest.mark.parametrize("fault", ["fifo", "directory", "missing", "unreadable"])
+def test_U5_what_cannot_be_read_is_an_os_error_before_a_connection(case: Case, connects: list[Any], fault: str) -> None:
+    path = case.directory / fault
+    if fault == "fifo":
+        os.mkfifo(path)
+    elif fault == "directory":
+        path.mkdir()
+    elif fault == "unreadable":
+        case.write(fault, b"content").chmod(0)
+    with ScriptedServer() as server:
+        service = case.service(server)
+        with without_roots_powers(), pytest.raises(OSError) as caught:
+            service.bugs.submit_issue(scene=sidefx.File(path))
+        assert not isinstance(caught.value, sidefx.SideFXError)
+        assert connects == []
+    path.chmod(0o700) if path.exists() else None
+
+
+def test_U5_a_file_in_text_mode_is_a_type_error(case: Case, connects: list[Any]) -> None:
+    path = case.write("scene.hip", b"content")
+    with ScriptedServer() as server, path.open() as text:
+        service = case.service(server)
+        for file in (text, io.StringIO("content")):
+            with case.raises(TypeError, match="(?i)binary"):
+                service.bugs.submit_issue(scene=sidefx.File(file))  # type: ignore[arg-type]
+        assert not text.closed
+        assert text.tell() == 0
+        assert connects == []
+
+
+def test_U5_a_file_object_is_sent_from_where_it_stands_and_left_open(case: Case, tls: str | None) -> None:
+    content = os.urandom(1000)
+    with ScriptedServer([OK], tls=tls) as server:
+        file = case.open(case.write("scene.hip", content), at=100)
+        assert case.service(server).bugs.submit_issue(scene=sidefx.File(file)) == "done"
+        assert b"\r\n\r\n" + content[100:] + b"\r\n--" in server.requests[0].body
+        assert content[:100] not in server.requests[0].body
+
+
+CYCLE: list[Any] = []
+CYCLE.append(CYCLE)
+NOT_THERE = sidefx.File("/nowhere/at/all")  # to open it would be an OSError
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "place"),
+    [
+        ((), {"json": NOT_THERE}, "json"),
+        ((NOT_THERE,), {}, "args[0]"),
+        ((1, [b"bytes"]), {}, "args[1][0]"),
+        ((), {"f": [NOT_THERE]}, "kwargs['f'][0]"),
+        ((), {"f": {"a": [1, NOT_THERE]}}, "kwargs['f']['a'][1]"),
+        ((float("nan"),), {}, "args[0]"),
+        ((), {"f": [1.0, float("inf")]}, "kwargs['f'][1]"),
+        ((), {"f": {1, 2}}, "kwargs['f']"),
+        ((CYCLE,), {}, "args[0]"),
+        ((), {"good": NOT_THERE, "f": object()}, "kwargs['f']"),
+    ],
+)
+def test_U6_what_json_cannot_hold_is_an_error_that_names_the_place(
+    case: Case, connects: list[Any], args: tuple[Any, ...], kwargs: dict[str, Any], place: str
+) -> None:
+    with ScriptedServer() as server:
+        service = case.service(server)
+        with pytest.raises((TypeError, ValueError), match=re.escape(place)) as caught:
+            service.bugs.submit_issue(*args, **kwargs)
+        assert not isinstance(caught.value, sidefx.SideFXError)
+        assert connects == []
