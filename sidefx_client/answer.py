@@ -21,6 +21,9 @@ from .errors import TransportError
 from .failures import FAILURES, transport_error
 from .urls import origin
 
+# Python knows many more; some raise what a decoder should not (idna, hex), and some mean code (unicode_escape).
+_CHARSETS = re.compile("utf-(16|32)|iso8859-|cp125|ascii")
+
 
 class Body(io.RawIOBase):
     """The bytes of ``response``, read once, from front to back.
@@ -119,7 +122,8 @@ class Body(io.RawIOBase):
                 data: bytes = self._decoder.decompress(self._coded, size)
             except zlib.error:
                 self.fail("its compressed bytes are damaged")
-            self._coded = self._decoder.unconsumed_tail
+            # At the end of a member zlib has what follows it in both of its attributes.
+            self._coded = b"" if self._decoder.eof else self._decoder.unconsumed_tail
             if data:
                 return data
             if self._decoder.eof:  # another member may follow: gzip files can be joined
@@ -134,14 +138,15 @@ class Body(io.RawIOBase):
 
 
 def charset(response: requests.Response) -> str:
-    """The charset of a text: the one that Content-Type names, where Python knows it, else UTF-8 with or
+    """The charset of a text: the one that Content-Type names, where it is one of texts, else UTF-8 with or
     without a BOM.
     """
     named = re.search(r"charset=[\"']?([\w.:-]+)", response.headers.get("Content-Type", ""), re.IGNORECASE)
     try:
-        return codecs.lookup(named[1]).name if named and named[1].lower() not in ("utf-8", "utf8") else "utf-8-sig"
+        name = codecs.lookup(named[1]).name if named else ""
     except LookupError:
-        return "utf-8-sig"
+        name = ""
+    return name if _CHARSETS.match(name) else "utf-8-sig"
 
 
 def _decoder() -> Any:

@@ -115,9 +115,12 @@ class Token:
             return bearer
 
     def renew(self, refused: Bearer, timeout: Timeout) -> Bearer | None:
-        """A token in place of one that the server refused: another thread's or a new one; None without
-        credentials.
+        """A token in place of one that was refused, another thread's or a new one; None where there is none.
+
+        Who gave an empty token wanted none to be sent, and none is fetched.
         """
+        if not refused.reveal():
+            return None
         with self._lock:
             if self.bearer is refused:
                 try:

@@ -8,6 +8,7 @@ it.
 
 from __future__ import annotations
 
+import datetime
 import email.utils
 import math
 import random
@@ -83,6 +84,8 @@ def retry_after(header: str | None) -> float | None:
         return float(text)
     try:
         date = email.utils.parsedate_to_datetime(text)
+        if date.tzinfo is None:  # the obsolete forms name no zone, and mean UTC (section 5.6.7)
+            date = date.replace(tzinfo=datetime.timezone.utc)
         return max(0.0, math.ceil(date.timestamp() - time.time()))
     except (TypeError, ValueError, IndexError, OverflowError, OSError):
         return None

@@ -8,7 +8,8 @@ import re
 import unicodedata
 
 _LONGEST = 200  # bytes: file systems take 255, and a partial's name is longer than its target's
-_RESERVED = re.compile(r"(CON|PRN|AUX|NUL|COM[0-9¹²³]|LPT[0-9¹²³]|CONIN\$|CONOUT\$)(\..*)?", re.IGNORECASE)
+_ENDING = 20  # bytes: a longer one is no ending, but the rest of a sentence
+_RESERVED = re.compile(r"(CON|PRN|AUX|NUL|COM[0-9¹²³]|LPT[0-9¹²³]|CONIN\$|CONOUT\$) *(\..*)?", re.IGNORECASE)
 
 
 def last_component(path: str) -> str:
@@ -26,13 +27,7 @@ def safe_name(name: str | None) -> str | None:
         return None
     name = last_component(name)
     name = "".join("_" if unicodedata.category(c)[0] == "C" or c in '<>:"|?*' else c for c in name)
-    name = name.strip().rstrip(". ")
-    if name[:1] in (".", "-") or _RESERVED.fullmatch(name):
-        name = "_" + name[name[:1] in (".", "-") :]
-    stem, dot, ending = name.rpartition(".")
-    ending = (dot + ending).encode()[:20].decode(errors="ignore") if stem else ""
-    kept = name[: len(name) - len(dot + name.rpartition(".")[2])] if stem else name
-    name = kept.encode()[: _LONGEST - len(ending.encode())].decode(errors="ignore") + ending
+    name = _marked(_clipped(_marked(name.strip().rstrip(". "))))  # a clipped name may begin to be a device's
     return name if name.strip("._- ") else None
 
 
@@ -48,3 +43,21 @@ def name_in_disposition(header: str | None) -> str | None:
         return safe_name(email.utils.collapse_rfc2231_value(found[0])) if found else None
     except (LookupError, ValueError):  # an unknown charset, a broken percent code
         return None
+
+
+def _marked(name: str) -> str:
+    """``name`` with an underscore in place of a leading dot or hyphen, and before the name of a device."""
+    if name[:1] in (".", "-"):
+        return "_" + name[1:]
+    return "_" + name if _RESERVED.fullmatch(name) else name
+
+
+def _clipped(name: str) -> str:
+    """``name`` in as many bytes as it may have, its ending kept where it is one."""
+    if len(name.encode()) <= _LONGEST:
+        return name
+    stem, dot, ending = name.rpartition(".")
+    if not stem or len(ending.encode()) > _ENDING:
+        stem, dot, ending = name, "", ""
+    kept = stem.encode()[: _LONGEST - len((dot + ending).encode())].decode(errors="ignore")
+    return kept.rstrip(". ") + dot + ending

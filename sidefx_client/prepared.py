@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import platform
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,12 +14,13 @@ from .errors import ConfigError
 from .urls import Address
 from .version import __version__
 
-USER_AGENT = f"sidefx-client/{__version__} {default_user_agent()} Python/{platform.python_version()}"
+_PYTHON = ".".join(map(str, sys.version_info[:3]))
+USER_AGENT = f"sidefx-client/{__version__} {default_user_agent()} Python/{_PYTHON}"
 
 
 def endpoint(url: str) -> requests.PreparedRequest:
     """A POST to ``url`` to make requests from: the URL is parsed once, not at every call."""
-    return _prepared("POST", Address(url), {"Accept": "*/*", "Accept-Encoding": "gzip, deflate"})
+    return _prepared("POST", Address(url), {"Accept": "*/*", "Accept-Encoding": "gzip"})
 
 
 def post(

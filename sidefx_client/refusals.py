@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 from typing import Any
 from urllib.parse import urljoin
@@ -23,8 +22,11 @@ def refusal(response: requests.Response) -> APIError:
     status = response.status_code
     if status in (301, 302, 303, 307, 308):
         response.close()
-        target = urljoin(str(response.url), response.headers.get("Location", ""))
-        return APIError(status, f"the server redirects to {origin(target)}, which is not followed: check endpoint_url")
+        try:
+            target = urljoin(str(response.url), response.headers.get("Location", ""))
+        except ValueError:
+            target = ""
+        return APIError(status, f"the server redirects to {origin(target)}, which is not followed: check the URL")
     message = error_message(status, _text(response)).strip()
     message = message or f"{response.reason or 'an error'} (the server sent no message)"
     if status == 429:
@@ -47,7 +49,7 @@ def error_message(status: int, text: str) -> str:
     for start in starts:
         for end in ends:
             if start < end:
-                return _clipped(html.unescape("\n".join(lines[start:end])))
+                return _clipped(_unescaped("\n".join(lines[start:end])))
     return text
 
 
@@ -76,6 +78,12 @@ def _text(response: requests.Response) -> str:
     except TransportError:
         response.close()
     return b"".join(blocks).decode(charset(response), "replace")
+
+
+def _unescaped(text: str) -> str:
+    import html  # its table of entities would be a sixth of what importing this package costs
+
+    return html.unescape(text)
 
 
 def _clipped(traceback: str) -> str:

@@ -7,6 +7,7 @@ A request goes straight to an adapter, past ``requests.Session.request``, which 
 from __future__ import annotations
 
 import os
+import threading
 import time
 from typing import Any, Union
 from urllib.parse import urlsplit
@@ -41,8 +42,8 @@ class Session:
     ) -> None:
         if base is not None and ca_bundle is not None:
             raise ConfigError("give a session (its verify names the CA bundle) or a ca_bundle, not both")
-        if ca_bundle is not None and not os.path.exists(ca_bundle):
-            raise ConfigError(f"the CA bundle {os.fspath(ca_bundle)} is not there")
+        if ca_bundle is not None and not (isinstance(ca_bundle, (str, os.PathLike)) and os.path.exists(ca_bundle)):
+            raise ConfigError(f"ca_bundle must be the path of a PEM file that is there, not {ca_bundle!r}")
         self._owned = base is None
         self._requests = requests.Session() if base is None else _checked_session(base)
         self._routes: dict[str, _Route] = {}
@@ -108,6 +109,9 @@ class _Route:
     def __init__(self, session: requests.Session, host: str) -> None:
         self._adapter = session.get_adapter(host)
         self._settings = _settings(session, host)
+        for file in (self._settings["verify"], *_files(self._settings["cert"])):
+            if isinstance(file, str) and not os.path.exists(file):
+                raise ConfigError(f"the CA bundle or client certificate {file} is not there")
         if is_loopback(urlsplit(host).hostname):
             self._settings["proxies"] = {}
         self.proxy: str | None = select_proxy(host, self._settings["proxies"])
@@ -122,6 +126,10 @@ def _settings(session: requests.Session, host: str) -> dict[str, Any]:
     return dict(session.merge_environment_settings(host, {}, True, verify, session.cert))
 
 
+def _files(cert: Any) -> tuple[Any, ...]:
+    return cert if isinstance(cert, tuple) else (cert,)
+
+
 def _checked_session(session: Any) -> requests.Session:
     if not isinstance(session, requests.Session):
         raise ConfigError(f"session must be a requests.Session, not {type(session).__name__}")
@@ -131,8 +139,11 @@ def _checked_session(session: Any) -> requests.Session:
 def checked_timeout(timeout: Any) -> Timeout:
     """``timeout`` as an adapter takes it, or ConfigError."""
     pair = timeout if isinstance(timeout, tuple) else (timeout, timeout)
-    if len(pair) == 2 and all(
-        t is None or (isinstance(t, (int, float)) and not isinstance(t, bool) and t > 0) for t in pair
-    ):
+    if len(pair) == 2 and all(seconds is None or _is_wait(seconds) for seconds in pair):
         return pair
     raise ConfigError(f"timeout must be seconds, (seconds to connect, seconds between bytes) or None, not {timeout!r}")
+
+
+def _is_wait(seconds: Any) -> bool:
+    is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
+    return is_number and 0 < seconds <= threading.TIMEOUT_MAX

@@ -7,6 +7,7 @@ The form is that of https://www.sidefx.com/docs/api/: a form field ``json=["modu
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -107,14 +108,14 @@ def _multipart(text: str, uploads: Mapping[str, Any]) -> MultipartBody:
 def _json_text(call: list[Any]) -> str:
     try:
         return json.dumps(call, allow_nan=False)
-    except (TypeError, ValueError, RecursionError):
-        pass  # json names the type and not the place: look for it
-    try:
-        for place, value in (("args", call[1]), ("kwargs", call[2])):
-            _find_culprit(value, place, ())
     except RecursionError:
-        pass
-    raise ValueError("the arguments are nested too deeply for JSON")
+        reason = "they are nested too deeply"
+    except (TypeError, ValueError) as error:
+        reason = str(error)
+    with contextlib.suppress(RecursionError):  # json names the type and not the place: look for it
+        _find_culprit(call[1], "args", ())
+        _find_culprit(call[2], "kwargs", ())
+    raise ValueError(f"JSON cannot hold the arguments: {reason}")
 
 
 def _find_culprit(value: Any, place: str, inside: tuple[int, ...]) -> None:

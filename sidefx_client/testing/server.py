@@ -93,7 +93,8 @@ class LocalServer:
 
     def service(self, **options: Any) -> Service:
         """``sidefx_client.service()`` for this server; ``options`` go to it, and win over what is filled in here."""
-        import sidefx_client
+        # Not by its public name, which a test may have replaced by this very method.
+        from sidefx_client.proxy import service
 
         known: dict[str, Any] = {"endpoint_url": self.endpoint_url, "ca_bundle": self.ca_bundle}
         if self.authenticate:
@@ -102,7 +103,7 @@ class LocalServer:
             known["access_token_url"] = self.access_token_url
         else:
             known["access_token"] = ""
-        return sidefx_client.service(**{**known, **options})
+        return service(**{**known, **options})
 
     @property
     def environment(self) -> dict[str, str]:

@@ -1,0 +1,86 @@
+"""The errors: one tree, one argument, nothing lost in a pickle."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import pytest
+import requests
+
+import sidefx_client as sidefx
+from sidefx_client import errors
+
+TREE = {
+    sidefx.SideFXError: (Exception,),
+    sidefx.ConfigError: (sidefx.SideFXError, ValueError),
+    sidefx.AuthorizationError: (sidefx.SideFXError,),
+    sidefx.APIError: (sidefx.SideFXError,),
+    sidefx.RateLimitError: (sidefx.APIError,),
+    sidefx.TransportError: (sidefx.SideFXError, requests.ConnectionError),
+    sidefx.CallTimeout: (sidefx.TransportError, requests.Timeout),
+    sidefx.DownloadError: (sidefx.SideFXError,),
+    sidefx.ChecksumError: (sidefx.DownloadError,),
+}
+EXAMPLES = [
+    sidefx.SideFXError("words"),
+    sidefx.ConfigError("words"),
+    sidefx.AuthorizationError(403, "403: words"),
+    sidefx.APIError(422, "words"),
+    sidefx.RateLimitError(429, "words", 7.0),
+    sidefx.TransportError("words", may_have_executed=True),
+    sidefx.CallTimeout("words", may_have_executed=True),
+    sidefx.DownloadError("words", 404),
+    sidefx.ChecksumError("words"),
+]
+each = pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)
+
+
+def test_the_tree_has_one_root_and_these_leaves() -> None:
+    assert {kind: kind.__bases__ for kind in TREE} == TREE
+    defined = {kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Exception)}
+    assert defined == set(TREE)
+
+
+def test_the_docstring_draws_every_error() -> None:
+    assert all(kind.__name__ in (errors.__doc__ or "") for kind in TREE)
+
+
+@each
+def test_the_only_argument_is_the_message(error: sidefx.SideFXError) -> None:
+    assert error.args == (error.message,)
+
+
+@each
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_an_error_survives_pickle(error: sidefx.SideFXError, protocol: int) -> None:
+    again = pickle.loads(pickle.dumps(error, protocol))
+    assert type(again) is type(error)
+    assert (str(again), again.args, vars(again)) == (str(error), error.args, vars(error))
+
+
+@each
+def test_an_error_survives_copying_and_keeps_its_hint(error: sidefx.SideFXError) -> None:
+    hinted = copy.copy(error)
+    hinted.add_hint("try again")
+    again = copy.deepcopy(hinted)
+    assert again.message == f"{error.message} (try again)"
+    assert str(again) == str(hinted)
+    assert "try again" not in str(error)
+
+
+def test_the_text_of_an_api_error_begins_with_its_code() -> None:
+    assert str(sidefx.APIError(422, "no such build")) == "422 no such build"
+    assert str(sidefx.RateLimitError(429, "slow down")) == "429 slow down"
+
+
+def test_the_text_of_an_authorization_error_is_its_message() -> None:
+    assert str(sidefx.AuthorizationError(403, "403: bad pair")) == "403: bad pair"
+
+
+@pytest.mark.parametrize("kind", [sidefx.TransportError, sidefx.CallTimeout])
+def test_a_transport_error_is_an_oserror_with_one_argument_and_no_request(kind: type[sidefx.TransportError]) -> None:
+    error = kind("words", may_have_executed=True)
+    assert isinstance(error, OSError)
+    assert str(error) == "words"
+    assert (error.errno, error.strerror, error.request, error.response) == (None, None, None, None)

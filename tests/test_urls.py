@@ -1,0 +1,103 @@
+"""URLs: where secrets may travel, and what of a URL may be shown."""
+
+from __future__ import annotations
+
+import pytest
+import urllib3
+
+import sidefx_client as sidefx
+from sidefx_client.urls import Address, checked, fault, is_loopback, origin
+
+SIGNED = "https://files.sidefx.com:8443/a/build.tar.gz?signature=5ec4e7"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://www.sidefx.com/api/",
+        "HTTPS://WWW.SIDEFX.COM/api/",
+        "https://[2001:db8::1]:8443/api/",
+        "https://www.sidefx.com/päth/?q=ä",
+        "http://127.0.0.1:1714/api",
+        "http://localhost/api",
+        "http://hserver.localhost/api",
+        "http://[::1]:1714/api",
+    ],
+)
+def test_https_anywhere_and_http_to_this_machine_are_good(url: str) -> None:
+    assert checked(url, "endpoint_url") == url
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        (None, "URL in one line"),
+        (b"https://www.sidefx.com/api/", "URL in one line"),
+        ("https://www.sidefx.com/\r\nX: y", "URL in one line"),
+        ("https://www.sidefx.com/a b", "without blanks"),
+        ("", "no host"),
+        ("https:///api/", "no host"),
+        ("https://www.sidefx.com:port/", "no host, or a port"),
+        ("https://www.sidefx.com:99999/", "no host, or a port"),
+        ("https://[::1/api/", "no host"),
+        ("https://someone:secret@www.sidefx.com/", "user or a password"),
+        ("https://someone@www.sidefx.com/", "user or a password"),
+        ("http://www.sidefx.com/api/", "must begin with https"),
+        ("http://127.0.0.1.sidefx.com/api/", "must begin with https"),
+        ("http://localhost.sidefx.com/api/", "must begin with https"),
+        ("ftp://127.0.0.1/api/", "must begin with https"),
+    ],
+)
+def test_any_other_url_is_refused_with_the_reason(url: str, words: str) -> None:
+    with pytest.raises(sidefx.ConfigError, match=f"^endpoint_url .*{words}"):
+        checked(url, "endpoint_url")
+
+
+@pytest.mark.parametrize("url", ["http://evil.com\\.localhost/api/", "https://evil.com\\.sidefx.com/token"])
+def test_a_host_that_urllib3_reads_differently_is_refused(url: str) -> None:
+    assert urllib3.util.parse_url(url).host == "evil.com"
+    assert fault(url, "endpoint_url")
+
+
+def test_no_message_shows_a_password_or_a_query() -> None:
+    for url in ("http://api.example/?signature=5ec4e7", "https://someone:5ec4e7@api.example/", "https://h:5ec4e7/"):
+        assert "5ec4e7" not in (fault(url, "url") or "5ec4e7")
+
+
+def test_of_a_signed_url_only_the_origin_is_shown() -> None:
+    assert origin(SIGNED) == "https://files.sidefx.com:8443"
+    assert repr(Address(SIGNED)) == "<Address at https://files.sidefx.com:8443>"
+    assert "5ec4e7" not in repr(vars(Address(SIGNED)))
+    assert Address(SIGNED).reveal() == SIGNED
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://someone:secret@proxy.example/", "https://proxy.example"),
+        ("http://[::1]:1714/api", "http://[::1]:1714"),
+        ("https://h:port/", "an unreadable address"),
+        ("", "an unreadable address"),
+    ],
+)
+def test_an_origin_is_scheme_host_and_port(url: str, shown: str) -> None:
+    assert origin(url) == shown
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("localhost", True),
+        ("a.localhost", True),
+        ("127.8.8.8", True),
+        ("::1", True),
+        ("0.0.0.0", False),
+        ("128.0.0.1", False),
+        ("notlocalhost", False),
+        ("localhost.example", False),
+        ("", False),
+        (None, False),
+    ],
+)
+def test_only_this_machine_is_loopback(host: str | None, expected: bool) -> None:
+    assert is_loopback(host) is expected
