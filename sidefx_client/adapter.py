@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import ssl
+from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import urllib3
 from requests.adapters import HTTPAdapter
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
+from urllib3.connectionpool import HTTPConnectionPool
 
 from . import forks
 from .connection import Pool, TLSPool, attempt
@@ -39,6 +42,7 @@ class Adapter(HTTPAdapter):
         forks.watch(self)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        self._direct: dict[tuple[str, ...], HTTPConnectionPool] = {}
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = self._pools()
 
@@ -46,6 +50,30 @@ class Adapter(HTTPAdapter):
         manager = super().proxy_manager_for(proxy, **kwargs)
         manager.pool_classes_by_scheme = self._pools()
         return manager
+
+    # Without a proxy requests would parse the URL five times at every call, a sixth of its CPU, to find the same pool.
+
+    def get_connection_with_tls_context(
+        self, request: Any, verify: Any, proxies: Any = None, cert: Any = None
+    ) -> HTTPConnectionPool:
+        find = super().get_connection_with_tls_context
+        return self._pool(request.url, proxies, lambda: find(request, verify, proxies, cert))
+
+    def get_connection(self, url: Any, proxies: Any = None) -> HTTPConnectionPool:
+        find = super().get_connection  # what requests before 2.32 calls
+        return self._pool(url, proxies, lambda: find(url, proxies))
+
+    def request_url(self, request: Any, proxies: Any) -> str:
+        return super().request_url(request, proxies) if proxies else request.path_url
+
+    def _pool(self, url: str, proxies: Any, find: Callable[[], HTTPConnectionPool]) -> HTTPConnectionPool:
+        if proxies:
+            return find()
+        host = urlsplit(url)[:2]
+        pool = self._direct.get(host)
+        if pool is None or pool.pool is None:  # never asked for, or closed: the manager keeps only so many
+            pool = self._direct[host] = find()
+        return pool
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
         pass  # the context knows: urllib3 would load the CA bundle (16 ms) again for each connection

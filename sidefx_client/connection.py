@@ -15,6 +15,8 @@ from typing import Any
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from .head import StrictResponse
+
 # One TLS write a block: 256 KiB measured best, 1 MiB gains nothing, and urllib3's 16 KiB doubles the CPU of
 # an upload.
 BLOCK = 256 * 1024
@@ -35,6 +37,8 @@ attempt = _Attempt()
 
 
 class _Connection(HTTPConnection):
+    response_class = StrictResponse
+
     def __init__(self, *args: Any, idle_limit: float, **kwargs: Any) -> None:
         kwargs["blocksize"] = BLOCK
         super().__init__(*args, **kwargs)

@@ -56,7 +56,7 @@ def deliver(
 
 def _wait(failure: SideFXError, seen: list[SideFXError], read_only: bool, backoff: float) -> float | None:
     """Seconds to wait before the same is sent again; None: it is not sent again."""
-    ours: float = backoff * 2 ** len(seen) * random.uniform(0.75, 1.25)
+    ours = min(LONGEST_WAIT, backoff * 2.0 ** min(len(seen), 16)) * random.uniform(0.75, 1.0)
     if isinstance(failure, RateLimitError):
         asked = failure.retry_after
         return ours if asked is None else asked if asked <= LONGEST_WAIT else None

@@ -121,21 +121,31 @@ class Service(catalogue.Catalogue):
         raise TypeError("a service holds connections and a token: make one in each process, it cannot be pickled")
 
 
-class APIFunction:
-    """A function of the API, or a family of them: its attributes are the functions whose names begin with
-    its own.
-    """
+class _Help:
+    """What the catalogue knows of a documented function, looked up only when somebody asks for help."""
 
-    function_name: str
-    service: Service
+    def __init__(self, field: str, otherwise: str | None) -> None:
+        self._field = field
+        self._otherwise = otherwise
+
+    def __get__(self, function: APIFunction | None, owner: type) -> Any:
+        documented = None if function is None else catalogue.documented(function.function_name)
+        if documented is not None:
+            return getattr(documented, self._field)
+        if self._otherwise is None:
+            raise AttributeError("no documented function")
+        return self._otherwise
+
+
+class APIFunction:
+    __doc__ = _Help(
+        "doc", "A function of the API, or a family of them: its attributes are the functions below its name."
+    )
+    __signature__ = _Help("signature", None)
 
     def __init__(self, function_name: str, service: Service) -> None:
         self.function_name = function_name
         self.service = service
-        documented = catalogue.documented(function_name)
-        if documented is not None:
-            self.__doc__ = documented.doc
-            self.__signature__ = documented.signature
 
     def __getattr__(self, name: str) -> APIFunction:
         if name.startswith("_") or name in _PROBES:
@@ -148,14 +158,14 @@ class APIFunction:
         """
         if "." not in self.function_name:
             raise TypeError(
-                f"{self.function_name!r} is a family of functions: call one of them, service.{self.function_name}.name(), "
-                f"or, where it is a function after all, sidefx_client.call(service, {self.function_name!r})"
+                f"{self.function_name!r} is a family of functions: call one of them. A function of that very name is "
+                f"sidefx_client.call(service, {self.function_name!r})"
             )
         client = self.service._client
         return client.call(self.function_name, args, kwargs, client.timeout)
 
     def __dir__(self) -> list[str]:
-        names = {*object.__dir__(self), *catalogue.functions(self.function_name)}
+        names = {*object.__dir__(self), *catalogue.functions(self.function_name)} - {"__signature__"}
         return [name for name in names if not _is_private(name)]
 
     def __repr__(self) -> str:

@@ -112,9 +112,10 @@ class _Route:
         for file in (self._settings["verify"], *_files(self._settings["cert"])):
             if isinstance(file, str) and not os.path.exists(file):
                 raise ConfigError(f"the CA bundle or client certificate {file} is not there")
-        if is_loopback(urlsplit(host).hostname):
-            self._settings["proxies"] = {}
         self.proxy: str | None = select_proxy(host, self._settings["proxies"])
+        if self.proxy is None or is_loopback(urlsplit(host).hostname):
+            self.proxy = None
+            self._settings["proxies"] = {}  # said so once, the adapter need not look at every call
 
     def send(self, request: requests.PreparedRequest, timeout: Timeout) -> requests.Response:
         return self._adapter.send(request, timeout=timeout, **self._settings)
