@@ -1,0 +1,8 @@
+"""``python -m sidefx_client`` is ``sidefx-client``."""
+
+from __future__ import annotations
+
+from .cli import main
+
+if __name__ == "__main__":
+    raise SystemExit(main())
