@@ -7,9 +7,11 @@ idle connection is good.
 
 from __future__ import annotations
 
+import socket
 import ssl
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -26,11 +28,12 @@ class _Attempt(threading.local):
     """The request that this thread is sending: urllib3 has no other way between its connection and our adapter.
 
     ``sent`` is None where a foreign adapter sends and nothing is known, else whether a byte of the request
-    went out.
+    went out. ``opened`` is told the socket that it goes out on.
     """
 
     sent: bool | None = None
     read_timeout: float | None = None
+    opened: Callable[[socket.socket], object] | None = None
 
 
 attempt = _Attempt()
@@ -65,6 +68,8 @@ class _Connection(HTTPConnection):
             # urllib3 would hold the sending to the time that is meant for connecting.
             self.sock.settimeout(attempt.read_timeout)
             attempt.sent = True
+            if attempt.opened is not None:
+                attempt.opened(self.sock)
         try:
             super().send(data)
         except (ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionResetError) as error:

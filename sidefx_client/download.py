@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import platform as this_machine
@@ -18,8 +17,9 @@ from .errors import ConfigError, DownloadError
 from .names import safe_name
 from .progress import ProgressCallback
 from .proxy import Service, call
+from .remote import Source
 from .session import Session
-from .transfer import Source, Transfer
+from .transfer import fetch
 from .urls import fault
 
 
@@ -35,25 +35,23 @@ def download_file(
 ) -> Path:
     """Fetches ``url`` to ``path`` and returns that path; no token goes along.
 
-    The bytes are written to a partial beside ``path``, which the next call goes on with, are hashed while they are written,
-    and replace an older file only when they are whole: ``size`` bytes of the given ``md5`` (hex), where these are known.
-    ``progress(done, total)`` in bytes; what it raises cancels. ``connections``: how many fetch ranges of the file at a time.
-    ``session``: its proxies, ``verify`` and ``cert`` are used.
+    The bytes go to a partial beside ``path``, which the next call goes on with, and are hashed on their way. They
+    replace an older file only when they are whole: ``size`` bytes of the given ``md5`` (hex), where these are known.
+    ``progress(done, total)`` in bytes; what it raises cancels, and reaches the caller. ``connections``: how many fetch
+    parts of the file at a time, where the server lets them. ``session``: its proxies, ``verify`` and ``cert`` are used.
 
-    Raises ConfigError before anything is sent, OSError for the disk, DownloadError (with ``http_code``) and ChecksumError.
+    Raises ConfigError before anything is sent, OSError for the disk, DownloadError (with ``http_code``) and its
+    ChecksumError, and TransportError where another try can only fail too, as for a bad certificate.
     """
-    reason = fault(url, "url")
-    source = Source(url, size, md5)
-    del url  # in no frame that raises: a signed one is a secret
-    reason = reason or _bad_option(size, md5, progress, connections)
+    reason = fault(url, "url") or _bad_option(size, md5, progress, connections)
     if reason:
+        del url  # in no frame that raises: a signed one is a secret
         raise ConfigError(reason)
-    target = Path(path)
-    if target.is_dir():
-        raise IsADirectoryError(errno.EISDIR, "a directory: give the path of the file", str(target))
+    source = Source(url, size, md5)
+    del url
     own = Session.like(session)
     try:
-        return Transfer(source, target, own, progress, connections).run()
+        return fetch(source, Path(path), own, progress, connections)
     finally:
         own.close()
 
@@ -71,9 +69,9 @@ def download_build(
 ) -> Path:
     """Fetches a build of Houdini, or of another product, into ``directory`` under the name that the API gives it.
 
-    ``build`` is a number or "production", the newest production build; ``platform`` None means this machine's. A file that
-    is there and has the right size and MD5 is not fetched again; a signed URL that dies midway is renewed. For the rest see
-    ``download_file``. Returns the path.
+    ``build`` is a number or "production", the newest production build; ``platform`` None means this machine's. A file
+    that is there and has the right size and MD5 is not fetched again; a signed URL that dies midway is renewed. For
+    the rest see ``download_file``. Returns the path.
 
     Raises also what a call raises: APIError says "EULA not accepted" until the account has accepted it.
     https://www.sidefx.com/docs/api/download/index.html
@@ -82,8 +80,7 @@ def download_build(
     if reason:
         raise ConfigError(reason)
     folder = Path(directory)
-    if not folder.is_dir():
-        raise NotADirectoryError(errno.ENOTDIR, "no such directory to download to", str(folder))
+    os.scandir(folder).close()  # an OSError now, where there is no such directory, and not after the call
     arguments = (product, version, str(build), platform or this_platform())
 
     def offer() -> _Offer:
@@ -105,7 +102,7 @@ def download_build(
 
     own = Session.like(service._client.session)
     try:
-        return Transfer(first.source, target, own, progress, connections, renew).run()
+        return fetch(first.source, target, own, progress, connections, renew)
     finally:
         own.close()
 

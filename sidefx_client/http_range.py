@@ -17,9 +17,9 @@ class ContentRange(NamedTuple):
 
 def content_range(headers: Mapping[str, str]) -> ContentRange | None:
     """The Content-Range of an answer, or None where it has none that can be true."""
-    match = re.fullmatch(
-        r"bytes (?:([0-9]{1,18})-([0-9]{1,18})|\*)/(?:([0-9]{1,18})|\*)", headers.get("Content-Range", "")
-    )
+    number = "([0-9]{1,18})"
+    pattern = rf"bytes (?:{number}-{number}|\*)/(?:{number}|\*)"
+    match = re.fullmatch(pattern, headers.get("Content-Range", ""), re.IGNORECASE)
     if not match:
         return None
     start, last, total = (int(group) if group else None for group in match.groups())
@@ -33,6 +33,7 @@ def content_range(headers: Mapping[str, str]) -> ContentRange | None:
 def validator(headers: Mapping[str, str]) -> str | None:
     """What If-Range takes to name this very state of the file: a strong ETag, else Last-Modified, else None."""
     etag = headers.get("ETag", "")
-    if re.fullmatch(r'"[\x21\x23-\x7e]*"', etag):
+    if re.fullmatch(r'"[\x21\x23-\x7e]{0,200}"', etag):
         return etag
-    return headers.get("Last-Modified") or None
+    date = headers.get("Last-Modified", "")
+    return date if re.fullmatch(r"[\x20-\x7e]{1,60}", date) else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import email.message
 import email.utils
 import re
-import unicodedata
 
 _LONGEST = 200  # bytes: file systems take 255, and a partial's name is longer than its target's
 _ENDING = 20  # bytes: a longer one is no ending, but the rest of a sentence
@@ -26,7 +25,7 @@ def safe_name(name: str | None) -> str | None:
     if not name:
         return None
     name = last_component(name)
-    name = "".join("_" if unicodedata.category(c)[0] == "C" or c in '<>:"|?*' else c for c in name)
+    name = "".join("_" if not c.isprintable() or c in '<>:"|?*' else c for c in name)
     name = _marked(_clipped(_marked(name.strip().rstrip(". "))))  # a clipped name may begin to be a device's
     return name if name.strip("._- ") else None
 
@@ -41,7 +40,7 @@ def name_in_disposition(header: str | None) -> str | None:
         found = [value for key, value in message.get_params([], "Content-Disposition") if key.lower() == "filename"]
         found.sort(key=lambda value: isinstance(value, str))  # filename* goes before filename
         return safe_name(email.utils.collapse_rfc2231_value(found[0])) if found else None
-    except (LookupError, ValueError):  # an unknown charset, a broken percent code
+    except ValueError:  # bytes that are not in their charset
         return None
 
 

@@ -9,11 +9,11 @@ from typing import Optional
 # (bytes done, bytes in all or None where nobody knows); what it raises cancels the transfer and reaches the caller.
 ProgressCallback = Callable[[int, Optional[int]], object]
 
-_INTERVAL = 0.05  # seconds: twenty steps a second look smooth
+INTERVAL = 0.05  # seconds: twenty steps a second look smooth
 
 
 class Progress:
-    """Calls ``callback`` at the start, at the end, at most every 0.05 s between them, and whenever ``done`` goes back."""
+    """Calls ``callback`` at the start, at the end, every 0.05 s at most between them, and when ``done`` goes back."""
 
     def __init__(self, callback: ProgressCallback | None, total: int | None) -> None:
         self._callback = callback
@@ -28,5 +28,5 @@ class Progress:
         now = time.monotonic()
         if done < self._done or now >= self._due or ((end or done == self.total) and done != self._done):
             self._done = done
-            self._due = now + _INTERVAL
+            self._due = now + INTERVAL
             self._callback(done, self.total)

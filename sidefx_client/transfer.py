@@ -6,236 +6,245 @@ sections 13.1.5 (If-Range) and 14 (ranges).
 
 from __future__ import annotations
 
-import hashlib
-import http
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
-from urllib.parse import urljoin
 
 import requests
 
 from .answer import Body, content_length
 from .connection import BLOCK
 from .errors import ChecksumError, DownloadError, TransportError
+from .hashing import Hasher
 from .http_range import ContentRange, content_range, validator
 from .log import logger
-from .prepared import get
+from .partial import Note, Partial, PartialLost
+from .patience import Patience
 from .progress import Progress, ProgressCallback
+from .ranges import Ranges, piece_size
+from .remote import Remote, Source
 from .session import Session
-from .storage import Partial
-from .urls import Address, fault
-from .writer import Writer
 
 TIMEOUT = (10.0, 60.0)  # seconds to connect, seconds of silence after which a transfer is taken up again
-BACKOFF = 0.5  # seconds to wait after the first try without a new byte, doubled after each further one
-TRIES = 5  # in a row without a new byte
+BACKOFF = 0.5  # seconds to wait after the first try without a new byte
 
-_REDIRECTS = 5
-_PASSING = (429, 502, 503, 504)  # statuses that may be gone at the next try
-_EXPIRED = (401, 403, 410)  # statuses of a signed URL whose time is over
+_EXPIRED = (400, 401, 403, 410)  # statuses of a signed URL whose time is over
+
+Renew = Callable[[], Source]
 
 
-class Source:
-    """Where a file is, and what is known of it beforehand: its size in bytes, its MD5 in hex."""
+def fetch(
+    source: Source,
+    target: Path,
+    session: Session,
+    progress: ProgressCallback | None,
+    connections: int = 1,
+    renew: Renew | None = None,
+) -> Path:
+    """The path of the file, whole and in place; ``renew`` returns a Source with a new URL once the signed one has died.
 
-    def __init__(self, url: str, size: int | None, md5: str | None) -> None:
-        self.address = Address(url)
-        self.size = size
-        self.md5 = md5.lower() if md5 else None
+    Raises OSError for the disk, DownloadError, ChecksumError, and TransportError where another try can only fail too.
+    """
+    remote = Remote(source, session, TIMEOUT)
+
+    def attempt() -> Path:
+        with Partial(target) as partial, Hasher(wanted=remote.source.md5 is not None) as hasher:
+            Transfer(remote, partial, hasher, progress, connections, renew).run()
+            return partial.commit()
+
+    try:
+        return attempt()
+    except (PartialLost, _Replaced) as error:
+        logger.warning("download: %s; started again", str(error))
+    return attempt()
+
+
+class _Replaced(DownloadError):
+    """The new URL is of another file than the old one."""
 
 
 class Transfer:
-    """Fetches ``source`` to ``target``. ``renew`` returns a Source with a new URL, once the signed one has died."""
+    """Makes ``partial`` whole, and sure that it is."""
 
     def __init__(
         self,
-        source: Source,
-        target: Path,
-        session: Session,
+        remote: Remote,
+        partial: Partial,
+        hasher: Hasher,
         progress: ProgressCallback | None,
-        connections: int = 1,
-        renew: Callable[[], Source] | None = None,
+        connections: int,
+        renew: Renew | None,
     ) -> None:
-        self._source = source
-        self._target = target
-        self._session = session
-        self._callback = progress
+        self._remote = remote
+        self._partial = partial
+        self._hasher = hasher
+        self._steps = Progress(progress, remote.source.size)
         self._connections = connections
         self._renew = renew
-        self._renewed_at = -1
         self._misled = False
-        self._total = source.size
-        self._digest: Any = None
-        self._steps = Progress(None, None)
 
-    def run(self) -> Path:
-        """The path of the file, whole and in place. Raises OSError for the disk, DownloadError, ChecksumError."""
-        with Partial(self._target) as partial:
-            if not self._is_of_source(partial):
-                partial.restart()
-            self._take_stock(partial)
-            self._fetch_all(partial)
-            self._verify(partial)
-            return partial.commit()
+    def run(self) -> None:
+        partial, source = self._partial, self._remote.source
+        if not self._is_known():
+            partial.restart()
+        self._hasher.catch_up(partial.file, partial.size)
+        if partial.note and source.size is None:
+            self._steps.total = partial.note.total
+        if source.md5 is None or partial.size != source.size:
+            self._fetch()
+        self._steps.at(partial.size, end=True)
+        self._verify()
 
-    def _is_of_source(self, partial: Partial) -> bool:
-        """Whether the partial can be gone on with: of the same file, as far as anybody can tell, or as MD5 will tell."""
-        note, source = partial.note, self._source
-        if partial.size > (source.size or partial.size) or source.size not in (None, note.get("size")):
+    def _is_known(self) -> bool:
+        """Whether the partial is of the same file, as far as the server will tell, or the MD5 at the end."""
+        note, source, size = self._partial.note, self._remote.source, self._partial.size
+        if note is None or (None not in (note.total, source.size) and note.total != source.size):
             return False
-        if source.md5 is not None:
-            return bool(note.get("md5") == source.md5)
-        return isinstance(note.get("validator"), str)
+        if size > min(total for total in (note.total, source.size, size) if total is not None):
+            return False
+        if source.md5 and note.md5:
+            return source.md5 == note.md5
+        return note.validator is not None and note.place == source.place
 
-    def _take_stock(self, partial: Partial) -> None:
-        """Hashes what is there, and leaves the file ready for what is not."""
-        self._digest = hashlib.md5(usedforsecurity=False) if self._source.md5 else None
-        partial.file.seek(0)
-        if self._digest is not None:
-            left = partial.size
-            while left and (block := partial.file.read(min(left, BLOCK))):
-                self._digest.update(block)
-                left -= len(block)
-        partial.file.seek(partial.size)
-
-    def _fetch_all(self, partial: Partial) -> None:
-        source, tries, best = self._source, 0, partial.size
-        if source.md5 and partial.size == source.size:
-            return
+    def _fetch(self) -> None:
+        patience = Patience(BACKOFF, self._partial.size)
         while True:
+            failure: TransportError | None
             try:
-                response = self._ask(partial)
-                if response is None or self._receive(response, partial):
-                    return
-                failure = TransportError(f"the file ended after {partial.size} of {self._total} bytes")
+                response = self._ask()
             except TransportError as error:
                 failure = error
-            if failure.lasting:
-                raise failure
-            tries = 1 if partial.size > best else tries + 1
-            best = max(best, partial.size)
-            if tries >= TRIES:
-                raise DownloadError(
-                    f"no new byte in {TRIES} tries: {failure}; {partial.size} bytes are kept for the next run"
-                )
-            logger.warning("download: %s; taken up again at byte %d", failure, partial.size)
-            time.sleep(BACKOFF * 2 ** (tries - 1))
+            else:
+                failure = None if response is None else self._receive(response)
+            if failure is None:
+                return
+            wait = patience.wait(failure, self._partial.size)
+            logger.warning("download: %s; taken up again at byte %d", str(failure), self._partial.size)
+            time.sleep(wait)
 
-    def _ask(self, partial: Partial) -> requests.Response | None:
+    def _ask(self) -> requests.Response | None:
         """An answer whose body goes on where the partial ends; None where nothing is missing."""
+        partial, renewed = self._partial, False
         while True:
-            response = self._follow(self._headers(partial))
-            status = response.status_code
+            if partial.size and not partial.note:  # nobody could tell whether the rest is of the same file
+                self._start_over()
+            end = self._end_of_first_piece()
+            response = self._remote.ask(partial.size, end, partial.note.validator if partial.note else None)
+            status, told = response.status_code, content_range(response.headers)
             if status == 200:
-                self._begin(partial, response)
+                self._begin(response)
                 return response
-            told = content_range(response.headers)
-            if status == 206 and told is not None and self._goes_on(partial, response, told):
-                self._total = told.total or self._total
+            if status == 206 and told and self._goes_on(response, told, end):
                 return response
             response.close()
-            if status == 416 and partial.size and told is not None and told.total == partial.size:
+            if status == 416 and told and told.total == partial.size:
                 return None
-            if status in _EXPIRED and self._renew is not None and self._renewed_at != partial.size:
-                self._renewed_at = partial.size
-                self._use(self._renew(), partial)
+            if status in _EXPIRED and self._renew and not renewed:
+                renewed = True
+                self._use(self._renew())
             elif status in (206, 416) and not self._misled:
                 self._misled = True
-                self._start_over(partial)
+                self._connections = 1
+                self._start_over()
             else:
-                self._refuse(status)
+                lied = " and does not keep to the ranges that it is asked for" if status in (206, 416) else ""
+                raise self._remote.refusal(status, lied)
 
-    def _headers(self, partial: Partial) -> dict[str, str]:
-        if not partial.size:
-            return {}
-        headers = {"Range": f"bytes={partial.size}-"}
-        if partial.note.get("validator"):
-            headers["If-Range"] = partial.note["validator"]
-        return headers
+    def _end_of_first_piece(self) -> int | None:
+        """Where to end what is asked for, None where the rest is for one connection."""
+        if self._connections == 1:
+            return None
+        total = self._steps.total
+        left = None if total is None else total - self._partial.size
+        piece = piece_size(left, self._connections)
+        return self._partial.size + piece if left is None or left > 2 * piece else None
 
-    def _follow(self, headers: dict[str, str]) -> requests.Response:
-        """The answer at the end of at most five redirects."""
-        address = self._source.address
-        for _ in range(_REDIRECTS + 1):
-            response = self._session.send(get(address, headers), TIMEOUT, "download")
-            location = response.headers.get("Location")
-            if response.status_code not in (301, 302, 303, 307, 308) or not location:
-                return response
-            response.close()
-            address = Address(urljoin(address.reveal(), location))
-            del location  # in no frame that raises: it may be signed
-            reason = fault(address.reveal(), "a redirect of the download")
-            if reason:
-                raise DownloadError(reason, response.status_code)
-        raise DownloadError(f"more than {_REDIRECTS} redirects from {self._source.address!r}", response.status_code)
-
-    def _begin(self, partial: Partial, response: requests.Response) -> None:
+    def _begin(self, response: requests.Response) -> None:
         """A whole body comes: what there was is of no use any more."""
-        if partial.size:
-            self._start_over(partial)
-        length = content_length(response)
-        if length is not None and self._source.size not in (None, length):
+        length, expected = content_length(response), self._remote.source.size
+        if length is not None and expected not in (None, length):
             response.close()
-            raise DownloadError(f"the server has a file of {length} bytes, expected {self._source.size}")
-        self._total = length if length is not None else self._source.size
-        partial.describe(validator=validator(response.headers), size=self._total, md5=self._source.md5)
+            raise DownloadError(f"the server has a file of {length} bytes, expected {expected}")
+        self._start_over()
+        self._connections = 1
+        self._describe(response, length if length is not None else expected)
 
-    def _receive(self, response: requests.Response, partial: Partial) -> bool:
-        """Writes the body behind what is there; whether the file is whole then, as far as its length tells."""
-        told = content_range(response.headers) if response.status_code == 206 else None
-        end = told.end if told is not None else self._total
-        self._steps = self._steps if self._steps.total == self._total else Progress(self._callback, self._total)
-        self._steps.at(partial.size)
-        try:
-            with Body(response, decoded=False) as body, Writer(partial.file, self._digest) as writer:
-                while block := body.read(BLOCK if end is None else min(BLOCK, end - partial.size)):
-                    writer.write(block)
-                    partial.size += len(block)
-                    self._steps.at(partial.size)
-        finally:
-            partial.size = os.fstat(partial.file.fileno()).st_size
-        self._steps.at(partial.size, end=True)
-        return self._total is None or partial.size == self._total
-
-    def _goes_on(self, partial: Partial, response: requests.Response, told: ContentRange) -> bool:
+    def _goes_on(self, response: requests.Response, told: ContentRange, end: int | None) -> bool:
         """Whether the body is what was asked for: from where the partial ends, of the same file in the same state."""
-        state = validator(response.headers)
-        asked = partial.size > 0 and told.start == partial.size
-        same = None in (state, partial.note.get("validator")) or state == partial.note["validator"]
-        return asked and same and told.total in (None, self._total or told.total)
+        partial, state, total = self._partial, validator(response.headers), told.total or self._steps.total
+        if told.start != partial.size or told.end is None or total is None or told.end > (end or total):
+            return False
+        if content_length(response) not in (None, told.end - told.start) or (partial.size == 0 and end is None):
+            return False
+        if partial.note is None:
+            self._describe(response, total)
+            return partial.note is not None
+        if None not in (state, partial.note.validator) and state != partial.note.validator:
+            return False
+        same = self._steps.total in (None, total)
+        self._steps.total = total
+        return same
 
-    def _use(self, source: Source, partial: Partial) -> None:
-        same = (source.size, source.md5) == (self._source.size, self._source.md5)
-        self._source = source
+    def _describe(self, response: requests.Response, total: int | None) -> None:
+        """Notes by what the partial can be known again; without one, it cannot be gone on with."""
+        state, source = validator(response.headers), self._remote.source
+        self._steps.total = total
+        if state or source.md5:
+            self._partial.describe(Note(source.place, total, source.md5, state))
+
+    def _receive(self, response: requests.Response) -> TransportError | None:
+        """Writes the body behind what is there; what there is to say where the file is not whole then."""
+        partial, total = self._partial, self._steps.total
+        told = content_range(response.headers) if response.status_code == 206 else None
+        end = told.end if told else total
+        self._steps.at(partial.size)
+        if self._connections > 1 and end is not None and total is not None and end < total:
+            return self._receive_in_ranges(response, end, total)
+        with Body(response, decoded=False) as body:
+            while True:
+                try:
+                    block = body.read(BLOCK)
+                except TransportError as error:
+                    return error
+                if not block:
+                    break
+                if end is not None and partial.size + len(block) > end:
+                    raise self._useless(DownloadError(f"the server sends more than the {end} bytes of the file"))
+                partial.write(block)
+                self._hasher.update(block)
+                self._steps.at(partial.size)
+        if total in (None, partial.size):
+            return None
+        return TransportError(f"the file ended after {partial.size} of {total} bytes")
+
+    def _receive_in_ranges(self, response: requests.Response, end: int, total: int) -> TransportError | None:
+        ranges = Ranges(self._remote, self._partial, total, self._connections, BACKOFF)
+        status = ranges.fetch(response, end, self._hasher, self._steps)
+        if status is None:
+            return None
+        if status in (200, 206, 416):
+            self._connections = 1
+        return TransportError(f"a range of the file was answered with {status}")
+
+    def _use(self, source: Source) -> None:
+        same = source.is_of_same_file(self._remote.source)
+        self._remote.source = source
         if not same:
-            self._total = source.size
-            self._start_over(partial)
+            raise _Replaced("the new URL is of another file")
 
-    def _start_over(self, partial: Partial) -> None:
-        partial.restart()
-        self._take_stock(partial)
+    def _start_over(self) -> None:
+        self._partial.restart()
+        self._hasher.restart()
 
-    def _refuse(self, status: int) -> NoReturn:
-        # Not the body: that of a storage service may quote the signed query.
-        phrase = http.HTTPStatus(status).phrase if status in http.HTTPStatus._value2member_map_ else "unknown status"
-        reason = f"{self._source.address!r} answered {status} {phrase}"
-        if status in _PASSING:
-            raise TransportError(reason)
-        if status in (206, 416):
-            reason += " and does not keep to the ranges that it is asked for"
-        raise DownloadError(reason, status)
+    def _verify(self) -> None:
+        partial, expected = self._partial, self._remote.source
+        if expected.size not in (None, partial.size):
+            raise self._useless(DownloadError(f"the file has {partial.size} bytes, expected {expected.size}"))
+        found = self._hasher.hexdigest()
+        if expected.md5 not in (None, found):
+            raise self._useless(ChecksumError(f"the MD5 of the file is {found}, expected {expected.md5}"))
 
-    def _verify(self, partial: Partial) -> None:
-        source, size = self._source, partial.size
-        if source.size not in (None, size):
-            partial.restart()
-            raise DownloadError(f"the file has {size} bytes, expected {source.size}; it was not kept")
-        if self._digest is not None and self._digest.hexdigest() != source.md5:
-            got = self._digest.hexdigest()
-            partial.restart()
-            raise ChecksumError(
-                f"the MD5 of the file is {got}, expected {source.md5}; it was not kept: download it again"
-            )
+    def _useless(self, error: DownloadError) -> DownloadError:
+        self._partial.restart()
+        error.add_hint("it was not kept: download it again")
+        return error

@@ -1,0 +1,74 @@
+"""Progress as callers see it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sidefx_client.progress import INTERVAL, Progress
+
+
+class Clock:
+    """Stands still until it is set."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("sidefx_client.progress.time.monotonic", clock)
+    return clock
+
+
+@pytest.fixture
+def seen() -> list[tuple[int, int | None]]:
+    return []
+
+
+def reports(seen: list[Any], total: int | None) -> Progress:
+    return Progress(lambda *step: seen.append(step), total)
+
+
+def test_the_first_and_the_last_byte_are_always_reported(clock: Clock, seen: list[Any]) -> None:
+    steps = reports(seen, 1000)
+    for done in range(0, 1001, 10):
+        steps.at(done)
+    assert seen == [(0, 1000), (1000, 1000)]
+
+
+def test_a_step_is_reported_every_interval(clock: Clock, seen: list[Any]) -> None:
+    steps = reports(seen, 1000)
+    for done in range(0, 1000, 10):
+        steps.at(done)
+        clock.now += INTERVAL / 10
+    assert len(seen) == 10
+
+
+def test_going_back_is_reported_at_once(clock: Clock, seen: list[Any]) -> None:
+    steps = reports(seen, 1000)
+    for done in (0, 700, 1000, 300, 400):
+        steps.at(done)
+    assert seen == [(0, 1000), (1000, 1000), (300, 1000)]
+
+
+def test_the_end_is_reported_once_where_the_total_is_not_known(clock: Clock, seen: list[Any]) -> None:
+    steps = reports(seen, None)
+    for done in (0, 700):
+        steps.at(done)
+    steps.at(700, end=True)
+    steps.at(700, end=True)
+    assert seen == [(0, None), (700, None)]
+
+
+def test_what_the_callback_raises_goes_through() -> None:
+    def cancel(done: int, total: int | None) -> None:
+        raise StopIteration
+
+    with pytest.raises(StopIteration):
+        Progress(cancel, 1).at(0)
