@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import ssl
 from collections.abc import Callable
 from typing import Any
@@ -47,6 +48,8 @@ class Adapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = self._pools()
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        if proxy.lower().startswith("https:"):
+            kwargs["proxy_ssl_context"] = self._tls()
         manager = super().proxy_manager_for(proxy, **kwargs)
         manager.pool_classes_by_scheme = self._pools()
         return manager
@@ -92,10 +95,21 @@ class Adapter(HTTPAdapter):
                     pool.close()
         super().close()
 
+    def build_response(self, req: Any, resp: Any) -> Any:
+        media = resp.headers.get("Content-Type", "")
+        if re.search(r";\s*charset\s*(;|$)", media, re.IGNORECASE):  # at which requests 2.28 raises AttributeError
+            resp.headers["Content-Type"] = media.partition(";")[0]
+        return super().build_response(req, resp)
+
     def after_fork_in_child(self) -> None:
         self._of_the_parent += [self.poolmanager, self.proxy_manager]
         self.proxy_manager = {}
         self.init_poolmanager(self._pool_connections, self._pool_maxsize)
+
+    def _tls(self) -> ssl.SSLContext:
+        if self._context is None:  # made late: who speaks to this machine alone needs none
+            self._context = tls_context(self._verify, self._cert)
+        return self._context
 
     def _pools(self) -> dict[str, Any]:
         def plain(host: str, port: int, **options: Any) -> Pool:
@@ -104,9 +118,7 @@ class Adapter(HTTPAdapter):
         def tls(host: str, port: int, **options: Any) -> TLSPool:
             for name in ("cert_reqs", "ca_certs", "ca_cert_dir", "cert_file", "key_file", "ssl_context"):
                 options.pop(name, None)
-            if self._context is None:
-                self._context = tls_context(self._verify, self._cert)
-            return TLSPool(host, port, idle_limit=self._idle_limit, ssl_context=self._context, **options)
+            return TLSPool(host, port, idle_limit=self._idle_limit, ssl_context=self._tls(), **options)
 
         return {"http": plain, "https": tls}
 

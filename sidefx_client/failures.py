@@ -65,7 +65,8 @@ def _reason(causes: list[BaseException]) -> tuple[str, bool]:
     for cause in causes:
         if isinstance(cause, (ssl.SSLCertVerificationError, CertificateError)):
             why = getattr(cause, "verify_message", None) or str(cause)
-            return f"the certificate was refused ({why}; ca_bundle= names a studio's own CA)", True
+            hint = "; ca_bundle= names a studio's own CA" if "issuer" in why or "self" in why else ""
+            return f"the certificate was refused ({why}{hint})", True
         refused = re.match(r"Tunnel connection failed: (\d+)", str(cause))
         if refused:
             return f"the proxy refused the connection with status {refused[1]}", True

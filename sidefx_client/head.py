@@ -39,8 +39,8 @@ class StrictResponse(http.client.HTTPResponse):
             assert_header_parsing(self.headers)
         except HeaderParsingError:
             return True
-        # A status line that swallowed a header, or a coding that nothing below us undoes.
-        return "\r" in self.reason or ("Transfer-Encoding" in self.headers and not self.chunked)
+        # A coding that nothing below us undoes.
+        return "Transfer-Encoding" in self.headers and not self.chunked
 
 
 class _Lines(io.BufferedReader):
@@ -51,4 +51,6 @@ class _Lines(io.BufferedReader):
         cut = not line.endswith(b"\n") and len(line) != limit
         if cut and (line or self.in_head):  # some servers leave out the empty line behind the last chunk
             raise http.client.RemoteDisconnected("the connection was closed in the middle of a line")
+        if self.in_head and b"\r" in line.replace(b"\r\n", b""):  # at which headers would be read as one, or as none
+            raise http.client.HTTPException("the head of the answer is garbled")
         return line

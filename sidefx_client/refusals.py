@@ -72,7 +72,7 @@ def _text(response: requests.Response) -> str:
     size = 0
     try:
         with Body(response) as body:
-            while size < ERROR_TEXT_LIMIT and (block := body.read(min(8192, ERROR_TEXT_LIMIT - size))):
+            while block := body.read(min(8192, ERROR_TEXT_LIMIT - size)):
                 blocks.append(block)
                 size += len(block)
     except TransportError:

@@ -22,7 +22,7 @@ def checked(url: str, what: str) -> str:
 
 def fault(url: object, what: str) -> str | None:
     """Why ``url`` is none of those, or None."""
-    # A backslash ends the host for urllib3, and does not for urlsplit: the host that is checked would not be the one asked.
+    # A backslash ends the host for urllib3 and not for urlsplit: what is checked would not be what is asked.
     if not isinstance(url, str) or not url.isprintable() or " " in url or "\\" in url:
         return f"{what} must be a URL in one line of text, without blanks or backslashes"
     parts = _split(url)

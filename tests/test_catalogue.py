@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
 
 import sidefx_client as sidefx
 from sidefx_client import catalogue
@@ -151,7 +152,7 @@ def test_help_inspect_and_ipython_show_signature_and_doc(
     assert documented is not None
     assert str(inspect.signature(function(service, name))) == SIGNATURES[name]
     assert inspect.getdoc(function(service, name)) == documented.doc
-    shell = SHELL()
+    shell = SHELL(config=Config({"HistoryManager": {"enabled": False}}))
     shell.push({"service": service})
     for shown in (pydoc.plain(pydoc.render_doc(function(service, name))), shell.object_inspect_text(f"service.{name}")):
         assert {line.strip() for line in shown.splitlines()} >= {line.strip() for line in documented.doc.splitlines()}

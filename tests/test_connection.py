@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import socket
+import sys
+import threading
 import time
 
 import pytest
@@ -23,29 +27,63 @@ def used(server: ScriptedServer) -> list[int]:
 
 def test_a_connection_is_used_again_within_its_idle_limit_only() -> None:
     with ScriptedServer(OK) as server, requests.Session() as session:
-        session.mount("http://", Adapter(idle_limit=0.1))
+        session.mount("http://", Adapter(idle_limit=0.3))
         with service_of(server, session=session) as service:
             service.things.do()
             service.things.do()
-            time.sleep(0.15)
+            time.sleep(0.35)
             service.things.do()
         assert used(server) == [1, 1, 2]
 
 
 def test_a_connection_that_the_server_closed_is_replaced_unseen() -> None:
-    with ScriptedServer([cut(OK), OK]) as server, service_of(server) as service:
+    closed = threading.Event()
+
+    def answer_and_close(connection: Connection, request: Request) -> None:
+        cut(OK)(connection, request)
+        closed.set()
+
+    with ScriptedServer([answer_and_close, OK]) as server, service_of(server) as service:
         service.things.do()
-        time.sleep(0.05)  # for the FIN to arrive
+        closed.wait(5)
         service.things.do()
         assert used(server) == [1, 2]
 
 
-def test_a_connection_on_which_a_request_was_cut_short_is_not_used_again() -> None:
-    with ScriptedServer([early(answer(413, "too large")), OK]) as server, service_of(server) as service:
+@pytest.mark.parametrize("tls", [None, "good"])
+def test_an_answer_that_comes_before_the_whole_request_ends_its_connection(tls: str | None) -> None:
+    with ScriptedServer([early(answer(413, "too large")), OK], tls=tls) as server, service_of(server) as service:
         with pytest.raises(sidefx.APIError, match="413 too large"):
             service.things.do(scene=bytes(64 * BLOCK))
         service.things.do()
         assert used(server) == [1, 2]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems may drop the answer with the reset")
+@pytest.mark.parametrize("tls", [None, "good"])
+def test_an_answer_is_read_although_its_server_broke_the_sending_off(tls: str | None) -> None:
+    def break_off(connection: Connection, request: Request) -> None:
+        connection.send(answer(413, "too large"))
+        socket.socket.shutdown(connection.socket, socket.SHUT_WR)
+        time.sleep(0.05)  # for the answer to be there before the reset
+        connection.close()
+
+    with ScriptedServer([break_off], tls=tls) as server, service_of(server) as service:
+        with pytest.raises(sidefx.APIError, match="413 too large"):
+            service.things.do(scene=bytes(64 * BLOCK))
+
+
+def test_an_upload_is_read_in_blocks() -> None:
+    class Recording(io.BytesIO):
+        sizes: set[int] = set()
+
+        def read(self, size: int | None = -1) -> bytes:
+            self.sizes.add(size or 0)
+            return super().read(size)
+
+    with ScriptedServer(OK) as server, service_of(server) as service:
+        service.things.do(scene=sidefx.File(Recording(bytes(3 * BLOCK + 5))))
+    assert Recording.sizes == {0, 5, BLOCK}  # 0: a look at what kind of thing it reads
 
 
 def test_a_connection_goes_back_as_soon_as_its_answer_was_read() -> None:

@@ -65,6 +65,7 @@ def test_an_error_survives_copying_and_keeps_its_hint(error: sidefx.SideFXError)
     hinted.add_hint("try again")
     again = copy.deepcopy(hinted)
     assert again.message == f"{error.message} (try again)"
+    assert again.args == (again.message,)
     assert str(again) == str(hinted)
     assert "try again" not in str(error)
 

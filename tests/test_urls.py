@@ -33,7 +33,7 @@ def test_https_anywhere_and_http_to_this_machine_are_good(url: str) -> None:
     [
         (None, "URL in one line"),
         (b"https://www.sidefx.com/api/", "URL in one line"),
-        ("https://www.sidefx.com/\r\nX: y", "URL in one line"),
+        ("https://www.sidefx.com/\r\nX:y", "URL in one line"),
         ("https://www.sidefx.com/a b", "without blanks"),
         ("", "no host"),
         ("https:///api/", "no host"),

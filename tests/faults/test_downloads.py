@@ -371,8 +371,9 @@ def test_D7_a_redirect_is_followed_anew_for_each_try(case: Case) -> None:
 
 # fmt: off
 NAMES: list[Any] = [
-    "../x", "/etc/x", "a/../../x", "a\\b", "C:\\x", "nul", "NUL.txt", "..", ".", "", "a\0b", "n" * 300, "雪" * 200,
-    ".bashrc", "-rf", "~/x", "x ", "a\nb", "invoice\u202etxt.exe", None, 5,
+    "../x", "/etc/x", "a/../../x", "a\\b", "C:\\x", "nul", "NUL.txt", "..", ".", "", "a\0b", ".bashrc", "-rf", "~/x",
+    "x ", "a\nb", "invoice\u202etxt.exe", None, 5,
+    pytest.param("n" * 300, id="300"), pytest.param("雪" * 200, id="200 wide"),
 ]
 # fmt: on
 
@@ -443,7 +444,7 @@ def test_D10_a_file_that_is_there_and_right_is_not_asked_for(case: Case) -> None
     assert target.stat().st_mtime_ns == before
 
 
-@pytest.mark.parametrize("content", [b"short", CONTENT[:-1] + b"?"])
+@pytest.mark.parametrize("content", [b"short", CONTENT[:-1] + b"?"], ids=["shorter", "as long"])
 def test_D10_a_file_that_is_there_and_wrong_is_replaced_only_by_a_right_one(case: Case, content: bytes) -> None:
     target = case.write(NAME, content)
     wrong = random.Random(3).randbytes(MIB)
@@ -489,6 +490,64 @@ def test_D11_a_download_that_is_killed_anywhere_resumes_in_the_next_run(case: Ca
         fetch(case, server, md5=md5(CONTENT))
     assert resumed
     whole(case)
+
+
+KILLED_AT_EACH_STEP = """
+import hashlib, os, signal, sys
+import sidefx_client as sidefx
+from sidefx_client import transfer
+
+transfer.BACKOFF = 0.01
+url, target, md5 = sys.argv[1:]
+folder = os.path.dirname(target)
+
+def status_of_a_download(steps):
+    pid = os.fork()
+    if pid:
+        return os.waitpid(pid, 0)[1]
+
+    def kill(event, args):
+        nonlocal steps
+        if event in ("open", "os.rename", "os.remove", "os.truncate") and str(args[0]).startswith(folder):
+            steps -= 1
+            if steps < 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    try:
+        sys.addaudithook(kill)
+        sidefx.download_file(url, target, md5=md5)
+        os._exit(0)
+    finally:
+        os._exit(1)
+
+def is_right():
+    with open(target, "rb") as file:
+        return hashlib.md5(file.read()).hexdigest() == md5
+
+step = 0
+while status_of_a_download(step) == signal.SIGKILL:
+    there = sorted(os.listdir(folder))
+    assert not os.path.exists(target) or is_right(), (step, there)
+    assert status_of_a_download(1000) == 0, (step, there)
+    assert os.listdir(folder) == [os.path.basename(target)], (step, there, os.listdir(folder))
+    assert is_right(), (step, there)
+    os.remove(target)
+    step += 1
+print(step)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_D11_a_download_that_is_killed_at_any_step_on_the_disk_leaves_nothing_behind(case: Case) -> None:
+    def cut_at_half(connection: Connection, request: Request) -> None:
+        (serve() if start_of(request) else cut_200())(connection, request)
+
+    target = case.directory / NAME
+    case.declared.add(target)
+    with ScriptedServer(cut_at_half) as server:
+        done = case.python(KILLED_AT_EACH_STEP, f"{server.url}/{NAME}", str(target), md5(CONTENT))
+        assert done.stderr == ""
+        assert int(done.stdout) >= 4
 
 
 def test_D12_a_stall_is_reconnected_and_resumed(case: Case, tls: str | None) -> None:

@@ -161,27 +161,29 @@ VALUE = {"name": "Zoë", "list": [1, None, True]}
 TEXT = json.dumps(VALUE, ensure_ascii=False).encode()
 
 
-@pytest.mark.parametrize(
-    "sent",
-    [
-        answer(200, TEXT, {"Content-Type": "application/json; charset=utf-8"}),
-        answer(200, TEXT, {"Content-Type": "APPLICATION/JSON;charset=UTF-8"}),
-        answer(200, TEXT, {"Content-Type": "application/vnd.sidefx+json"}),
-        answer(200, b"\xef\xbb\xbf" + TEXT, JSON_TYPE),
-        answer(200, TEXT),
-        answer(201, TEXT, JSON_TYPE),
-        answer(202, TEXT, JSON_TYPE),
-        answer(200, gzip.compress(TEXT), {**JSON_TYPE, "Content-Encoding": "gzip"}),
-        answer(200, TEXT, JSON_TYPE, framed=False),
-    ],
-)
+LABELLED = {
+    "charset": answer(200, TEXT, {"Content-Type": "application/json; charset=utf-8"}),
+    "capitals": answer(200, TEXT, {"Content-Type": "APPLICATION/JSON;charset=UTF-8"}),
+    "+json": answer(200, TEXT, {"Content-Type": "application/vnd.sidefx+json"}),
+    "BOM": answer(200, b"\xef\xbb\xbf" + TEXT, JSON_TYPE),
+    "no type": answer(200, TEXT),
+    "201": answer(201, TEXT, JSON_TYPE),
+    "202": answer(202, TEXT, JSON_TYPE),
+    "gzip": answer(200, gzip.compress(TEXT), {**JSON_TYPE, "Content-Encoding": "gzip"}),
+    "no length": answer(200, TEXT, JSON_TYPE, framed=False),
+}
+
+
+@pytest.mark.parametrize("sent", LABELLED.values(), ids=LABELLED)
 def test_H9_json_is_a_value_however_it_is_labelled(case: Case, tls: str | None, sent: bytes) -> None:
     with ScriptedServer([cut(sent)], tls=tls) as server:
         assert case.service(server).bugs.submit_issue(summary="x") == VALUE
 
 
 @pytest.mark.parametrize(
-    "sent", [answer(204, framed=False), answer(200), answer(201, b"", JSON_TYPE), answer(200, b"", HTML_TYPE)]
+    "sent",
+    [answer(204, framed=False), answer(200), answer(201, b"", JSON_TYPE), answer(200, b"", HTML_TYPE)],
+    ids=["204", "200", "201", "HTML"],
 )
 def test_H9_an_empty_answer_is_none(case: Case, sent: bytes) -> None:
     with ScriptedServer([sent, OK]) as server:

@@ -193,7 +193,8 @@ def test_N6_a_bad_certificate_is_named_and_the_upload_is_not_read(case: Case, ki
             case.service(server).bugs.submit_issue(attachment=sidefx.File(file))
         assert f"127.0.0.1:{server.port}" in str(caught.value)
         assert not caught.value.may_have_executed
-        assert (server.connections, server.handshakes) == (1, 0)
+        # Not the handshakes: urllib3 1.26 looks at the name after a handshake that the server has seen succeed.
+        assert (server.connections, len(server.requests)) == (1, 0)
         assert file.tell() == 0
 
 
@@ -332,21 +333,21 @@ def test_N9_there_is_a_timeout_when_none_is_given(case: Case) -> None:
 @pytest.mark.parametrize("status", [403, 407])
 @pytest.mark.parametrize("how", ["environment", "session"])
 def test_N10_a_proxy_that_refuses_saw_the_host_and_no_more(
-    case: Case, monkeypatch: pytest.MonkeyPatch, status: int, how: str
+    case: Case, tls: str | None, monkeypatch: pytest.MonkeyPatch, status: int, how: str
 ) -> None:
-    refusal = answer(status, "no way", {"Connection": "close"})
-    with ScriptedServer(lambda connection, _: (connection.send(refusal), connection.finish())[1]) as proxy:
-        url = f"http://someone:{PROXY_PASSWORD}@127.0.0.1:{proxy.port}"
+    with ScriptedServer(early(answer(status, "no way", {"Connection": "close"})), tls=tls) as proxy:
+        url = proxy.url.replace("://", f"://someone:{PROXY_PASSWORD}@")
         options: dict[str, Any] = {"endpoint_url": "https://api.invalid/api/"}
         with requests.Session() as session:
             if how == "session":
                 session.proxies = {"https": url}
+                session.verify = proxy.ca_bundle or True
                 options["session"] = session
             else:
                 monkeypatch.setenv("HTTPS_PROXY", url)
+                options["ca_bundle"] = proxy.ca_bundle
             with case.raises(sidefx.TransportError, match=str(status)) as caught:
                 case.service(**options).bugs.submit_issue(summary="x")
         assert not caught.value.may_have_executed
         assert {(request.method, request.path) for request in proxy.requests} == {("CONNECT", "api.invalid:443")}
-        sent = "".join(name + value for request in proxy.requests for name, value in request.headers)
-        assert "Bearer" not in sent
+        assert "Bearer" not in str([request.headers for request in proxy.requests])

@@ -93,6 +93,22 @@ def test_U3_of_a_file_that_grows_only_the_announced_bytes_are_sent(
     assert [record.levelname for record in caplog.records if "grew" in record.getMessage()] == ["WARNING"]
 
 
+class Generous(io.BytesIO):
+    """Reads more than it is asked for."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        return super().read() if size else b""
+
+
+def test_U3_of_a_file_object_that_gives_too_much_only_the_announced_bytes_are_sent(case: Case, tls: str | None) -> None:
+    with ScriptedServer([OK, OK], tls=tls) as server:
+        service = case.service(server)
+        assert service.bugs.submit_issue(scene=sidefx.File(Generous(b"content surplus"), size=7)) == "done"
+        assert service.bugs.submit_issue(summary="next") == "done"
+        assert b"\r\n\r\ncontent\r\n--" in server.requests[0].body
+        assert server.connections == 1
+
+
 def test_U3_a_file_that_shrinks_is_told_at_once(case: Case, tls: str | None) -> None:
     scene = case.sparse("scene.hip", 64 * MIB)
 

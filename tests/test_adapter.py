@@ -1,0 +1,82 @@
+"""The adapter: one TLS context for all connections, a CA bundle of one's own, nothing older than TLS 1.2."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import certificates
+import pytest
+import requests
+from scripted import Connection, Request, ScriptedServer, answer, cut, json_answer
+from services import service_of
+
+import sidefx_client as sidefx
+
+OK = json_answer("done")
+
+
+def test_a_ca_bundle_is_trusted_and_nothing_else() -> None:
+    with ScriptedServer(OK, tls="good") as server:
+        with service_of(server, ca_bundle=Path(certificates.CA_BUNDLE)) as service:
+            assert service.things.do() == "done"
+        with service_of(server, ca_bundle=None) as service:
+            with pytest.raises(sidefx.TransportError, match="certificate was refused"):
+                service.things.do()
+
+
+def test_a_ca_bundle_that_cannot_be_used_is_a_config_error(tmp_path: Path) -> None:
+    no_pem = tmp_path / "no.pem"
+    no_pem.write_text("no certificate")
+    with ScriptedServer(tls="good") as server, requests.Session() as session:
+        with pytest.raises(sidefx.ConfigError, match="a PEM file that is there"):
+            service_of(server, ca_bundle="nowhere.pem")
+        with pytest.raises(sidefx.ConfigError, match="not both"):
+            service_of(server, ca_bundle=no_pem, session=session)
+        with service_of(server, ca_bundle=no_pem) as service, pytest.raises(sidefx.ConfigError, match=r"no\.pem"):
+            service.things.do()
+        assert server.handshakes == 0
+
+
+def test_a_ca_bundle_is_read_once_for_all_hosts_and_connections(tmp_path: Path) -> None:
+    bundle = tmp_path / "ca.pem"
+    bundle.write_bytes(Path(certificates.CA_BUNDLE).read_bytes())
+    closing = json_answer("done", headers={"Connection": "close"})
+    with ScriptedServer(tls="good") as tokens, ScriptedServer(closing, tls="good") as server:
+        options = {"access_token": None, "access_token_url": tokens.token_url, "ca_bundle": bundle}
+        with service_of(server, **options) as service:
+            bundle.write_text("no certificate")
+            assert service.things.do() == "done"
+            assert service.things.do() == "done"
+        assert (tokens.handshakes, server.handshakes) == (1, 2)
+
+
+def test_tls_1_3_and_1_2_are_offered_and_nothing_older() -> None:
+    hellos: list[bytes] = []
+
+    def listen(connection: Connection) -> None:
+        hellos.append(connection.read())
+        connection.close()
+
+    with ScriptedServer(tls="good", greetings=[listen]) as server, service_of(server, retries=0) as service:
+        with pytest.raises(sidefx.TransportError):
+            service.things.do()
+    supported_versions = bytes([0, 43, 0, 5, 4, 3, 4, 3, 3])  # RFC 8446, section 4.2.1: four bytes, 1.3 and 1.2
+    assert supported_versions in hellos[0]
+
+
+def test_through_a_proxy_the_connections_are_ours_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def tunnel(connection: Connection, request: Request) -> None:
+        connection.send(answer(200, framed=False))
+        context = certificates.server_context("wrong-name")  # the one for elsewhere.invalid
+        connection.socket = context.wrap_socket(connection.socket, server_side=True)
+
+    with ScriptedServer([tunnel, OK, cut()]) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        options = {"endpoint_url": "https://elsewhere.invalid/api/", "ca_bundle": certificates.CA_BUNDLE}
+        with service_of(proxy, **options) as service:
+            assert service.things.do() == "done"
+            with pytest.raises(sidefx.TransportError) as caught:
+                service.things.do()
+        assert caught.value.may_have_executed
+        assert [request.method for request in proxy.requests] == ["CONNECT", "POST", "POST"]
+        assert proxy.requests[0].header("Authorization") is None

@@ -1,0 +1,239 @@
+"""The access token: asked for once, kept until just before it expires, renewed once, given by a caller."""
+
+from __future__ import annotations
+
+import base64
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from scripted import Connection, Request, ScriptedServer, answer, json_answer, token_answer
+from services import service_of
+
+import sidefx_client as sidefx
+
+OK = json_answer("done")
+EXPIRED = answer(401, "expired")
+COLD = {"access_token": None, "access_token_expiry_time": None}
+THREADS = 16
+
+
+def tokens_used(server: ScriptedServer) -> list[str]:
+    return [(request.header("Authorization") or "").partition(" ")[2] for request in server.api_requests]
+
+
+def counted(server: ScriptedServer) -> tuple[int, int]:
+    """How many tokens were asked for, and how many calls came."""
+    return len(server.token_requests), len(server.api_requests)
+
+
+# Asking
+
+
+def test_the_pair_goes_out_as_http_basic_in_an_empty_post() -> None:
+    with ScriptedServer() as server, service_of(server, **COLD, client_id="Zoë", client_secret_key="p:w 雪"):
+        (request,) = server.token_requests
+        scheme, _, pair = (request.header("Authorization") or "").partition(" ")
+        assert (request.method, request.path, request.body) == ("POST", "/oauth2/application_token", b"")
+        assert scheme == "Basic"
+        assert base64.b64decode(pair).decode() == "Zoë:p:w 雪"
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/oauth2/token", b"grant_type=client_credentials"),
+        ("/oauth2/token/", b"grant_type=client_credentials"),
+        ("/oauth2/application_token", b""),
+        ("/oauth2/application_token/", b""),
+    ],
+)
+def test_a_grant_type_goes_to_standard_urls_only(path: str, body: bytes) -> None:
+    with ScriptedServer() as server, service_of(server, **COLD, access_token_url=server.url + path):
+        (request,) = server.requests
+        assert request.body == body
+        assert request.header("Content-Type") == "application/x-www-form-urlencoded"
+
+
+@pytest.mark.parametrize(
+    ("refusal", "words"),
+    [
+        (answer(403, "bad pair"), "403: bad pair"),
+        (json_answer({"error": "invalid_client"}, 401), "401: invalid_client"),
+        (answer(500, "Traceback:\noops"), "500: Traceback:\noops"),
+        (answer(404), "404: Not Found (the server sent no message)"),
+    ],
+)
+def test_a_refusal_is_told_in_the_endpoints_words_and_final(refusal: bytes, words: str) -> None:
+    with ScriptedServer(tokens=[refusal]) as server, pytest.raises(sidefx.AuthorizationError) as caught:
+        service_of(server, **COLD)
+    assert (str(caught.value), caught.value.http_code) == (words, int(words[:3]))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"expires_in": 43200},
+        {"access_token": "", "expires_in": 43200},
+        {"access_token": 5, "expires_in": 43200},
+        {"access_token": "se cret", "expires_in": 43200},
+        {"access_token": "secret\n", "expires_in": 43200},
+        {"access_token": "secret€", "expires_in": 43200},
+        ["secret"],
+        "secret",
+        None,
+    ],
+)
+def test_what_is_no_token_is_refused_and_not_shown(body: object) -> None:
+    with ScriptedServer(tokens=[json_answer(body)]) as server, pytest.raises(sidefx.AuthorizationError) as caught:
+        service_of(server, **COLD)
+    assert str(caught.value) == "200: the endpoint gave no usable token: is access_token_url right?"
+    assert caught.value.http_code == 200
+
+
+# Its life
+
+
+def due(expires_in: object) -> Any:
+    """When a token with this lifetime is renewed, in seconds since the epoch."""
+    with ScriptedServer(tokens=[token_answer("t", expires_in)]) as server, service_of(server, **COLD) as service:
+        return service.access_token_expiry_time
+
+
+@pytest.mark.parametrize(
+    ("expires_in", "used_for"),
+    [(43200, 43140), (600, 540), (100, 90), (0.5, 0.45), ("43200", 43140), ("3600.5", 3540.5), (10**30, 31535940)],
+)
+def test_the_margin_is_a_minute_or_a_tenth_of_a_short_life(expires_in: object, used_for: float) -> None:
+    before = time.time()
+    expiry = due(expires_in)
+    assert before + used_for - 1e-3 <= expiry <= time.time() + used_for + 1e-3
+
+
+def test_a_token_without_a_lifetime_is_used_until_it_is_refused() -> None:
+    assert due(None) is None
+
+
+@pytest.mark.parametrize("expires_in", [0, -5, "", "soon", True, [], {}, float("nan"), 10**400])
+def test_a_lifetime_that_is_none_is_no_usable_token(expires_in: object) -> None:
+    with pytest.raises(sidefx.AuthorizationError, match=r"^200: the endpoint gave no usable token"):
+        due(expires_in)
+
+
+def test_a_token_that_is_due_is_renewed_before_the_call() -> None:
+    with ScriptedServer(OK, tokens=[token_answer("first"), token_answer("second")]) as server:
+        with service_of(server, **COLD) as service:
+            service.things.do()
+            service.access_token_expiry_time = time.time() - 1
+            service.things.do()
+            service.things.do()
+        assert tokens_used(server) == ["first", "second", "second"]
+        assert counted(server) == (2, 3)
+
+
+def test_a_401_is_healed_by_one_new_token_that_is_then_kept() -> None:
+    with ScriptedServer([EXPIRED, OK, OK], tokens=[token_answer("new")]) as server, service_of(server) as service:
+        assert service.things.do() == "done"
+        assert service.things.do() == "done"
+        assert service.access_token == "new"
+        assert tokens_used(server) == ["given-token", "new", "new"]
+
+
+def test_a_401_that_a_new_token_does_not_heal_is_an_api_error() -> None:
+    with ScriptedServer(EXPIRED, tokens=token_answer("new")) as server, service_of(server) as service:
+        with pytest.raises(sidefx.APIError, match=r"^401 expired$"):
+            service.things.do()
+        assert counted(server) == (1, 2)
+
+
+def test_a_refusal_to_renew_is_an_authorization_error() -> None:
+    with ScriptedServer([EXPIRED], tokens=[answer(403, "revoked")]) as server, service_of(server) as service:
+        with pytest.raises(sidefx.AuthorizationError, match=r"^403: revoked$"):
+            service.things.do()
+
+
+# Many threads
+
+
+def test_threads_that_find_no_token_ask_for_one() -> None:
+    with ScriptedServer(OK, tokens=[token_answer("first", 0.001), token_answer("second")]) as server:
+        with service_of(server, **COLD) as service, ThreadPoolExecutor(THREADS) as threads:
+            assert list(threads.map(lambda _: service.things.do(), range(THREADS))) == ["done"] * THREADS
+        assert counted(server) == (2, THREADS)
+        assert set(tokens_used(server)) == {"second"}
+
+
+def test_threads_that_meet_a_401_together_renew_it_once() -> None:
+    together = threading.Barrier(THREADS)
+
+    def refuse_the_old_one(connection: Connection, request: Request) -> None:
+        connection.read_body(request)
+        old = request.header("Authorization") == "Bearer given-token"
+        if old:
+            together.wait(5)
+        connection.send(EXPIRED if old else OK)
+
+    with ScriptedServer(refuse_the_old_one, tokens=[token_answer("new")]) as server:
+        with service_of(server) as service, ThreadPoolExecutor(THREADS) as threads:
+            assert list(threads.map(lambda _: service.things.do(), range(THREADS))) == ["done"] * THREADS
+        assert counted(server) == (1, 2 * THREADS)
+
+
+# A token that the caller gives
+
+
+@pytest.mark.parametrize("expiry", [None, time.time() + 3600])
+def test_a_given_token_is_used_with_or_without_an_expiry(expiry: float | None) -> None:
+    with ScriptedServer(OK) as server, service_of(server, access_token_expiry_time=expiry) as service:
+        assert (service.access_token, service.access_token_expiry_time) == ("given-token", expiry)
+        service.things.do()
+        assert tokens_used(server) == ["given-token"]
+        assert counted(server) == (0, 1)
+
+
+def test_a_given_token_that_has_expired_is_replaced_at_once() -> None:
+    with ScriptedServer(tokens=[token_answer("new")]) as server:
+        with service_of(server, access_token_expiry_time=time.time() - 1) as service:
+            assert service.access_token == "new"
+
+
+def test_a_given_token_without_credentials_is_not_renewed() -> None:
+    with ScriptedServer([EXPIRED]) as server:
+        with service_of(server, client_id=None, client_secret_key=None) as service:
+            with pytest.raises(sidefx.APIError, match=r"^401 expired$"):
+                service.things.do()
+        assert counted(server) == (0, 1)
+
+
+def test_an_empty_token_sends_no_header_and_is_never_replaced_by_one() -> None:
+    with ScriptedServer([OK, EXPIRED]) as server, service_of(server, access_token="") as service:
+        service.things.do()
+        with pytest.raises(sidefx.APIError, match=r"^401 expired$"):
+            service.things.do()
+        assert [request.header("Authorization") for request in server.requests] == [None, None]
+
+
+def test_a_token_that_is_set_is_used_from_the_next_call_on() -> None:
+    with ScriptedServer(OK, tokens=[token_answer("fetched")]) as server, service_of(server) as service:
+        service.things.do()
+        service.access_token = "set"
+        service.things.do()
+        service.access_token_expiry_time = time.time() - 1
+        service.things.do()
+        assert tokens_used(server) == ["given-token", "set", "fetched"]
+
+
+@pytest.mark.parametrize("token", ["se cret", "secret\n", "secr€t", 5, b"secret"])
+def test_a_given_token_that_no_header_can_carry_is_a_config_error(token: Any) -> None:
+    with pytest.raises(sidefx.ConfigError, match=r"^access_token must be") as caught:
+        sidefx.service(access_token=token)
+    assert "secr" not in str(caught.value)
+
+
+@pytest.mark.parametrize("expiry", ["soon", True, [1]])
+def test_an_expiry_that_is_no_time_is_a_config_error(expiry: Any) -> None:
+    with pytest.raises(sidefx.ConfigError, match=r"^access_token_expiry_time must be"):
+        sidefx.service(access_token="token", access_token_expiry_time=expiry)
