@@ -1,0 +1,65 @@
+"""The outcome as a bar chart in SVG: a group of bars per workload, each group on its own scale, ours in colour."""
+
+from __future__ import annotations
+
+import statistics
+from html import escape
+
+from measure import OURS, Samples, Workload
+from report import LABELS, number
+
+WIDTH, LABEL, VALUE = 760, 210, 90  # px: all of it, the names on the left, the room for numbers on the right
+BAR, GAP, HEAD = 16, 6, 30
+LONGEST = 6.0  # a bar over so many times ours is cut short: beside it the others would vanish
+
+STYLE = """
+text { font: 12px system-ui, sans-serif; fill: #24292f } .head { font-weight: 600 } .value { fill: #57606a }
+.bar { fill: #b4bcc6 } .ours { fill: #d9642b }
+.cut { fill: none; stroke: #fff; stroke-width: 3 }
+@media (prefers-color-scheme: dark) {
+  text { fill: #e6edf3 } .value { fill: #9da7b3 } .bar { fill: #57606a } .ours { fill: #f0883e }
+  .cut { stroke: #0d1117 }
+}
+"""
+
+
+def svg(outcome: list[tuple[Workload, Samples]]) -> str:
+    """The whole picture; it follows the reader's light or dark scheme."""
+    parts, top = [], 8
+    for workload, samples in outcome:
+        if not samples:
+            continue
+        medians = {name: statistics.median(one[workload.metric] for one in rounds) for name, rounds in samples.items()}
+        title = f"{workload.title} ({LABELS[workload.metric]})"
+        parts.append(f'<text class="head" x="0" y="{top + 14}">{escape(title)}</text>')
+        top += HEAD - 6
+        longest = min(max(medians.values()), LONGEST * medians.get(OURS, max(medians.values())))
+        for name, value in medians.items():
+            parts.append(_bar(name, value, longest, top))
+            top += BAR + GAP
+        top += HEAD - BAR
+    size = f'width="{WIDTH}" height="{top}" viewBox="0 0 {WIDTH} {top}"'
+    title = "<title>Benchmarks: shorter bars are better</title>"
+    return "\n".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">',
+            title,
+            f"<style>{STYLE}</style>",
+            *parts,
+            "</svg>\n",
+        ]
+    )
+
+
+def _bar(name: str, value: float, longest: float, top: int) -> str:
+    room = WIDTH - LABEL - VALUE
+    length = max(2.0, room * min(value / longest, 1))
+    kind = "ours" if name.startswith(OURS) else "bar"
+    bar = f'<rect class="{kind}" x="{LABEL}" y="{top}" width="{length:.0f}" height="{BAR}" rx="2"/>'
+    if value > longest:
+        bar += f'<path class="cut" d="M{LABEL + room - 24} {top + BAR + 2} l8 -{BAR + 4}"/>'
+    baseline = top + BAR - 4
+    return (
+        f'<text x="{LABEL - 8}" y="{baseline}" text-anchor="end">{escape(name)}</text>{bar}'
+        f'<text class="value" x="{LABEL + length + 6:.0f}" y="{baseline}">{number(value)}</text>'
+    )

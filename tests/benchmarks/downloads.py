@@ -1,0 +1,160 @@
+"""Downloads: to a file with its MD5 verified, over a fast line, over a slow one, and after a cut."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
+
+from line import Line
+from measure import OURS, Goal, Meter, Sample, Workload
+from servers import Stage
+
+Fetch = Callable[[Stage, Meter, str, str, int], object]  # URL, target, size in MiB; returns once the MD5 was right
+
+
+def ours(stage: Stage, meter: Meter, url: str, target: str, mib: int, connections: int = 1) -> None:
+    import sidefx_client as sidefx
+
+    sidefx.download_file(url, target, size=mib << 20, md5=stage.md5[mib], connections=connections)
+
+
+def ours_in_8(stage: Stage, meter: Meter, url: str, target: str, mib: int) -> None:
+    ours(stage, meter, url, target, mib, connections=8)
+
+
+def curl(stage: Stage, meter: Meter, url: str, target: str, mib: int) -> None:
+    meter.program("curl", "-sS", "--fail", "-o", target, url)
+    same(meter.program("md5sum", target).split()[0], stage.md5[mib])
+
+
+def curl_continued(stage: Stage, meter: Meter, url: str, target: str, mib: int) -> None:
+    """Twice, as a script would: the first attempt fails where the line is cut."""
+    with contextlib.suppress(RuntimeError):
+        meter.program("curl", "-sS", "--fail", "-o", target, url)
+    meter.program("curl", "-sS", "--fail", "-C", "-", "-o", target, url)
+    same(meter.program("md5sum", target).split()[0], stage.md5[mib])
+
+
+def recipe(stage: Stage, meter: Meter, url: str, target: str, mib: int) -> None:
+    """The documented way: requests and copyfileobj, then the MD5 in a second pass of 4 KiB reads."""
+    import requests
+
+    with requests.get(url, stream=True) as response, open(target, "wb") as file:
+        shutil.copyfileobj(response.raw, file)
+    digest = hashlib.md5(usedforsecurity=False)
+    with open(target, "rb") as file:
+        while block := file.read(4096):
+            digest.update(block)
+    same(digest.hexdigest(), stage.md5[mib])
+
+
+def recipe_again(stage: Stage, meter: Meter, url: str, target: str, mib: int) -> None:
+    """The recipe knows no resuming: what was cut is fetched again from the start."""
+    import urllib3
+
+    with contextlib.suppress(urllib3.exceptions.HTTPError, OSError, RuntimeError):
+        recipe(stage, meter, url, target, mib)
+    recipe(stage, meter, url, target, mib)
+
+
+def aria2(stage: Stage, meter: Meter, url: str, target: str, mib: int) -> None:
+    folder, name = os.path.split(target)
+    options = [f"--ca-certificate={stage.bundle}", "-x8", "-s8", "-k1M", "--file-allocation=none", "--quiet"]
+    meter.program("aria2c", *options, f"--checksum=md5={stage.md5[mib]}", "-d", folder, "-o", name, url)
+
+
+def same(found: str, promised: str) -> None:
+    if found != promised:
+        raise RuntimeError(f"MD5 {found}, promised {promised}")
+
+
+def fast(fetch: Fetch) -> Callable[[Stage], Sample]:
+    """The whole size from loopback; the peak is over the process after one download of 1 MiB."""
+
+    def run(stage: Stage) -> Sample:
+        meter = Meter()
+        with target(stage) as path:
+            fetch(stage, meter, stage.url(1), path, 1)
+        meter = Meter()
+        with target(stage) as path:
+            return meter.measure(fetch, stage, meter, stage.url(stage.size), path, stage.size)
+
+    return run
+
+
+def slow(fetch: Fetch) -> Callable[[Stage], Sample]:
+    """A quarter of the size over the slow line."""
+
+    def run(stage: Stage) -> Sample:
+        meter, mib = Meter(), stage.size // 4
+        with target(stage) as path:
+            sample = meter.measure(fetch, stage, meter, stage.url(mib, stage.far), path, mib)
+        return {**sample, "mib_per_s": mib / sample["wall_s"]}
+
+    return run
+
+
+def cut(fetch: Fetch) -> Callable[[Stage], Sample]:
+    """A quarter of the size over a line that is cut at half: the bytes that come after the cut, over the file's."""
+
+    def run(stage: Stage) -> Sample:
+        meter, mib = Meter(), stage.size // 4
+        half = mib << 19
+        with Line(urlsplit(stage.base).port or 0, cut_after=half) as line, target(stage) as path:
+            fetch(stage, meter, stage.url(mib, f"https://localhost:{line.port}"), path, mib)
+            return {"sent_again": (line.down - half) / (mib << 20)}
+
+    return run
+
+
+@contextlib.contextmanager
+def target(stage: Stage) -> Iterator[str]:
+    path = os.path.join(stage.out, "download.bin")
+    try:
+        yield path
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+
+
+WORKLOADS = {
+    "download": Workload(
+        title="Download one file over TLS, MD5 verified",
+        contenders={OURS: fast(ours), "curl, md5sum": fast(curl), "vendor's recipe": fast(recipe)},
+        needs={"curl, md5sum": "curl"},
+        metric="wall_s",
+        baseline="curl, md5sum",
+        goals=(
+            Goal("wall_s", 0.75, "curl, md5sum"),
+            Goal("wall_s", 0.6, "vendor's recipe"),
+            Goal("peak_mib", 4),
+        ),
+    ),
+    "slow line": Workload(
+        title="Download a quarter of it, 80 ms round trip, 4 MiB/s per connection",
+        contenders={
+            OURS: slow(ours),
+            f"{OURS}, connections=8": slow(ours_in_8),
+            "aria2c -x8 -s8": slow(aria2),
+        },
+        needs={"aria2c -x8 -s8": "aria2c"},
+        metric="wall_s",
+        baseline=OURS,
+        goals=(
+            Goal("wall_s", 1 / 7, OURS, f"{OURS}, connections=8"),
+            Goal("wall_s", 1.0, "aria2c -x8 -s8", f"{OURS}, connections=8"),
+        ),
+    ),
+    "resume": Workload(
+        title="Download a quarter of it, the line cut at 50 %",
+        contenders={OURS: cut(ours), "curl -C -, md5sum": cut(curl_continued), "vendor's recipe": cut(recipe_again)},
+        needs={"curl -C -, md5sum": "curl"},
+        metric="sent_again",
+        baseline="vendor's recipe",
+        goals=(Goal("sent_again", 0.55),),
+    ),
+}

@@ -1,0 +1,91 @@
+"""A slow line: a TCP forwarder on loopback that adds a round trip, limits each connection, and can be cut."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+import threading
+
+BLOCK = 1 << 16  # bytes; at 4 MiB/s one leaves every 16 ms
+IN_FLIGHT = 64  # blocks held per direction before their sender must wait
+
+Blocks = asyncio.Queue[tuple[float, bytes]]  # when it is at the far end, and what; b"": the end
+
+
+class Line:
+    """`with Line(port, rtt=0.08, rate=4 << 20) as line:` forwards `line.port` to `port` from a thread of its own.
+
+    `rtt` in seconds; `rate` in bytes per second for each connection and direction, None: no limit. Once `cut_after`
+    bytes have come down, their connection is closed, that once. `down` counts all bytes that came down.
+    """
+
+    def __init__(self, target: int, *, rtt: float = 0.0, rate: int | None = None, cut_after: int = sys.maxsize) -> None:
+        self.target, self.rtt, self.rate, self.cut_after = target, rtt, rate, cut_after
+        self.port = self.down = 0
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="slow line", daemon=True)
+
+    def __enter__(self) -> Line:
+        self._thread.start()
+        self._ready.wait()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._loop.call_soon_threadsafe(self._end.set)
+        self._thread.join()
+
+    async def _run(self) -> None:
+        self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
+        server = await asyncio.start_server(self._connection, "127.0.0.1", 0)
+        self.port = server.sockets[0].getsockname()[1]
+        self._ready.set()
+        await self._end.wait()
+        server.close()
+
+    async def _connection(self, near: asyncio.StreamReader, to_near: asyncio.StreamWriter) -> None:
+        far, to_far = await asyncio.open_connection("127.0.0.1", self.target)
+        up, down = Blocks(IN_FLIGHT), Blocks(IN_FLIGHT)
+        receivers = [self._receive_up(near, up), self._receive_down(far, down)]
+        receiving = [self._loop.create_task(receive) for receive in receivers]
+        sending = [self._loop.create_task(send) for send in (self._send(up, to_far), self._send(down, to_near))]
+        # Cancelled when the line is taken down; asyncio would log a handler that ends so.
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait(sending, return_when=asyncio.FIRST_COMPLETED)
+        for task in receiving + sending:
+            task.cancel()
+        to_near.close()
+        to_far.close()
+
+    async def _receive_up(self, source: asyncio.StreamReader, blocks: Blocks) -> None:
+        opened = 0.0
+        with contextlib.suppress(ConnectionError):
+            while block := await source.read(BLOCK):
+                # The kernel has accepted already: the first bytes pay the round trip of the handshake.
+                opened = opened or self._loop.time() + self.rtt
+                await blocks.put((max(self._loop.time(), opened) + self.rtt / 2, block))
+        await blocks.put((0, b""))
+
+    async def _receive_down(self, source: asyncio.StreamReader, blocks: Blocks) -> None:
+        with contextlib.suppress(ConnectionError):
+            while block := await source.read(BLOCK):
+                block = block[: self.cut_after - self.down]
+                self.down += len(block)
+                await blocks.put((self._loop.time() + self.rtt / 2, block))
+                if self.down == self.cut_after:
+                    self.cut_after = sys.maxsize
+                    break
+        await blocks.put((0, b""))
+
+    async def _send(self, blocks: Blocks, to: asyncio.StreamWriter) -> None:
+        free = 0.0  # when the line has carried what came before
+        with contextlib.suppress(ConnectionError):
+            while True:
+                due, block = await blocks.get()
+                if not block:
+                    break
+                due = max(due, free)
+                await asyncio.sleep(due - self._loop.time())
+                free = due + len(block) / self.rate if self.rate else due
+                to.write(block)
+                await to.drain()

@@ -1,0 +1,153 @@
+"""What a workload is, and how one is measured: each contender in a fresh process, rounds interleaved.
+
+A contender is a function that takes the `Stage` and returns a sample, one number per metric; in every metric lower is
+better. A ratio is the median of the ratios within each round, so that a noisy minute falls on both sides.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib.util
+import json
+import os
+import resource
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from servers import Stage
+
+OURS = "sidefx_client"
+WORKER_TIMEOUT = 1200  # seconds: no contender may hang the run
+
+Sample = dict[str, float]
+Samples = dict[str, list[Sample]]  # contender: one sample per round
+
+
+@dataclass(frozen=True)
+class Goal:
+    """`contender`'s metric is at most `limit`; times that of `against` in the same round, where that is given."""
+
+    metric: str
+    limit: float
+    against: str | None = None
+    contender: str = OURS
+
+    def measured(self, samples: Samples) -> float | None:
+        """The number to hold against the limit, or None where a side was skipped."""
+        if self.contender not in samples:
+            return None
+        if self.against is None:
+            return statistics.median(sample[self.metric] for sample in samples[self.contender])
+        return ratio(samples, self.metric, self.contender, self.against)
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One table: its contenders in the order shown, the metric and the baseline of the ratio column, the goals."""
+
+    title: str
+    contenders: dict[str, Callable[[Stage], Sample]]
+    metric: str
+    baseline: str
+    goals: tuple[Goal, ...]
+    needs: dict[str, str] = field(default_factory=dict)  # contender: the program or module it rests on
+    one_cpu: bool = False  # servers and clients share a CPU: a ping-pong across two spreads by half
+
+    def missing(self) -> dict[str, str]:
+        """Contenders that cannot run here, and what they lack."""
+        return {
+            name: need
+            for name, need in self.needs.items()
+            if not shutil.which(need) and not importlib.util.find_spec(need)
+        }
+
+
+def ratio(samples: Samples, metric: str, contender: str, against: str) -> float | None:
+    """The median of the paired ratios, or None where a side was skipped or has no such metric."""
+    pairs = zip(samples.get(contender, []), samples.get(against, []))
+    ratios = [mine[metric] / theirs[metric] for mine, theirs in pairs if metric in mine and theirs.get(metric)]
+    return statistics.median(ratios) if ratios else None
+
+
+def rounds(suite: str, name: str, workload: Workload, stage: Stage, count: int) -> Samples:
+    """Runs every contender `count` times, each in a process of its own, in an order that rotates by one per round."""
+    missing = workload.missing()
+    order = deque(contender for contender in workload.contenders if contender not in missing)
+    samples: Samples = {contender: [] for contender in order}
+    for number in range(count):
+        for contender in order:
+            os.sync()  # what the one before left to write is not on this one's bill
+            samples[contender].append(_in_worker(suite, name, contender, stage))
+            print(f"{name}, round {number + 1} of {count}: {contender}", file=sys.stderr)
+        order.rotate(-1)
+    return samples
+
+
+def _in_worker(suite: str, name: str, contender: str, stage: Stage) -> Sample:
+    here = Path(__file__).parent
+    command = [sys.executable, str(here / "worker.py"), suite, name, contender, json.dumps(asdict(stage))]
+    # A session of its own: whatever ends the run also ends what the worker has started.
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, env=stage.environment(), text=True, start_new_session=True
+    ) as worker:
+        try:
+            out, _ = worker.communicate(timeout=WORKER_TIMEOUT)
+        except BaseException:
+            os.killpg(worker.pid, signal.SIGKILL)
+            raise
+    if worker.returncode:
+        raise RuntimeError(f"{name}, {contender}: the worker ended with {worker.returncode}, its reason stands above")
+    sample: Sample = json.loads(out)
+    return sample
+
+
+class Meter:
+    """Wall (s), CPU (s, with the programs started) and peak memory (MiB over the process as it was idle) of one act."""
+
+    def __init__(self) -> None:
+        gc.collect()
+        self.idle = _status("self", "VmRSS")
+        self.program_peak = 0
+
+    def measure(self, act: Callable[..., Any], *args: Any) -> Sample:
+        self.program_peak = 0
+        Path("/proc/self/clear_refs").write_text("5")  # starts VmHWM anew
+        wall, cpu = time.perf_counter(), _cpu()
+        act(*args)
+        wall, cpu = time.perf_counter() - wall, _cpu() - cpu
+        peak = self.program_peak or _status("self", "VmHWM") - self.idle
+        return {"wall_s": wall, "cpu_s": cpu, "peak_mib": peak / 1024}
+
+    def program(self, *command: str) -> str:
+        """What the program printed. Its peak is watched: ru_maxrss would count the memory of this process too."""
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+            while child.poll() is None:
+                try:
+                    self.program_peak = max(self.program_peak, _status(child.pid, "VmHWM"))
+                except (OSError, StopIteration):
+                    break  # it has just ended
+                time.sleep(0.01)
+            out, _ = child.communicate()
+        if child.returncode:
+            raise RuntimeError(f"{command[0]} ended with {child.returncode}")
+        return out
+
+
+def _cpu() -> float:
+    both = (resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in both)
+
+
+def _status(pid: object, key: str) -> int:
+    """A line of /proc/PID/status, in KiB."""
+    with open(f"/proc/{pid}/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith(key))

@@ -1,0 +1,106 @@
+"""The benchmarks, run by hand: `python tests/benchmarks/run.py transfers`, `calls` or `all`; Linux with nginx.
+
+Everything runs on loopback, is bounded, and is cleaned up. Markdown goes to stdout; --svg and --json write files.
+`transfers` takes about ten minutes at five rounds of 1 GiB, and 1.4 GiB of room below --dir and 1 GiB below --out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import chart
+import report
+import servers
+from line import Line
+from measure import Samples, Workload, rounds
+
+SUITES = {"transfers": ("uploads", "downloads"), "calls": ("calls",), "all": ("uploads", "downloads", "calls")}
+RTT, RATE = 0.08, 4 << 20  # of the slow line: seconds; bytes per second and connection
+
+
+def main() -> None:
+    options = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))  # so that what was started is ended
+    outcome: dict[str, tuple[Workload, Samples]] = {}
+    with stage(options) as (place, server_pid):
+        for suite in SUITES[options.suite]:
+            for name, workload in importlib.import_module(suite).WORKLOADS.items():
+                if not options.only or name in options.only:
+                    with on_cpus(workload.one_cpu, server_pid):
+                        outcome[name] = workload, rounds(suite, name, workload, place, options.rounds)
+        head = report.surroundings(place, options.rounds)
+    print(head)
+    for workload, samples in outcome.values():
+        print(f"\n### {workload.title}\n\n{report.table(workload, samples)}\n\n{report.goals(workload, samples)}")
+    if options.svg:
+        options.svg.write_text(chart.svg(list(outcome.values())), encoding="utf-8")
+    if options.json:
+        found = {"surroundings": head, **{name: samples for name, (_, samples) in outcome.items()}}
+        options.json.write_text(json.dumps(found, indent=1), encoding="utf-8")
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("suite", choices=SUITES)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument(
+        "--size", type=int, default=1024, help="MiB of the file to transfer, at least 16 (default: 1024)"
+    )
+    parser.add_argument("--only", action="append", help="this workload only, such as 'slow line'; may be repeated")
+    parser.add_argument("--dir", help="where the data files are made (default: the system's temporary folder)")
+    parser.add_argument("--out", help="where downloads are written (default: /dev/shm, to leave the disk out of it)")
+    parser.add_argument("--svg", type=Path, help="write the bar chart here")
+    parser.add_argument("--json", type=Path, help="write all samples here")
+    return parser.parse_args()
+
+
+@contextlib.contextmanager
+def stage(options: argparse.Namespace) -> Iterator[tuple[servers.Stage, int]]:
+    """Makes certificate and files, starts nginx and the slow line; all of it is gone afterwards."""
+    memory = Path("/dev/shm")
+    roomy = memory.is_dir() and shutil.disk_usage(memory).free > options.size << 21
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="benchmark-", dir=options.dir)))
+        where = options.out or (memory if roomy else folder)
+        out = stack.enter_context(tempfile.TemporaryDirectory(prefix="benchmark-", dir=where))
+        servers.certificates(folder)
+        (folder / "data").mkdir()
+        size, md5 = options.size, {}
+        if options.suite != "calls":
+            md5 = servers.random_files(folder / "data", sorted({1, size // 16, size // 4, size}))
+            servers.sparse_file(folder / "data", size * 3)
+        server, port = stack.enter_context(servers.nginx(folder))
+        line = stack.enter_context(Line(port, rtt=RTT, rate=RATE))
+        base, far = f"https://localhost:{port}", f"https://localhost:{line.port}"
+        yield servers.Stage(base, far, str(folder), out, size, md5), server.pid
+
+
+@contextlib.contextmanager
+def on_cpus(one: bool, server_pid: int) -> Iterator[None]:
+    """Puts the server, this process and so its workers on one CPU, or leaves them where they are."""
+    everywhere = os.sched_getaffinity(0)
+    cpus = {max(everywhere)} if one else everywhere
+    for pid in (0, server_pid):
+        os.sched_setaffinity(pid, cpus)
+    try:
+        yield
+    finally:
+        for pid in (0, server_pid):
+            os.sched_setaffinity(pid, everywhere)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("interrupted")

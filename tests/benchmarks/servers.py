@@ -1,0 +1,123 @@
+"""The stage: a certificate, files, and nginx on loopback, which serves them, drains uploads and answers calls."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import random
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import certifi
+import trustme
+
+# `return` answers an upload and discards its body in 4 KiB reads: about 0.5 s of CPU per GiB, which no client outruns.
+NGINX = """
+daemon off; master_process off; pid nginx.pid; error_log nginx.log warn;
+events {{ worker_connections 1024; }}
+http {{
+  access_log off; client_max_body_size 0; lingering_time 600s; keepalive_requests 100000000; keepalive_timeout 600s;
+  client_body_temp_path temp; proxy_temp_path temp; fastcgi_temp_path temp; uwsgi_temp_path temp; scgi_temp_path temp;
+  ssl_certificate server.pem; ssl_certificate_key server.pem; ssl_protocols TLSv1.2 TLSv1.3;
+  server {{
+    listen 127.0.0.1:{port} ssl; server_name localhost; default_type application/json;
+    location = /token {{ return 200 '{{"access_token": "benchmark", "expires_in": 43200}}'; }}
+    location = /api/ {{ return 200 '{{"pong": 1, "received": "$content_length"}}'; }}
+    location /data/ {{ root .; default_type application/octet-stream; output_buffers 2 512k; }}
+  }}
+}}
+"""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What a contender is told. Sizes are in MiB; `md5` holds the hex digest of each file that is not sparse."""
+
+    base: str  # https://localhost:PORT
+    far: str  # the same server at the end of a slow line
+    folder: str
+    out: str  # where downloads are written
+    size: int
+    md5: dict[int, str]
+
+    def file(self, mib: int) -> str:
+        return f"{self.folder}/data/{mib}.bin"
+
+    def url(self, mib: int, base: str | None = None) -> str:
+        return f"{base or self.base}/data/{mib}.bin"
+
+    @property
+    def bundle(self) -> str:
+        return f"{self.folder}/bundle.pem"
+
+    def environment(self) -> dict[str, str]:
+        """For a worker: our CA trusted, no proxies, this checkout first, byte code kept as for an installed package."""
+        dropped = ("_proxy", "_PROXY", "PYTHONDONTWRITEBYTECODE", "PYTHONPATH")
+        env = {name: value for name, value in os.environ.items() if not name.endswith(dropped)}
+        for name in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE"):
+            env[name] = self.bundle
+        here = Path(__file__).resolve().parent
+        env["PYTHONPATH"] = os.pathsep.join([str(here.parents[1]), str(here)])
+        env["PYTHONPYCACHEPREFIX"] = f"{self.folder}/bytecode"
+        return env
+
+
+def certificates(folder: Path) -> None:
+    """The server's certificate, and a bundle as users have it: the public roots, 16 ms to load, and our own."""
+    authority = trustme.CA()
+    authority.issue_cert("localhost", "127.0.0.1").private_key_and_cert_chain_pem.write_to_path(
+        str(folder / "server.pem")
+    )
+    (folder / "bundle.pem").write_bytes(Path(certifi.where()).read_bytes() + authority.cert_pem.bytes())
+
+
+def random_files(folder: Path, sizes: Iterable[int]) -> dict[int, str]:
+    """Files of `sizes` MiB, the same on every machine; their MD5. Writing them leaves them in the page cache."""
+    digests = {}
+    for mib in sizes:
+        source, digest = random.Random(mib), hashlib.md5(usedforsecurity=False)
+        with open(folder / f"{mib}.bin", "wb") as file:
+            for _ in range(mib):
+                block = source.randbytes(1 << 20)
+                digest.update(block)
+                file.write(block)
+        digests[mib] = digest.hexdigest()
+    return digests
+
+
+def sparse_file(folder: Path, mib: int) -> None:
+    with open(folder / f"{mib}.bin", "wb") as file:
+        file.truncate(mib << 20)
+
+
+@contextlib.contextmanager
+def nginx(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """The server's process and its TLS port, once it accepts."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+    (folder / "temp").mkdir()
+    (folder / "nginx.conf").write_text(NGINX.format(port=port))
+    command = ["nginx", "-p", f"{folder}/", "-c", "nginx.conf", "-e", "nginx.log"]
+    # A session of its own: Ctrl-C ends the run, and the run ends nginx.
+    with subprocess.Popen(command, start_new_session=True) as server:
+        try:
+            _wait_for(server, port)
+            yield server, port
+        finally:
+            server.terminate()
+
+
+def _wait_for(server: subprocess.Popen[bytes], port: int) -> None:
+    for _ in range(100):
+        if server.poll() is not None:
+            sys.exit(f"nginx ended with {server.returncode}: its reason stands above")
+        with contextlib.suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
+            return
+        time.sleep(0.05)
+    sys.exit(f"nginx does not accept connections on port {port} after 5 s")

@@ -1,0 +1,118 @@
+"""Uploads: one multipart file from disk, over TLS on loopback. What the client computes is what is compared."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import ssl
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from measure import OURS, Goal, Meter, Sample, Workload
+from servers import Stage
+
+CALL = '["files.put", [], {}]'
+BOUNDARY = "benchmark-8a6f31c2"
+
+Upload = Callable[[str], object]  # takes a path, returns what the server says it received
+
+
+def ours(stage: Stage) -> Upload:
+    import sidefx_client as sidefx
+
+    service = sidefx.service("id", "secret", f"{stage.base}/token", f"{stage.base}/api/", timeout=None)
+    return lambda path: service.files.put(file=sidefx.File(path))["received"]
+
+
+def bare(stage: Stage) -> Upload:
+    """The floor in plain Python: http.client reads 256 KiB from the file and sends them, until the end."""
+    port = urlsplit(stage.base).port
+    context = ssl.create_default_context(cafile=stage.bundle)
+    connection = http.client.HTTPSConnection("localhost", port, context=context, blocksize=1 << 18)
+
+    def upload(path: str) -> object:
+        head = (
+            f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="json"\r\n\r\n{CALL}\r\n'
+            f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="{os.path.basename(path)}"\r\n'
+            "Content-Type: application/octet-stream\r\n\r\n"
+        ).encode()
+        tail = f"\r\n--{BOUNDARY}--\r\n".encode()
+        with open(path, "rb", buffering=0) as file:
+            connection.putrequest("POST", "/api/")
+            connection.putheader("Content-Type", f"multipart/form-data; boundary={BOUNDARY}")
+            connection.putheader("Content-Length", str(len(head) + os.path.getsize(path) + len(tail)))
+            connection.endheaders(head)
+            connection.send(file)
+            connection.send(tail)
+        return json.loads(connection.getresponse().read())["received"]
+
+    return upload
+
+
+def whole_in_memory(stage: Stage) -> Upload:
+    """`files=` of requests, as the vendor's wrapper uses it: the body is put together in memory."""
+    import requests
+
+    session = requests.Session()
+
+    def upload(path: str) -> object:
+        with open(path, "rb") as file:
+            return session.post(f"{stage.base}/api/", data={"json": CALL}, files={"file": file}).json()["received"]
+
+    return upload
+
+
+def upload_with(prepare: Callable[[Stage], Upload], sparse: bool = False) -> Callable[[Stage], Sample]:
+    """Peaks over the process after one upload of 1 MiB; `sparse`: also for a file of three times the size."""
+
+    def run(stage: Stage) -> Sample:
+        upload = prepare(stage)
+
+        def checked(mib: int) -> None:
+            if int(str(upload(stage.file(mib)))) <= mib << 20:
+                raise RuntimeError(f"{mib} MiB did not arrive whole")
+
+        checked(1)
+        meter = Meter()
+        small = meter.measure(checked, stage.size // 16)["peak_mib"]
+        sample = {**meter.measure(checked, stage.size), "peak_mib_1/16": small}
+        if sparse:
+            sample["peak_mib_x3"] = meter.measure(checked, stage.size * 3)["peak_mib"]
+        return sample
+
+    return run
+
+
+def curl(stage: Stage) -> Sample:
+    meter = Meter()
+
+    def upload(mib: int) -> None:
+        parts = ["-F", f"json={CALL}", "-F", f"file=@{stage.file(mib)};type=application/octet-stream"]
+        meter.program("curl", "-sS", "--fail", *parts, f"{stage.base}/api/")
+
+    small = meter.measure(upload, stage.size // 16)["peak_mib"]
+    return {**meter.measure(upload, stage.size), "peak_mib_1/16": small}
+
+
+WORKLOADS = {
+    "upload": Workload(
+        title="Upload one file as multipart over TLS",
+        contenders={
+            OURS: upload_with(ours, sparse=True),
+            "http.client, 256 KiB": upload_with(bare),
+            "requests, files=": upload_with(whole_in_memory),
+            "curl -F": curl,
+        },
+        needs={"curl -F": "curl"},
+        metric="cpu_s",
+        baseline="http.client, 256 KiB",
+        goals=(
+            Goal("cpu_s", 1.1, "http.client, 256 KiB"),
+            Goal("cpu_s", 1.0, "curl -F"),
+            Goal("peak_mib", 4),
+            Goal("peak_mib_1/16", 4),
+            Goal("peak_mib_x3", 4),
+        ),
+    )
+}
