@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from typing import Any
 
+import certificates
 import pytest
 import requests
 from scripted import Connection, ScriptedServer, answer, cut, stall
@@ -17,6 +18,7 @@ import sidefx_client as sidefx
 def options(request: pytest.FixtureRequest) -> Any:
     """The session is ours, or one of a caller's that knows nothing of our connections."""
     with requests.Session() as session:
+        session.verify = certificates.CA_BUNDLE
         yield {"retries": 0} if request.param == "our adapter" else {"retries": 0, "session": session}
 
 
