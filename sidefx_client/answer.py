@@ -98,12 +98,8 @@ class Body(io.RawIOBase):
 
     def _sent(self, size: int) -> bytes:
         """Up to ``size`` bytes as they were sent, b"" at the promised end."""
-        if self._length is not None:
-            size = min(size, self._length - self._count)
-        if size == 0 and self._count:
-            return b""
-        try:  # at an empty body too: this is what gives its connection back
-            data: bytes = self._response.raw.read(max(1, size), decode_content=False)
+        try:
+            data: bytes = self._response.raw.read(size, decode_content=False)
         except FAILURES as error:
             failure = transport_error(error, str(self._response.url), True)
         else:

@@ -51,8 +51,8 @@ class Client:
 
     @endpoint_url.setter
     def endpoint_url(self, url: str) -> None:
-        self._endpoint_url = checked(url, "endpoint_url")
-        self._endpoint = endpoint(url)
+        self._endpoint = endpoint(checked(url, "endpoint_url"))
+        self._endpoint_url = url
 
     def call(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], timeout: Timeout) -> Any:
         """The function's result: what JSON can say, None, or a ResponseFile. Raises what the errors room

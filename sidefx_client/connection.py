@@ -48,11 +48,9 @@ class _Connection(HTTPConnection):
         self._idle_limit = idle_limit
         self._last_used = 0.0
         self._connecting = False
-        self._cut = False
 
     def connect(self) -> None:
         self._connecting = True
-        self._cut = False
         try:
             super().connect()
         finally:
@@ -73,13 +71,8 @@ class _Connection(HTTPConnection):
         try:
             super().send(data)
         except (ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionResetError) as error:
-            self._cut = True
-            # urllib3 goes on to read the answer (a 401 or 413, say) after a broken pipe, and after nothing
-            # else.
+            # After a broken pipe, and nothing else, urllib3 goes on to read the answer: a 401 or 413, say.
             raise BrokenPipeError(str(error)) from error
-        except BrokenPipeError:
-            self._cut = True
-            raise
 
     def getresponse(self, *args: Any, **kwargs: Any) -> Any:
         self._last_used = time.monotonic()
@@ -88,7 +81,7 @@ class _Connection(HTTPConnection):
     @property
     def stale(self) -> bool:
         """Whether the next request is better sent on a new connection."""
-        return self._cut or time.monotonic() - self._last_used > self._idle_limit
+        return time.monotonic() - self._last_used > self._idle_limit
 
 
 class _TLSConnection(_Connection, HTTPSConnection):
@@ -96,7 +89,7 @@ class _TLSConnection(_Connection, HTTPSConnection):
 
 
 class Pool(HTTPConnectionPool):
-    """A pool that hands out no connection which was idle for more than ``idle_limit`` seconds, or half used."""
+    """A pool that hands out no connection which was idle for more than ``idle_limit`` seconds."""
 
     ConnectionCls = _Connection
 

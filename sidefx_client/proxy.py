@@ -188,10 +188,10 @@ def service(
 ) -> Service:
     """A Service with a valid token, fetched now unless one is given or cached.
 
-    client_id, client_secret_key: without them the environment, the vendor's files and ~/.netrc are looked
-    at, in that order access_token, access_token_expiry_time: a token to use, and until when (seconds since
-    the epoch; None: until it is
-        refused); "" sends no Authorization header, as the local hserver wants it
+    client_id, client_secret_key: without them the environment, the vendor's files and ~/.netrc are looked at
+    access_token_url, endpoint_url: other servers than the vendor's
+    access_token: a token to use; "" sends no Authorization header, as the local hserver wants it
+    access_token_expiry_time: until when, in seconds since the epoch; None: until the server refuses it
     timeout: seconds, (seconds to connect, seconds between bytes), or None to wait for ever
     token_cache: the path of a file that keeps tokens for other processes
     session: a requests.Session whose adapters, proxies, verify and cert are used

@@ -110,7 +110,7 @@ class _Route:
         self._adapter = session.get_adapter(host)
         self._settings = _settings(session, host)
         for file in (self._settings["verify"], *_files(self._settings["cert"])):
-            if isinstance(file, str) and not os.path.exists(file):
+            if host.startswith("https:") and isinstance(file, str) and not os.path.exists(file):
                 raise ConfigError(f"the CA bundle or client certificate {file} is not there")
         self.proxy: str | None = select_proxy(host, self._settings["proxies"])
         if self.proxy is None or is_loopback(urlsplit(host).hostname):
