@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-import platform as this_machine
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,6 @@ from .progress import ProgressCallback
 from .proxy import Service, call
 from .remote import Source
 from .session import Session
-from .transfer import fetch
 from .urls import fault
 
 
@@ -49,11 +48,7 @@ def download_file(
         raise ConfigError(reason)
     source = Source(url, size, md5)
     del url
-    own = Session.like(session)
-    try:
-        return fetch(source, Path(path), own, progress, connections)
-    finally:
-        own.close()
+    return _fetch(source, Path(path), session, progress, connections)
 
 
 def download_build(
@@ -100,17 +95,13 @@ def download_build(
             raise DownloadError(f"{name} was replaced by a newer build meanwhile: start again")
         return again.source
 
-    own = Session.like(service._client.session)
-    try:
-        return fetch(first.source, target, own, progress, connections, renew)
-    finally:
-        own.close()
+    return _fetch(first.source, target, service._client.session, progress, connections, renew)
 
 
 def this_platform() -> str:
     """The API's name of the platform that this Python runs on: linux, macos, macosx_arm64 or win64."""
     if sys.platform == "darwin":
-        return "macosx_arm64" if this_machine.machine() == "arm64" else "macos"
+        return "macosx_arm64" if os.uname().machine == "arm64" else "macos"
     return "win64" if sys.platform in ("win32", "cygwin") else "linux"
 
 
@@ -128,6 +119,23 @@ class _Offer:
         if self._name is None or self._fault:
             raise DownloadError(f"the API's answer cannot be used: {self._fault or 'it has no filename'}")
         return self._name
+
+
+def _fetch(
+    source: Source,
+    target: Path,
+    like: Session | requests.Session | None,
+    progress: ProgressCallback | None,
+    connections: int,
+    renew: Callable[[], Source] | None = None,
+) -> Path:
+    from .transfer import fetch  # with what it brings a fifth of this package: not for who fetches nothing
+
+    session = Session.like(like)
+    try:
+        return fetch(source, target, session, progress, connections, renew)
+    finally:
+        session.close()
 
 
 def _bad_option(size: Any, md5: Any, progress: Any, connections: Any) -> str | None:

@@ -11,9 +11,9 @@ import contextlib
 import errno
 import json
 import os
-import platform
 import re
 import secrets
+import socket
 import stat
 import time
 from pathlib import Path
@@ -25,7 +25,7 @@ from .storage import close_for_good, move, refuse_directory, write_all
 _ABANDONED = 86400.0  # seconds without a write after which another machine's partial is anybody's
 _NOTE_SIZE = 1024  # bytes: a note is always rewritten whole, by one write, so that a kill leaves the old or the new
 
-_HOST = re.sub("[^A-Za-z0-9]", "", platform.node())[:16]
+_HOST = re.sub("[^A-Za-z0-9]", "", socket.gethostname())[:16]
 _claimed: set[Path] = set()  # by the threads of this process
 
 

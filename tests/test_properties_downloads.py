@@ -60,8 +60,6 @@ class Host:
         play, place = next(self.plays, (self.last, 0))
         if play in OF_CONTENT and "md5" not in self._known:
             play = "whole"
-        if play in OF_LENGTH and not self._known and (self._connections > 1 or not request.header("Range")):
-            play = "whole"
         if request.path.endswith("redirected") and play == "redirected":
             play = "whole"
         if not self._simple(connection, play):
@@ -99,6 +97,8 @@ class Host:
         status = 206 if wanted and play != "range ignored" else 200
         if status == 200:
             start, end = 0, SIZE
+        if play in OF_LENGTH and not self._known and (self._connections > 1 or status == 200):
+            play = "whole"
         if play == "other start" and status == 206:
             start = min(place, end - 1)
         body = self.content[start:end] if play != "other bytes" else random.Random(place).randbytes(end - start)
