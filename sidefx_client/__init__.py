@@ -5,9 +5,17 @@
     with sidefx.service() as service:
         builds = service.download.get_daily_builds_list("houdini", version="20.5", platform="linux")
 
-The way of a call through this package: ``Service.__getattr__`` -> ``APIFunction.__call__`` (proxy) ->
-``Client.call`` (client) -> ``Encoded`` (wire) -> ``Session.send`` (session; auth adds the token) ->
-``decode`` (wire).
+The way of a call: ``Service.__getattr__`` -> ``APIFunction.__call__`` (proxy) -> ``Client.call`` (client) ->
+``Encoded`` (wire) -> ``Session.send`` (session; auth adds the token) -> ``decode`` (wire). The rooms by what they are
+for, each list in an order in which to read it:
+
+    a call          proxy, client, wire, delivery (what is sent again), refusals, catalogue (what is documented)
+    its token       auth, token_cache, credentials
+    its bytes       session, adapter, connection, head, prepared, failures, answer (a body), multipart (an upload)
+    files           files (up and down), progress, names, storage
+    a download      download, transfer, remote, http_range, partial, hashing, patience, ranges (several connections)
+    for all         errors, urls, log, forks, version; reference (names of the vendor's wrapper)
+    beside it       cli, testing
 """
 
 from .download import download_build, download_file

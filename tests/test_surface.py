@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -167,3 +168,9 @@ def test_the_wheel_holds_the_package_and_nothing_else(tmp_path: Path, monkeypatc
         f"{information}/entry_points.txt",
         f"{information}/licenses/LICENSE",
     }
+
+
+def test_the_front_door_tells_of_every_room() -> None:
+    assert sidefx.__doc__ is not None
+    plan = sidefx.__doc__.partition("in which to read it:")[2]
+    assert set(re.findall(r"\b[a-z_]+\b", plan)) >= set(ROW) - {"__init__", "__main__"}
