@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from .connection import BLOCK
 
-_WAITING = 4  # blocks: how far the thread may lag behind
+_WAITING = 2  # blocks: how far the thread may lag behind
 
 
 class Hasher:

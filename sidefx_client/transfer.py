@@ -13,7 +13,6 @@ from pathlib import Path
 import requests
 
 from .answer import Body, content_length
-from .connection import BLOCK
 from .errors import ChecksumError, DownloadError, TransportError
 from .hashing import Hasher
 from .http_range import ContentRange, content_range, validator
@@ -28,6 +27,7 @@ from .session import Session
 TIMEOUT = (10.0, 60.0)  # seconds to connect, seconds of silence after which a transfer is taken up again
 BACKOFF = 0.5  # seconds to wait after the first try without a new byte
 
+_BLOCK = 512 * 1024  # bytes: larger ones are faster still, but a stall loses the one under way
 _EXPIRED = (400, 401, 403, 410)  # statuses of a signed URL whose time is over
 
 Renew = Callable[[], Source]
@@ -203,7 +203,7 @@ class Transfer:
         with Body(response, decoded=False) as body:
             while True:
                 try:
-                    block = body.read(BLOCK)
+                    block = body.read(_BLOCK)
                 except TransportError as error:
                     return error
                 if not block:
