@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 import sidefx_client as sidefx
 from sidefx_client.testing import LocalServer
-from sidefx_client.token_cache import LONGEST, TokenCache
+from sidefx_client.token_cache import TokenCache
 
 ROOT = Path(__file__).parent.parent
 URL = "https://www.sidefx.com/oauth2/application_token"
@@ -141,7 +141,7 @@ def test_a_token_that_no_header_can_carry_is_a_miss(path: Path, token: Any) -> N
 
 
 @pytest.mark.parametrize(
-    "expiry", ["9e9", "", [], {}, True, float("nan"), float("inf"), -float("inf"), 10**400, time.time() + 2 * LONGEST]
+    "expiry", ["9e9", "", [], {}, True, float("nan"), float("inf"), -float("inf"), 10**400, 5e9]
 )
 def test_an_expiry_that_no_clock_can_reach_is_a_miss(path: Path, expiry: Any) -> None:
     assert write(path, entry(expiry=expiry)).get(CLIENT) is None
