@@ -154,7 +154,7 @@ def test_an_import_prints_nothing_reads_nothing_and_loads_no_extra(tmp_path: Pat
 
 def test_the_wheel_holds_the_package_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     build = pytest.importorskip("hatchling.build", reason="the build backend is not installed")
-    monkeypatch.chdir(ROOT)
+    monkeypatch.chdir(Path(__file__).parents[1])
     with zipfile.ZipFile(tmp_path / build.build_wheel(str(tmp_path))) as wheel:
         names = set(wheel.namelist())
     sources = {str(path.relative_to(ROOT).as_posix()) for path in PACKAGE.rglob("*.py")}
