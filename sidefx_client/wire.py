@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import os
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any
@@ -127,7 +128,8 @@ def _find_culprit(value: Any, place: str, inside: tuple[int, ...]) -> None:
     if value is None or isinstance(value, (str, int, float)):
         return
     if not isinstance(value, (list, tuple, dict)):
-        raise TypeError(f"{place}: JSON cannot hold a {type(value).__name__}")
+        hint = "; to upload a file pass File(...)" if hasattr(value, "read") or isinstance(value, os.PathLike) else ""
+        raise TypeError(f"{place}: JSON cannot hold a {type(value).__name__}{hint}")
     if id(value) in inside:
         raise ValueError(f"{place}: contains itself")
     for key, item in value.items() if isinstance(value, dict) else enumerate(value):

@@ -9,7 +9,6 @@ import pickle
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -192,62 +191,6 @@ def test_a_service_is_refused_on_its_way_to_a_process_that_is_not_a_fork() -> No
         with pytest.raises(TypeError, match="make one in each process, it cannot be pickled"):
             process.start()
         assert server.connections == 0
-
-
-# close()
-
-
-@both
-def test_calls_end_when_the_service_is_closed_under_load(tls: str | None) -> None:
-    ended: list[str] = []
-
-    def work(number: int) -> None:
-        while True:
-            try:
-                if number % 4:
-                    assert service.things.echo(number) == ["things.echo", [number], {}]
-                else:
-                    with service.things.long() as file:
-                        assert len(file.read()) == 5_000_000
-            except (sidefx.SideFXError, TypeError) as error:
-                ended.append(str(error))
-                return
-
-    with ScriptedServer(echo, tls=tls) as server:
-        service = service_of(server)
-        with ThreadPoolExecutor(16) as threads:
-            working = [threads.submit(work, number) for number in range(16)]
-            time.sleep(0.2)
-            service.close()
-            service.close()
-            started = time.monotonic()
-            for each in working:
-                each.result(10)
-        assert time.monotonic() - started < 5
-        assert len(ended) == 16
-        assert any("closed" in text for text in ended)
-
-
-def test_a_wait_between_two_sendings_ends_when_the_service_is_closed() -> None:
-    with ScriptedServer([answer(429, "later", {"Retry-After": "50"})]) as server:
-        service = service_of(server)
-        with ThreadPoolExecutor(1) as threads:
-            waiting = threads.submit(service.things.get)
-            while not server.api_requests:
-                time.sleep(0.01)
-            time.sleep(0.05)
-            service.close()
-            with pytest.raises(TypeError, match="closed"):
-                waiting.result(5)
-
-
-def test_a_stream_that_is_open_when_the_service_is_closed_is_read_to_its_end_or_is_an_error() -> None:
-    with ScriptedServer(echo) as server:
-        service = service_of(server)
-        with service.things.long() as file:
-            file.read(10)
-            service.close()
-            assert len(file.read()) == 4_999_990
 
 
 # The end of the interpreter

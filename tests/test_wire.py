@@ -199,3 +199,9 @@ def test_any_status_but_2xx_is_an_api_error(status: int) -> None:
     response.status_code = status
     with pytest.raises(sidefx.APIError, match=rf"^{status} \[1\]$"):
         decode(response)
+
+
+@pytest.mark.parametrize("value", [Path("shot.hip"), io.BytesIO(b"hip")])
+def test_who_passes_a_path_or_an_open_file_is_told_of_file(value: Any) -> None:
+    with pytest.raises(TypeError, match=r"kwargs\['scene'\]: .*pass File\(\.\.\.\)"):
+        Encoded("scenes.upload", [], {"scene": value})
