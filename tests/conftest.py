@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import signal
 import socket
 import sys
 from collections.abc import Iterator
@@ -20,6 +21,9 @@ _watchers: list[Watcher] = []
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A shell that runs the tests in the background ignores Ctrl-C, and so would all children that a test interrupts.
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # An installed package brings its plugin by its entry point; a bare checkout does not.
     if not config.pluginmanager.has_plugin("sidefx_client"):
         config.pluginmanager.import_plugin(PLUGIN)

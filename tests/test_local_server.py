@@ -560,7 +560,7 @@ def run_python(*arguments: str, directory: Path) -> str:
 def run_pytest(directory: Path, conftest: str = "") -> str:
     (directory / "conftest.py").write_text(conftest)
     (directory / "test_user.py").write_text(FIXTURE_USER)
-    plugin = ("-p", "sidefx_client.testing.pytest_plugin", "-p", "no:cacheprovider")
+    plugin = ("-p", "no:sidefx_client", "-p", "sidefx_client.testing.pytest_plugin", "-p", "no:cacheprovider")
     return run_python("-m", "pytest", "-q", *plugin, directory=directory)
 
 

@@ -129,11 +129,10 @@ def test_the_python_of_a_section_runs(section: str, capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.parametrize("block", TESTS, ids=lambda block: f"line {block.line}")
-def test_the_tests_in_it_pass(block: Block, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_the_tests_in_it_pass(block: Block, tmp_path: Path) -> None:
     (tmp_path / "test_pipeline.py").write_text(block.code, encoding="utf-8")
-    # An installed package brings its plugin; a bare checkout does not.
-    installed = request.config.pluginmanager.get_plugin("sidefx_client") is not None
-    plugin = [] if installed else ["-p", "sidefx_client.testing.pytest_plugin"]
+    # An installed package brings its plugin under this name; a bare checkout does not.
+    plugin = ["-p", "no:sidefx_client", "-p", "sidefx_client.testing.pytest_plugin"]
     done = in_a_process([sys.executable, "-m", "pytest", "-q", "-W", "error", *plugin, "test_pipeline.py"], tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{block.code.count('def test_')} passed" in done.stdout

@@ -140,9 +140,7 @@ def test_a_token_that_no_header_can_carry_is_a_miss(path: Path, token: Any) -> N
     assert write(path, entry(token=token)).get(CLIENT) is None
 
 
-@pytest.mark.parametrize(
-    "expiry", ["9e9", "", [], {}, True, float("nan"), float("inf"), -float("inf"), 10**400, 5e9]
-)
+@pytest.mark.parametrize("expiry", ["9e9", "", [], {}, True, float("nan"), float("inf"), -float("inf"), 10**400, 5e9])
 def test_an_expiry_that_no_clock_can_reach_is_a_miss(path: Path, expiry: Any) -> None:
     assert write(path, entry(expiry=expiry)).get(CLIENT) is None
 
