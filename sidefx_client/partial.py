@@ -110,8 +110,8 @@ class Partial:
             raise
         self._committed = True
         for other in _free(self._target):  # left where two were at work, and of no use any more
-            other.path.unlink(missing_ok=True)
             _note_path(self._target, other.id).unlink(missing_ok=True)
+            other.path.unlink(missing_ok=True)
         return self._target
 
     def __exit__(
@@ -165,9 +165,10 @@ class Partial:
         _claimed.discard(self.path)
 
     def _unlink(self) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            self.path.unlink()  # first: where it is lost, its note is its new owner's
-            self._note_path.unlink()
+        if self.path.exists():  # where it is lost, the note is its new owner's
+            # The note first: a partial alone is cleared away by the next run, which would not see a note alone.
+            self._note_path.unlink(missing_ok=True)
+            self.path.unlink(missing_ok=True)
 
 
 class _Found(NamedTuple):
@@ -218,7 +219,7 @@ def _note_path(target: Path, identifier: str) -> Path:
 def _read_note(path: Path) -> Note | None:
     try:
         note = Note(**json.loads(path.read_bytes()))
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
     numbers, texts = (note.total, note.good), (note.md5, note.validator)
     well_formed = all(n is None or isinstance(n, int) for n in numbers) and all(

@@ -7,6 +7,7 @@ import hashlib
 import http
 import socket
 import threading
+from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -18,6 +19,9 @@ from .patience import Busy
 from .prepared import get
 from .session import Session, Timeout
 from .urls import Address, fault, origin
+
+if TYPE_CHECKING:
+    from .partial import Note  # which who fetches nothing need not load
 
 _REDIRECTS = 5
 _PASSING = (429, 502, 503, 504)  # statuses that may be gone at the next try
@@ -38,6 +42,16 @@ class Source:
 
     def is_of_same_file(self, other: Source) -> bool:
         return (self.size, self.md5) == (other.size, other.md5)
+
+    def is_begun_by(self, note: Note | None, done: int) -> bool:
+        """Whether ``done`` bytes of this note are of the same file, as the server, or the MD5 at the end, will tell."""
+        if note is None or (None not in (note.total, self.size) and note.total != self.size):
+            return False
+        if done > min(total for total in (note.total, self.size, done) if total is not None):
+            return False
+        if self.md5 and note.md5:
+            return self.md5 == note.md5
+        return note.validator is not None and note.place == self.place
 
 
 class Remote:

@@ -6,6 +6,7 @@ sections 13.1.5 (If-Range) and 14 (ranges).
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -85,7 +86,7 @@ class Transfer:
 
     def run(self) -> None:
         partial, source = self._partial, self._remote.source
-        if not self._is_known():
+        if not source.is_begun_by(partial.note, partial.size):
             partial.restart()
         self._hasher.catch_up(partial.file, partial.size)
         if partial.note and source.size is None:
@@ -94,17 +95,6 @@ class Transfer:
             self._fetch()
         self._steps.at(partial.size, end=True)
         self._verify()
-
-    def _is_known(self) -> bool:
-        """Whether the partial is of the same file, as far as the server will tell, or the MD5 at the end."""
-        note, source, size = self._partial.note, self._remote.source, self._partial.size
-        if note is None or (None not in (note.total, source.size) and note.total != source.size):
-            return False
-        if size > min(total for total in (note.total, source.size, size) if total is not None):
-            return False
-        if source.md5 and note.md5:
-            return source.md5 == note.md5
-        return note.validator is not None and note.place == source.place
 
     def _fetch(self) -> None:
         patience = Patience(BACKOFF, self._partial.size)
@@ -115,7 +105,10 @@ class Transfer:
             except TransportError as error:
                 failure = error
             else:
-                failure = None if response is None else self._receive(response)
+                if response is None:
+                    return
+                with contextlib.closing(response):  # also where a progress function cancels
+                    failure = self._receive(response)
             if failure is None:
                 return
             wait = patience.wait(failure, self._partial.size)
@@ -130,14 +123,15 @@ class Transfer:
                 self._start_over()
             end = self._end_of_first_piece()
             response = self._remote.ask(partial.size, end, partial.note.validator if partial.note else None)
-            status, told = response.status_code, content_range(response.headers)
-            if status == 200:
-                self._begin(response)
-                return response
-            if status == 206 and told and self._goes_on(response, told, end):
-                return response
-            response.close()
-            if status == 416 and told and told.total == partial.size:
+            with contextlib.ExitStack() as unwanted:
+                unwanted.callback(response.close)
+                status, told = response.status_code, content_range(response.headers)
+                if status == 200:
+                    self._begin(response)
+                if status == 200 or (status == 206 and told and self._goes_on(response, told, end)):
+                    unwanted.pop_all()
+                    return response
+            if status == 416 and told and told.total == partial.size and (partial.size or end):
                 return None
             if status in _EXPIRED and self._renew and not renewed:
                 renewed = True
@@ -163,7 +157,6 @@ class Transfer:
         """A whole body comes: what there was is of no use any more."""
         length, expected = content_length(response), self._remote.source.size
         if length is not None and expected not in (None, length):
-            response.close()
             raise DownloadError(f"the server has a file of {length} bytes, expected {expected}")
         self._start_over()
         self._connections = 1

@@ -209,6 +209,7 @@ def test_any_content_range_is_possible_or_none(header: str) -> None:
 @examples(150)
 @given(data=any_answers(st.binary(max_size=60)), etag=LATIN, told=TOLD)
 @example(data=odd(301, Location="http://["), etag="", told=None)  # ValueError of urljoin
+@example(data=odd(416), etag="", told="bytes */0")  # an empty file, though no range was asked for
 @pytest.mark.usefixtures("_hasty")
 def test_whatever_a_download_meets_it_is_a_file_or_an_error_of_ours(
     data: bytes, etag: str, told: str | None, stage: Stage, tmp_path_factory: pytest.TempPathFactory

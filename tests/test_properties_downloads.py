@@ -100,6 +100,9 @@ class Host:
         status = 206 if wanted and play != "range ignored" else 200
         if status == 200:
             start, end = 0, SIZE
+        if start >= end:
+            self._simple(connection, "416")
+            return
         if play in OF_LENGTH and not self._known and (self._connections > 1 or status == 200):
             play = "whole"
         if play == "other start" and status == 206:
@@ -162,7 +165,10 @@ class Downloads(RuleBasedStateMachine):
     def change_the_file(self) -> None:
         self.host.version += 1
 
-    @rule(keep=st.integers(0, SIZE), note=st.none() | st.binary(max_size=20) | st.sampled_from((b"", b"{}")))
+    @rule(
+        keep=st.integers(0, SIZE),
+        note=st.none() | st.binary(max_size=20) | st.sampled_from((b"", b"{}", b"[" * 100_000)),
+    )
     def damage_what_was_kept(self, keep: int, note: bytes | None) -> None:
         for path in self.folder.glob("file.bin.*"):
             if path.suffix == ".json" and note is not None:

@@ -418,6 +418,26 @@ def test_D9_a_full_disk_keeps_its_errno_and_the_partial(case: Case) -> None:
     whole(case)
 
 
+NO_ROOM_AT_ALL = """
+import os, resource, signal, sys
+import sidefx_client as sidefx
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+try:
+    sidefx.download_file(sys.argv[1], sys.argv[2], md5=sys.argv[3])
+except OSError:
+    print([fd for fd in os.listdir("/proc/self/fd") if int(fd) > 3])  # 3: of the listing itself
+"""
+
+
+@needs_proc
+def test_D9_a_disk_that_does_not_even_take_the_note_leaves_nothing_open(case: Case) -> None:
+    with ScriptedServer(serve()) as server:
+        done = case.python(NO_ROOM_AT_ALL, f"{server.url}/{NAME}", str(case.directory / NAME), md5(CONTENT))
+        assert (done.stdout.split(), done.stderr) == (["[]"], "")
+        assert len(server.requests) == 1
+
+
 def test_D9_a_missing_directory_is_an_error_before_any_request(case: Case, connects: list[Any]) -> None:
     with ScriptedServer() as server:
         with pytest.raises(FileNotFoundError):
@@ -538,9 +558,10 @@ print(step)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-def test_D11_a_download_that_is_killed_at_any_step_on_the_disk_leaves_nothing_behind(case: Case) -> None:
+@pytest.mark.parametrize("rest", [serve(), send(answer(200, CONTENT, {"ETag": ETAG}))], ids=["resumed", "restarted"])
+def test_D11_a_download_that_is_killed_at_any_step_on_the_disk_leaves_nothing_behind(case: Case, rest: Action) -> None:
     def cut_at_half(connection: Connection, request: Request) -> None:
-        (serve() if start_of(request) else cut_200())(connection, request)
+        (rest if start_of(request) else cut_200())(connection, request)
 
     target = case.directory / NAME
     case.declared.add(target)
