@@ -11,8 +11,9 @@ import traceback
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from properties import examples
 
 from sidefx_client import credentials
 from sidefx_client.credentials import Credentials, seal
@@ -355,10 +356,10 @@ WORDS = b"ClientID ClientSecret APIKey APIKeyFile = ; # [x] \n \r\n \0 \xef\xbb\
 WORDS += b" login password account macdef www.sidefx.com id " + SECRET.encode()
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(
     place=st.sampled_from(("key_file", "system_ini", "user_ini", "netrc")),
-    content=st.binary(max_size=80) | st.lists(st.sampled_from(WORDS.split(b" ")), max_size=12).map(b" ".join),
+    content=st.binary(max_size=80) | st.lists(st.sampled_from(WORDS.split(b" ")), max_size=16).map(b" ".join),
 )
 def test_whatever_a_file_holds_the_outcome_is_a_pair_or_a_config_error(place: str, content: bytes) -> None:
     with tempfile.TemporaryDirectory() as directory, pytest.MonkeyPatch.context() as monkeypatch:

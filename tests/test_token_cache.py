@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import stat
 import subprocess
@@ -17,6 +18,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from properties import TEXT, VALUES, examples
 
 import sidefx_client as sidefx
 from sidefx_client.testing import LocalServer
@@ -146,10 +148,6 @@ def test_an_expiry_that_no_clock_can_reach_is_a_miss(path: Path, expiry: Any) ->
 
 
 GARBAGE = [b"", b"{", b"\xff\xfe", b"\xef\xbb\xbf{}", b"[" * 100_000, b"9" * 10_000, b" " * (2 << 20) + entry()]
-JSON = st.recursive(
-    st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.just(f"{URL} {CLIENT}"), inner),
-)
 
 
 @pytest.mark.parametrize("content", GARBAGE, ids=lambda content: repr(content[:4]))
@@ -162,12 +160,25 @@ def test_garbage_is_a_miss_and_gives_way(path: Path, content: bytes, caplog: pyt
     assert (found[0], warnings_of(caplog)) == (TOKEN, [])
 
 
-@given(content=st.binary() | JSON.map(lambda value: json.dumps(value).encode()))
-def test_whatever_is_in_the_file_nothing_is_raised(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+ODD: tuple[Any, ...] = (0, -1, 10**400, True, "1", None, [])
+NUMBERS = st.sampled_from(ODD) | st.floats() | st.integers(-9, 10**9).map(lambda seconds: time.time() + seconds)
+FIELDS = {"access_token": st.sampled_from((TOKEN, "", "two words", "é", 1, None)), "expiry": NUMBERS}
+KEPT = st.dictionaries(
+    st.just(f"{URL} {CLIENT}") | TEXT, st.fixed_dictionaries({}, optional=FIELDS) | VALUES, max_size=3
+)
+FILES = st.binary() | (KEPT | VALUES).map(lambda value: json.dumps(value).encode()) | st.just(b"[" * 100_000)
+
+
+@examples(150)
+@given(content=FILES)
+def test_whatever_is_in_the_file_it_is_a_token_or_none_and_a_new_one_is_kept(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes
+) -> None:
     cache = write(tmp_path_factory.getbasetemp() / "fuzz.json", content)
-    assert cache.get(CLIENT) is None
-    cache.put(CLIENT, TOKEN, soon())
-    assert cache.get(CLIENT) is not None
+    found = cache.get(CLIENT)
+    assert found is None or (found[0] == TOKEN and time.time() - 60 < found[1] < math.inf)
+    cache.put(CLIENT, TOKEN, expiry := soon())
+    assert cache.get(CLIENT) == (TOKEN, expiry)
 
 
 def test_of_writers_at_the_same_time_some_win_and_none_breaks_the_file(path: Path) -> None:
