@@ -1,0 +1,173 @@
+"""C4, under load: what is under way when a service is closed runs to its end, what comes later is refused."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Callable
+
+import pytest
+from scripted import Connection, Request, ScriptedServer, answer, json_answer, stall, token_answer
+
+import sidefx_client as sidefx
+from faults.case import TOKEN, Case
+from faults.test_downloads import CONTENT, NAME, md5
+
+THREADS = 16
+STREAM = {"Content-Type": "application/octet-stream"}
+BIG = bytes(range(256)) * 16384  # 4 MiB, more than the buffers of both ends take
+
+
+class Held:
+    """Does what it is given, but waits half way, until the test has closed the service."""
+
+    def __init__(self, before: Callable[[Connection, Request], None], after: bytes) -> None:
+        self.reached = threading.Event()
+        self.goes_on = threading.Event()
+        self._before = before
+        self._after = after
+
+    def __call__(self, connection: Connection, request: Request) -> None:
+        self._before(connection, request)
+        self.reached.set()
+        self.goes_on.wait(10)
+        connection.read_body(request)
+        connection.send(self._after)
+
+
+def close_half_way(held: Held, service: Any, work: Callable[[], Any]) -> Future[Any]:
+    """``work`` begun on a thread, the service closed in the middle of it, and then the rest of it."""
+    with ThreadPoolExecutor(1) as threads:
+        under_way = threads.submit(work)
+        assert held.reached.wait(10)
+        service.close()
+        held.goes_on.set()
+    return under_way
+
+
+def test_C4_threads_in_full_flight_get_answers_or_are_refused(case: Case, tls: str | None) -> None:
+    def echo(connection: Connection, request: Request) -> None:
+        connection.read_body(request)
+        connection.send(json_answer(request.call[1]))
+
+    with ScriptedServer(echo, tls=tls) as server:
+        service = case.service(server)
+        answered: list[list[int]] = []
+
+        def call(thread: int) -> None:
+            number = 0
+            with case.raises(TypeError, match="closed"):
+                while True:
+                    assert service.things.count(thread, number) == [thread, number]
+                    answered.append([thread, number])
+                    number += 1
+
+        with ThreadPoolExecutor(THREADS) as threads:
+            calls = [threads.submit(call, thread) for thread in range(THREADS)]
+            while len(answered) < 10 * THREADS:
+                time.sleep(0.001)
+            service.close()
+        for ended in calls:
+            ended.result()
+        assert sorted(request.call[1] for request in server.requests) == sorted(answered)
+
+
+def test_C4_threads_that_all_close_it_are_all_right(case: Case, tls: str | None) -> None:
+    with ScriptedServer(json_answer("done"), tls=tls) as server:
+        service = case.service(server)
+        assert service.things.any() == "done"
+        with ThreadPoolExecutor(THREADS) as threads:
+            assert list(threads.map(lambda _: service.close(), range(5 * THREADS))) == [None] * 5 * THREADS
+
+
+def test_C4_an_upload_is_sent_to_its_end(case: Case, tls: str | None) -> None:
+    held = Held(lambda connection, request: connection.read_body(request, len(BIG) // 2), json_answer("done"))
+    with ScriptedServer(held, tls=tls) as server:
+        service = case.service(server)
+        upload = close_half_way(held, service, lambda: service.things.keep(data=sidefx.File(io.BytesIO(BIG))))
+        assert upload.result() == "done"
+        assert server.requests[0].length > len(BIG)
+
+
+def test_C4_a_stream_is_read_to_its_end(case: Case, tls: str | None) -> None:
+    half = len(BIG) // 2
+    head = answer(200, BIG[:half], {**STREAM, "Content-Length": str(len(BIG))})
+    held = Held(lambda connection, request: connection.send(head), BIG[half:])
+
+    def read() -> bytes:
+        with service.things.stream() as file:
+            content: bytes = file.read()
+            return content
+
+    with ScriptedServer(held, tls=tls) as server:
+        service = case.service(server)
+        assert close_half_way(held, service, read).result() == BIG
+
+
+def test_C4_a_build_is_fetched_to_its_end(case: Case) -> None:
+    half = len(CONTENT) // 2
+    head = answer(200, CONTENT[:half], {"ETag": '"one"', "Content-Length": str(len(CONTENT))})
+    held = Held(lambda connection, request: connection.send(head), CONTENT[half:])
+
+    def serve(connection: Connection, request: Request) -> None:
+        if request.method == "GET":
+            held(connection, request)
+        else:
+            offer = {"download_url": server.url, "filename": NAME, "hash": md5(CONTENT), "size": len(CONTENT)}
+            connection.read_body(request)
+            connection.send(json_answer(offer))
+
+    with ScriptedServer(serve) as server:
+        service = case.service(server)
+        fetched = close_half_way(
+            held, service, lambda: sidefx.download_build(service, "houdini", "20.5", directory=case.directory)
+        )
+        case.declared.add(fetched.result())
+        assert fetched.result().read_bytes() == CONTENT
+
+
+def test_C4_a_token_that_is_being_fetched_is_the_last_thing_sent(case: Case) -> None:
+    held = Held(lambda connection, request: None, token_answer(TOKEN))
+    with ScriptedServer(json_answer("done"), tokens=[token_answer(TOKEN), held]) as server:
+        service = case.cold(server)
+        service.access_token_expiry_time = 0
+        call = close_half_way(held, service, service.things.any)
+        with contextlib.suppress(TypeError):  # an answer, or the refusal of a closed service
+            assert call.result() == "done"
+        assert len(server.token_requests) == 2
+        assert len(server.api_requests) <= 1
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_C4_nobody_waits_for_a_server_that_is_busy(case: Case, status: int) -> None:
+    busy = answer(status, "busy", {"Retry-After": "30"})
+    with ScriptedServer(busy) as server:
+        service = case.service(server)
+        service._client.backoff = 30.0
+        with ThreadPoolExecutor(THREADS) as threads:
+            waiting = [threads.submit(service.things.get_any) for _ in range(THREADS)]
+            while len(server.requests) < THREADS:
+                time.sleep(0.001)
+            started = time.monotonic()
+            service.close()
+        assert time.monotonic() - started < 5
+        for call in waiting:
+            with case.raises(TypeError, match="closed"):
+                call.result()
+        assert len(server.requests) == THREADS
+
+
+def test_C4_a_silent_server_is_left_at_the_timeout(case: Case) -> None:
+    with ScriptedServer(stall) as server:
+        service = case.service(server, timeout=0.5)
+        with ThreadPoolExecutor(THREADS) as threads:
+            waiting = [threads.submit(service.things.any) for _ in range(THREADS)]
+            while len(server.requests) < THREADS:
+                time.sleep(0.001)
+            service.close()
+        for call in waiting:
+            with case.raises(sidefx.CallTimeout):
+                call.result()
