@@ -22,13 +22,11 @@ _POOL_SIZE = 64  # idle connections kept for a host: with fewer than threads, ur
 
 
 class Adapter(HTTPAdapter):
-    """A ``requests`` adapter on our connections: one TLS context for all of them, TLS 1.2 at least, an idle
-    limit.
+    """A ``requests`` adapter on our connections: one TLS context for all of them, TLS 1.2 at least, an idle limit.
 
-    ``verify`` is True, the path of a CA bundle (a PEM file or a folder) or False, ``cert`` a client
-    certificate, both as requests takes them; they hold for every request of this adapter, whatever its
-    session says. ``idle_limit``: the seconds after which an unused connection is not used again. Raises
-    ConfigError where a file cannot be read.
+    ``verify`` is True, the path of a CA bundle (a PEM file or a folder) or False, ``cert`` a client certificate, both
+    as requests takes them; they hold for every request of this adapter, whatever its session says. ``idle_limit``: the
+    seconds after which an unused connection is not used again. Raises ConfigError where a file cannot be read.
     """
 
     def __init__(self, verify: bool | str = True, cert: Any = None, idle_limit: float = 30.0) -> None:
@@ -36,8 +34,7 @@ class Adapter(HTTPAdapter):
         self._cert = cert
         self._context: ssl.SSLContext | None = None
         self._idle_limit = idle_limit
-        # Never closed in the child of a fork: its finalizers could wait for a lock that a thread of the
-        # parent held.
+        # Never closed in the child of a fork: its finalizers could wait for a lock that a thread of the parent held.
         self._of_the_parent: list[Any] = []
         super().__init__(pool_maxsize=_POOL_SIZE)
         forks.watch(self)
@@ -124,9 +121,7 @@ class Adapter(HTTPAdapter):
 
 
 def tls_context(verify: bool | str, cert: Any = None) -> ssl.SSLContext:
-    """TLS 1.2 at least; ``verify`` and ``cert`` as in Adapter. Raises ConfigError where a file cannot be
-    read.
-    """
+    """TLS 1.2 at least; ``verify`` and ``cert`` as in Adapter. Raises ConfigError where a file cannot be read."""
     bundle = verify if isinstance(verify, str) else DEFAULT_CA_BUNDLE_PATH
     reason = ""
     try:

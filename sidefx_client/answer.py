@@ -1,5 +1,4 @@
-"""The body of an answer: every byte that its framing promises, its coding undone, or an error; never a part
-of it.
+"""The body of an answer: every byte that its framing promises, its coding undone, or an error; never a part of it.
 
 The one way in which this package reads a body: JSON, error texts, streams and downloads. urllib3 1.26 ends
 a cut body silently, both lines of urllib3 end a gzip stream silently that is cut inside a whole frame, and
@@ -28,9 +27,8 @@ _CHARSETS = re.compile("utf-(16|32)|iso8859-|cp125|ascii")
 class Body(io.RawIOBase):
     """The bytes of ``response``, read once, from front to back.
 
-    ``decoded=False`` gives them as they were sent. A cut or garbled body, and a coding that nobody asked
-    for, is a TransportError (``may_have_executed``: the head of the answer was there), at every read from
-    then on.
+    ``decoded=False`` gives them as they were sent. A cut or garbled body, and a coding that nobody asked for, is a
+    TransportError (``may_have_executed``: the head of the answer was there), at every read from then on.
     """
 
     def __init__(self, response: requests.Response, *, decoded: bool = True) -> None:
@@ -134,9 +132,7 @@ class Body(io.RawIOBase):
 
 
 def charset(response: requests.Response) -> str:
-    """The charset of a text: the one that Content-Type names, where it is one of texts, else UTF-8 with or
-    without a BOM.
-    """
+    """The charset of a text: the one that Content-Type names, where it is one of texts, else UTF-8 (a BOM may lead)."""
     named = re.search(r"charset=[\"']?([\w.:-]+)", response.headers.get("Content-Type", ""), re.IGNORECASE)
     try:
         name = codecs.lookup(named[1]).name if named else ""
@@ -150,9 +146,7 @@ def _decoder() -> Any:
 
 
 def content_length(response: requests.Response) -> int | None:
-    """The length of the body as it is sent, or None; an answer whose length cannot be read is a
-    TransportError.
-    """
+    """The length of the body as it is sent, or None; an answer whose length cannot be read is a TransportError."""
     text = response.headers.get("Content-Length", "").strip()
     if not text or "Transfer-Encoding" in response.headers:
         return None

@@ -1,7 +1,7 @@
 """The access token: fetched, kept until just before it expires, attached, renewed once, shared between threads.
 
-Between processes it is shared through a TokenCache. A token never stands in a local variable of a function
-that may raise.
+Between processes it is shared through a TokenCache. A token never stands in a local variable of a function that may
+raise.
 """
 
 from __future__ import annotations
@@ -82,8 +82,8 @@ class _Basic(AuthBase):
 class Token:
     """The current token of one account, for any number of threads.
 
-    ``find`` returns the credentials or raises ConfigError, ``fetch`` asks the endpoint with them,
-    ``bearer`` is what the caller gave, ``cache`` what other processes left.
+    ``find`` returns the credentials or raises ConfigError, ``fetch`` asks the endpoint with them, ``bearer`` is what
+    the caller gave, ``cache`` what other processes left.
     """
 
     def __init__(
@@ -161,8 +161,8 @@ def fetch_token(
 ) -> Bearer:
     """A new token from the endpoint at ``url``: client credentials, HTTP Basic (RFC 6749, section 4.4).
 
-    ``grant_type`` goes to URLs that end in ``/token`` or ``/token/`` only, as the reference wrapper has it.
-    Raises AuthorizationError with the endpoint's own words, or TransportError.
+    ``grant_type`` goes to URLs that end in ``/token`` or ``/token/`` only, as the reference wrapper has it. Raises
+    AuthorizationError with the endpoint's own words, or TransportError.
     """
     body = b"grant_type=client_credentials" if url.rstrip("/").endswith("/token") else b""
     started = time.time()

@@ -1,6 +1,4 @@
-"""One account at one endpoint: where session, token, wire and delivery meet, and nothing is hidden behind a
-name.
-"""
+"""One account at one endpoint: where session, token, wire and delivery meet, and nothing is hidden behind a name."""
 
 from __future__ import annotations
 
@@ -30,8 +28,8 @@ _UNKNOWN_FUNCTION = (400, 404, 405, 422, 500, 501)
 class Client:
     """Makes calls; safe to share between threads.
 
-    ``timeout`` is the default of its calls, ``retries`` how often a request is sent again at most,
-    ``backoff`` the first wait between two sendings in seconds, doubled each time.
+    ``timeout`` is the default of its calls, ``retries`` how often a request is sent again at most, ``backoff`` the
+    first wait between two sendings in seconds, doubled each time.
     """
 
     def __init__(
@@ -55,9 +53,7 @@ class Client:
         self._endpoint_url = url
 
     def call(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], timeout: Timeout) -> Any:
-        """The function's result: what JSON can say, None, or a ResponseFile. Raises what the errors room
-        lists.
-        """
+        """The function's result: what JSON can say, None, or a ResponseFile. Raises what the errors room lists."""
         self.check_open()
         timeout = checked_timeout(timeout)
         try:

@@ -19,16 +19,15 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from .head import StrictResponse
 
-# One TLS write a block: 256 KiB measured best, 1 MiB gains nothing, and urllib3's 16 KiB doubles the CPU of
-# an upload.
+# One TLS write a block: 256 KiB measured best, 1 MiB gains nothing, and urllib3's 16 KiB doubles the CPU of an upload.
 BLOCK = 256 * 1024
 
 
 class _Attempt(threading.local):
     """The request that this thread is sending: urllib3 has no other way between its connection and our adapter.
 
-    ``sent`` is None where a foreign adapter sends and nothing is known, else whether a byte of the request
-    went out. ``opened`` is told the socket that it goes out on.
+    ``sent`` is None where a foreign adapter sends and nothing is known, else whether a byte of the request went out.
+    ``opened`` is told the socket that it goes out on.
     """
 
     sent: bool | None = None

@@ -1,7 +1,7 @@
 """Where the client id and the client secret come from: the first place that has them wins.
 
-Arguments, environment, the vendor's files, ``~/.netrc``. Nothing is read before ``find`` is called. Functions
-that see a secret in plain text return and never raise: many tools print the locals of a traceback's frames.
+Arguments, environment, the vendor's files, ``~/.netrc``. Nothing is read before ``find`` is called. Functions that see
+a secret in plain text return and never raise: many tools print the locals of a traceback's frames.
 """
 
 from __future__ import annotations
@@ -61,9 +61,9 @@ def seal(client_id: object, client_secret: object) -> Pair:
 def find(given: Pair, *, token_url: str) -> Credentials:
     """The credentials for the host of ``token_url``: the ``given`` pair, else the first place that has any.
 
-    Raises ConfigError where no place has any (the message lists them all), where a place has half of a pair,
-    and where HOUDINI_API_KEY_FILE names a file that is of no use. An hserver.ini or a netrc file that cannot
-    be read is passed over and listed. ``token_url`` is a URL that ``urls.checked`` let through.
+    Raises ConfigError where no place has any (the message lists them all), where a place has half of a pair, and where
+    HOUDINI_API_KEY_FILE names a file that is of no use. An hserver.ini or a netrc file that cannot be read is passed
+    over and listed. ``token_url`` is a URL that ``urls.checked`` let through.
     """
     host = urlsplit(token_url).hostname or ""
     looked_at = []

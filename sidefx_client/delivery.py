@@ -36,9 +36,9 @@ def deliver(
 ) -> Result:
     """What ``send(attempt)`` returns, called at most ``retries`` + 1 times.
 
-    ``prepare(failure)`` makes ready for the next sending (a new token, the body rewound) and is False where
-    that cannot be; ``pause(seconds)`` waits; ``backoff`` is the first wait of ours in seconds, doubled each
-    time; ``what`` is for the log.
+    ``prepare(failure)`` makes ready for the next sending (a new token, the body rewound) and is False where that cannot
+    be; ``pause(seconds)`` waits; ``backoff`` is the first wait of ours in seconds, doubled each time; ``what`` is for
+    the log.
     """
     seen: list[SideFXError] = []
     while True:
@@ -76,9 +76,7 @@ def _wait(failure: SideFXError, seen: list[SideFXError], read_only: bool, backof
 
 
 def retry_after(header: str | None) -> float | None:
-    """Seconds that a Retry-After header (RFC 9110, section 10.2.3) asks for, as a number or a date; None:
-    it says nothing.
-    """
+    """Seconds that a Retry-After header (RFC 9110, section 10.2.3) asks for, as a number or a date, or None."""
     text = (header or "").strip()
     if text.isascii() and text.isdigit() and len(text) < 12:
         return float(text)

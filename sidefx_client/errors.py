@@ -10,8 +10,8 @@
     └── DownloadError                                a file could not be made whole
         └── ChecksumError
 
-Each leaf is there because a caller acts differently on it. Arguments that JSON cannot hold are a plain
-TypeError or ValueError. Every exception survives pickle, and none holds or chains a secret.
+Each leaf is there because a caller acts differently on it. Arguments that JSON cannot hold are a plain TypeError or
+ValueError. Every exception survives pickle, and none holds or chains a secret.
 """
 
 from __future__ import annotations
@@ -34,8 +34,7 @@ class SideFXError(Exception):
         self.args = (self.message,)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Exceptions are rebuilt from `args`, which holds the message alone: the subclasses below take more
-        # than that.
+        # Exceptions are rebuilt from `args`, which holds the message alone: the subclasses below take more than that.
         return _rebuild, (type(self), self.args, self.__dict__.copy())
 
 
@@ -82,13 +81,12 @@ class RateLimitError(APIError):
 class TransportError(SideFXError, requests.ConnectionError):
     """No complete answer came: no connection, a cut, a timeout.
 
-    ``may_have_executed`` is False only where the server cannot have acted on the call, so that it is safe
-    to call again. ``lasting``: the same call can only fail the same way (a bad certificate, a proxy that
-    refuses).
+    ``may_have_executed`` is False only where the server cannot have acted on the call, so that it is safe to call
+    again. ``lasting``: the same call can only fail the same way (a bad certificate, a proxy that refuses).
     """
 
-    # requests' exceptions are OSErrors, which read two arguments as (errno, text): exactly one goes to
-    # them, and no request and no response, for those hold the bearer token.
+    # requests' exceptions are OSErrors, which read two arguments as (errno, text): exactly one goes to them, and no
+    # request and no response, for those hold the bearer token.
     def __init__(self, message: str, may_have_executed: bool = False, lasting: bool = False) -> None:
         super().__init__(message)
         self.may_have_executed = may_have_executed

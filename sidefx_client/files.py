@@ -25,13 +25,13 @@ AnyPath = Union[str, "os.PathLike[str]"]
 class File:
     """A file to upload, as a keyword argument: ``service.module.function(scene=File("shot.hip"))``.
 
-    ``filename``: a path, opened when it is sent, or a binary file object, sent from where it stands and
-    left open there. ``name``: the file name that the server sees, else the last component of the path.
-    ``size``: bytes to send, else all; an object that cannot seek needs it, and is never sent twice.
-    ``progress(done, total)`` is called in bytes.
+    ``filename``: a path, opened when it is sent, or a binary file object, sent from where it stands and left open
+    there. ``name``: the file name that the server sees, else the last component of the path. ``size``: bytes to send,
+    else all; an object that cannot seek needs it, and is never sent twice. ``progress(done, total)`` is called in
+    bytes.
 
-    Raises TypeError or ValueError for what cannot be sent and, at the call, OSError for what cannot be
-    read; all of that before a byte is sent.
+    Raises TypeError or ValueError for what cannot be sent and, at the call, OSError for what cannot be read; all of
+    that before a byte is sent.
     """
 
     def __init__(
@@ -109,9 +109,8 @@ class File:
 class ResponseFile(io.BufferedReader):
     """The bytes that a function streams back: a readable binary file object, to be used with ``with``.
 
-    ``read``, ``readinto``, iteration, ``shutil.copyfileobj`` and ``tarfile.open(fileobj=…, mode="r|gz")``
-    work, in constant memory. A Content-Encoding is undone. A stream that was cut raises TransportError when
-    its end is read.
+    ``read``, ``readinto``, iteration, ``shutil.copyfileobj`` and ``tarfile.open(fileobj=…, mode="r|gz")`` work, in
+    constant memory. A Content-Encoding is undone. A stream that was cut raises TransportError when its end is read.
 
     ``response`` is the ``requests.Response``, whose ``raw`` has the bytes as they were sent.
     """
@@ -137,8 +136,8 @@ class ResponseFile(io.BufferedReader):
     def save(self, path: AnyPath, progress: ProgressCallback | None = None) -> Path:
         """Reads to the end into a file at ``path``, which is there only once it is whole; returns its path.
 
-        ``progress(done, total)`` in bytes, total None where the server does not say. Raises TransportError
-        for a cut stream and OSError for the disk; an older file at ``path`` is then left as it was.
+        ``progress(done, total)`` in bytes, total None where the server does not say. Raises TransportError for a cut
+        stream and OSError for the disk; an older file at ``path`` is then left as it was.
         """
         steps = Progress(progress, self.size)
         with self, NewFile(path) as file:

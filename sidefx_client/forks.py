@@ -17,9 +17,7 @@ _watched: weakref.WeakSet[Forkable] = weakref.WeakSet()
 
 
 def watch(thing: Forkable) -> None:
-    """Calls ``thing.after_fork_in_child()`` in every child forked from now on, for as long as ``thing``
-    lives.
-    """
+    """Calls ``thing.after_fork_in_child()`` in every child forked from now on, for as long as ``thing`` lives."""
     _watched.add(thing)
 
 

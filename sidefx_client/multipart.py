@@ -1,5 +1,4 @@
-"""An upload's body (multipart/form-data, RFC 7578), read from disk as it is sent: sized, clipped to its
-size, rewindable.
+"""An upload's body (multipart/form-data, RFC 7578), read as it is sent: clipped to its announced size, rewindable.
 
 ``requests``' own ``files=`` would hold the file in memory twice. A body that is not as long as its
 Content-Length says would put its surplus on the connection as a second request, or leave the server
@@ -126,9 +125,7 @@ Source = Union[BytesSource, FileSource]
 
 
 class MultipartBody:
-    """The ``fields``, (name, file name or None, source), as a file-like object that http.client sends block
-    by block.
-    """
+    """The ``fields``, (name, file name or None, source), as a file-like object that http.client sends in blocks."""
 
     def __init__(self, fields: Sequence[tuple[str, str | None, Source]]) -> None:
         boundary = choose_boundary()

@@ -1,6 +1,4 @@
-"""Attribute access becomes a call: ``service.module.function(...)`` is ``Client.call("module.function",
-...)``.
-"""
+"""Attribute access becomes a call: ``service.module.function(...)`` is ``Client.call("module.function", ...)``."""
 
 from __future__ import annotations
 
@@ -26,10 +24,10 @@ _PROBES = ("getdoc", "trait_names")  # IPython asks any object for these
 class Service(catalogue.Catalogue):
     """The API: ``service.module.function(*args, **kwargs)`` calls ``module.function`` on the server.
 
-    Any names, to any depth, go to the server; a keyword argument always does, whatever it is called.
-    ``dir()`` and ``help()`` know the documented ones. ``close()``, or ``with``, ends its connections. One
-    service may serve many threads. It is made by ``service()``; made directly, it uses the token that it is
-    given, without an expiry until the server refuses it.
+    Any names, to any depth, go to the server; a keyword argument always does, whatever it is called. ``dir()`` and
+    ``help()`` know the documented ones. ``close()``, or ``with``, ends its connections. One service may serve many
+    threads. It is made by ``service()``; made directly, it uses the token that it is given, without an expiry until the
+    server refuses it.
     """
 
     def __init__(
@@ -153,9 +151,7 @@ class APIFunction:
         return APIFunction(f"{self.function_name}.{name}", self.service)
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        """Calls the function; every keyword argument goes to the server. Raises what the package's errors
-        list.
-        """
+        """Calls the function; every keyword argument goes to the server. Raises what the package's errors list."""
         if "." not in self.function_name:
             raise TypeError(
                 f"{self.function_name!r} is a family of functions: call one of them. A function of that very name is "

@@ -1,6 +1,4 @@
-"""The functions of the vendor's reference wrapper that scripts call directly, under its names and with its
-parameters.
-"""
+"""The functions of the vendor's reference wrapper that scripts call directly, with its names and parameters."""
 
 from __future__ import annotations
 
@@ -18,8 +16,7 @@ from .session import DEFAULT_TIMEOUT, Timeout
 def get_access_token_and_expiry_time(
     access_token_url: str, client_id: str, client_secret_key: str, timeout: Timeout = DEFAULT_TIMEOUT
 ) -> tuple[str | None, float | None]:
-    """A new access token, and until when it is good in seconds since the epoch (None where the server does
-    not say).
+    """A new access token, and until when it is good in seconds since the epoch (None where the server does not say).
 
     Raises ConfigError, AuthorizationError or TransportError.
     """

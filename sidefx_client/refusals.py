@@ -37,8 +37,8 @@ def refusal(response: requests.Response) -> APIError:
 def error_message(status: int, text: str) -> str:
     """What of an error's body is meant for people: the traceback alone of a Django debug page, else all of it.
 
-    The traceback stands between a line ``Traceback:`` (old Django) or ``Traceback (most recent call
-    last):`` and a line ``</textarea>``, HTML-escaped. In production the body is the traceback itself.
+    The traceback stands between a line ``Traceback:`` (old Django) or ``Traceback (most recent call last):`` and a line
+    ``</textarea>``, HTML-escaped. In production the body is the traceback itself.
     """
     if status != 500:
         return text
@@ -54,9 +54,7 @@ def error_message(status: int, text: str) -> str:
 
 
 def json_error(text: str) -> str:
-    """``error`` and ``error_description`` of a JSON error body (RFC 6749, section 5.2), or the text as it
-    is.
-    """
+    """``error`` and ``error_description`` of a JSON error body (RFC 6749, section 5.2), or the text as it is."""
     try:
         value: Any = json.loads(text)
     except (ValueError, RecursionError):

@@ -31,10 +31,9 @@ DEFAULT_TIMEOUT = (10.0, 300.0)
 class Session:
     """Sends prepared requests, from any thread. What the environment says of a host is looked up once.
 
-    ``base`` is a session of the caller's: its adapters, proxies, ``verify`` and ``cert`` hold, its cookies and
-    headers are not sent, and it is left open. ``ca_bundle`` is the path of a PEM file that takes the place of
-    the public roots; without it ``REQUESTS_CA_BUNDLE`` and ``CURL_CA_BUNDLE`` count, as for requests. Raises
-    ConfigError.
+    ``base`` is a session of the caller's: its adapters, proxies, ``verify`` and ``cert`` hold, its cookies and headers
+    are not sent, and it is left open. ``ca_bundle`` is the path of a PEM file that takes the place of the public roots;
+    without it ``REQUESTS_CA_BUNDLE`` and ``CURL_CA_BUNDLE`` count, as for requests. Raises ConfigError.
     """
 
     def __init__(

@@ -10,9 +10,7 @@ from .errors import ConfigError
 
 
 def checked(url: str, what: str) -> str:
-    """``url`` itself where secrets may travel there: https, or http to this machine; else ConfigError
-    naming ``what``.
-    """
+    """``url`` itself where secrets may go there: https, or http to this machine; else ConfigError naming ``what``."""
     reason = fault(url, what)
     if reason:
         del url  # in no frame that raises: a signed one is a secret

@@ -1,5 +1,4 @@
-"""A call as the API spells it: what goes out for a function, its arguments and files, and the value that an
-answer stands for.
+"""A call as the API spells it: what goes out for a function and its arguments, and the value that comes back.
 
 The form is that of https://www.sidefx.com/docs/api/: a form field ``json=["module.function", [positional],
 {keyword}]``, uploads beside it as parts named after their keywords, and JSON or an octet-stream back.
@@ -30,12 +29,10 @@ _SHOWN = 200  # characters of an answer that is not JSON
 
 
 class Encoded:
-    """A call ready to be sent: ``body`` (bytes, or a file-like object), its ``content_type`` and its
-    ``length`` in bytes.
+    """A call ready to be sent: ``body`` (bytes, or a file-like object), ``content_type`` and ``length`` in bytes.
 
-    Raises TypeError or ValueError, naming the place, for arguments that JSON cannot hold and for files in
-    the wrong place, and OSError for a file that cannot be read. Used with ``with``, which closes the files
-    that it opened.
+    Raises TypeError or ValueError, naming the place, for arguments that JSON cannot hold and for files in the wrong
+    place, and OSError for a file that cannot be read. Used with ``with``, which closes the files that it opened.
     """
 
     def __init__(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
@@ -70,8 +67,7 @@ class Encoded:
 def decode(response: requests.Response) -> Any:
     """The value of an answer: whatever JSON says, None for an empty one, a ResponseFile for an octet-stream.
 
-    Raises APIError or RateLimitError for any status but 2xx and for what is not JSON, TransportError for a
-    cut body.
+    Raises APIError or RateLimitError for any status but 2xx and for what is not JSON, TransportError for a cut body.
     """
     if not 200 <= response.status_code < 300:
         raise refusal(response)

@@ -1,8 +1,8 @@
 """The command line ``sidefx-client``: words in, an exit status out.
 
 ``parser`` reads the words, ``items`` those of a call, ``commands`` does what they say, ``display`` shows it,
-``complaint`` tells what went wrong. The status is 0, 1 for an error, 2 for wrong usage, 130 after Ctrl-C and
-141 where the reader of a pipe went away.
+``complaint`` tells what went wrong. The status is 0, 1 for an error, 2 for wrong usage, 130 after Ctrl-C and 141 where
+the reader of a pipe went away.
 """
 
 from __future__ import annotations
