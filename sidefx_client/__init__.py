@@ -9,7 +9,8 @@ The way of a call: ``Service.__getattr__`` -> ``APIFunction.__call__`` (proxy) -
 ``Encoded`` (wire) -> ``Session.send`` (session; auth adds the token) -> ``decode`` (wire). The rooms by what they are
 for, each list in an order in which to read it:
 
-    a call          proxy, client, wire, delivery (what is sent again), refusals, catalogue (what is documented)
+    a call          proxy, client, wire, delivery (what is sent again), refusals
+    its help        catalogue (what is documented), help_text
     its token       auth, token_cache, credentials
     its bytes       session, adapter, connection, head, prepared, failures, answer (a body), multipart (an upload)
     files           files (up and down), progress, names, storage

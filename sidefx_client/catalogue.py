@@ -1,17 +1,13 @@
 """The documented functions: signatures, docs and result types for dir(), help() and type checkers, from one source.
 
 The classes are never instantiated. ``Service`` inherits the annotations of ``Catalogue``, so a type checker sees
-``service.download`` as a ``Download``; at run time the proxy answers, and takes its help from here.
+``service.download`` as a ``Download``; at run time the proxy answers, and help_text makes its help from here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypedDict
-
-if TYPE_CHECKING:
-    from inspect import Signature
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
 
 class DailyBuild(TypedDict):
@@ -199,37 +195,9 @@ class Catalogue:
 MODULES: dict[str, type[Module]] = {name: globals()[kind] for name, kind in Catalogue.__annotations__.items()}
 
 
-class Documented(NamedTuple):
-    """What help() and IPython show of a function."""
-
-    doc: str  # begins with the signature: help() of an instance shows no other
-    signature: Signature  # without self
-
-
-class _Annotation(str):
-    """An annotation that inspect prints without quotes."""
-
-    __repr__ = str.__str__
-
-
 def functions(module: str) -> list[str]:
     """The names of a module's documented functions; none for a module that is not documented."""
     return [name for name in vars(MODULES.get(module, object)) if not name.startswith("_")]
-
-
-@lru_cache
-def documented(name: str) -> Documented | None:
-    """The documentation of ``"module.function"``, or None where there is none."""
-    module, _, function = name.partition(".")
-    if function not in functions(module):
-        return None
-    import inspect  # 5 ms that only a reader of help pays
-
-    method = getattr(MODULES[module], function)
-    plain = inspect.signature(method)
-    parameters = [p.replace(annotation=_Annotation(p.annotation)) for p in plain.parameters.values()]
-    signature = plain.replace(parameters=parameters[1:], return_annotation=_Annotation(plain.return_annotation))
-    return Documented(f"{name}{signature}\n\n{inspect.getdoc(method)}", signature)
 
 
 def read_only(name: str) -> bool:
@@ -243,8 +211,12 @@ def suggestion(name: str) -> str | None:
     """The documented function that ``"module.function"``, which is not documented, may have meant."""
     from difflib import get_close_matches  # only for the text of an error
 
-    module, _, function = name.partition(".")
-    if function in functions(module):
+    module = name.partition(".")[0]
+    known = [f"{family}.{function}" for family in MODULES for function in functions(family)]
+    if name in known:
         return None
-    near = get_close_matches(function, functions(module), n=1)
-    return f"{module}.{near[0]}" if near else None
+    if module not in MODULES:  # most likely a module that no page tells of
+        near = get_close_matches(name, known, n=1, cutoff=0.85)
+    else:
+        near = get_close_matches(name, [f"{module}.{function}" for function in functions(module)], n=1)
+    return near[0] if near else None

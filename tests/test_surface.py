@@ -50,7 +50,7 @@ PUBLIC = {
 # A room imports from the rows above its own, never from its own or from below.
 ROOMS = [
     {"version", "errors", "log", "names", "progress", "storage", "forks", "head", "http_range", "catalogue"},
-    {"urls", "connection", "delivery", "multipart", "partial"},
+    {"urls", "connection", "delivery", "multipart", "partial", "help_text"},
     {"credentials", "failures", "prepared", "adapter", "hashing", "patience"},
     {"answer", "session", "token_cache"},
     {"files", "refusals", "remote"},
