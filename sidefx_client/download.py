@@ -64,9 +64,9 @@ def download_build(
 ) -> Path:
     """Fetches a build of Houdini, or of another product, into ``directory`` under the name that the API gives it.
 
-    ``build`` is a number or "production", the newest production build; ``platform`` None means this machine's. A file
-    that is there and has the right size and MD5 is not fetched again; a signed URL that dies midway is renewed. For the
-    rest see ``download_file``. Returns the path.
+    ``directory`` must be there: it is not made. ``build`` is a number or "production", the newest production build;
+    ``platform`` None means this machine's. A file that is there and has the right size and MD5 is not fetched again; a
+    signed URL that dies midway is renewed. For the rest see ``download_file``. Returns the path.
 
     Raises also what a call raises: APIError says "EULA not accepted" until the account has accepted it.
     https://www.sidefx.com/docs/api/download/index.html

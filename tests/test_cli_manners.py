@@ -76,9 +76,11 @@ def test_an_error_is_one_line_that_says_what_to_do(shell: Shell, words: list[str
 
 def test_errors_about_credentials_are_one_line_and_with_v_the_whole_list(shell: Shell) -> None:
     shell.environment["SIDEFX_CLIENT_SECRET"] = "wrong"
-    status, _, err = shell("auth")
-    told = "403: Invalid client id or client secret; sidefx-client auth shows where the credentials come from"
-    assert (status, err) == (1, f"sidefx-client: error: {told}\n")
+    told = "sidefx-client: error: 403: Invalid client id or client secret; {} where the credentials come from\n"
+    assert shell("builds", "houdini") == (1, "", told.format("sidefx-client auth shows"))
+    status, out, err = shell("auth")
+    assert (status, err) == (1, told.format("above is"))
+    assert out.startswith("Credentials  SIDEFX_CLIENT_ID and SIDEFX_CLIENT_SECRET\n")
     del shell.environment["SIDEFX_CLIENT_ID"], shell.environment["SIDEFX_CLIENT_SECRET"]
     status, out, err = shell("auth")
     assert (status, out, err.count("\n")) == (1, "", 1)
@@ -157,7 +159,7 @@ def test_rich_is_imported_only_to_draw(shell: Shell) -> None:
 def test_without_the_extra_it_says_what_to_install(shell: Shell, module: str, command: str) -> None:
     words = ["builds", "houdini"] if command == "builds" else [command]
     status, _, err = shell.python(f"sys.modules[{module!r}] = None", *words)
-    told = f"{module} is not installed: run pip install 'sidefx-client[cli]'"
+    told = f"{module} is not installed: it comes with pip install 'sidefx-client[cli]' (in a clone: '.[cli]')"
     assert (status, err) == (1, f"sidefx-client: error: {told}\n")
 
 

@@ -573,7 +573,7 @@ def test_the_fixture_is_fresh_for_each_test_and_fails_it_on_an_error_in_a_functi
 def test_the_fixture_says_what_to_install(tmp_path: Path) -> None:
     report = run_pytest(tmp_path, conftest="import sys; sys.modules['cheroot'] = None")
     assert "3 errors" in report
-    assert "needs cheroot: run pip install 'sidefx-client[testing]'" in report
+    assert "needs cheroot: pip install 'sidefx-client[testing]'" in report
 
 
 def test_loading_the_plugin_loads_no_server(tmp_path: Path) -> None:

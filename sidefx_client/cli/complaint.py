@@ -28,7 +28,7 @@ def _text(error: Exception) -> str:
     if isinstance(error, APIError):
         return error.message if error.http_code == 422 else str(error)
     if isinstance(error, ImportError) and error.name in ("rich", "platformdirs"):
-        return f"{error.name} is not installed: run pip install 'sidefx-client[cli]'"
+        return f"{error.name} is not installed: it comes with pip install 'sidefx-client[cli]' (in a clone: '.[cli]')"
     if isinstance(error, OSError) and not isinstance(error, SideFXError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     return str(error) or type(error).__name__
@@ -36,7 +36,8 @@ def _text(error: Exception) -> str:
 
 def _advice(error: Exception, command: str) -> str:
     if isinstance(error, AuthorizationError) and error.http_code in (400, 401, 403):
-        return "sidefx-client auth shows where the credentials come from"
+        shows = "above is" if command == "auth" else "sidefx-client auth shows"
+        return f"{shows} where the credentials come from"
     if isinstance(error, RateLimitError):
         return f"wait {error.retry_after or 60:.0f} s, then run it again"
     if isinstance(error, APIError) and "EULA not accepted" in error.message:

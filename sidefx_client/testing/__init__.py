@@ -22,6 +22,6 @@ def __getattr__(name: str) -> Any:
         from . import server
     except ModuleNotFoundError as error:
         raise ImportError(
-            f"sidefx_client.testing needs {error.name}: run pip install 'sidefx-client[testing]'"
+            f"sidefx_client.testing needs {error.name}: pip install 'sidefx-client[testing]' (in a clone: '.[testing]')"
         ) from error
     return getattr(server, name)
