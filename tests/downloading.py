@@ -51,5 +51,5 @@ def program(code: str, *args: object) -> subprocess.Popen[str]:
 
 def make_hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stalls and waits that a test can wait for."""
-    monkeypatch.setattr(transfer, "TIMEOUT", (5.0, 0.5))
+    monkeypatch.setattr(transfer, "TIMEOUT", (5.0, 0.4))
     monkeypatch.setattr(transfer, "BACKOFF", 0.01)

@@ -1,0 +1,219 @@
+"""D: downloads that are killed, stall, or are interrupted, and the runs after them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from downloading import make_hasty, md5
+from scripted import Action, Connection, Request, ScriptedServer, answer, stall
+
+import sidefx_client as sidefx
+from faults.case import ROOT, Case, needs_proc
+from faults.files import (
+    CONTENT,
+    ETAG,
+    MIB,
+    NAME,
+    cut_200,
+    fetch,
+    head,
+    keep_partial,
+    left,
+    send,
+    serve,
+    start_of,
+    starts,
+    whole,
+)
+
+
+@pytest.fixture(autouse=True)
+def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_hasty(monkeypatch)
+
+
+FETCHING = """
+import sys
+import sidefx_client as sidefx
+print("ready", flush=True)
+sidefx.download_file(sys.argv[1], sys.argv[2], md5=sys.argv[3])
+"""
+
+
+def test_D11_a_download_that_is_killed_anywhere_resumes_in_the_next_run(case: Case) -> None:
+    def slowly(connection: Connection, request: Request) -> None:
+        connection.send(head(request), pause=0.005)
+        start = start_of(request)
+        connection.send(*(CONTENT[at : at + 65536] for at in range(start, MIB, 65536)), pause=0.002)
+
+    target = case.directory / NAME
+    chance = random.Random(11)
+    resumed = 0
+    with ScriptedServer(slowly) as server:
+        command = [sys.executable, "-c", FETCHING, f"{server.url}/{NAME}", str(target), md5(CONTENT)]
+        for _ in range(20):
+            before = len(server.requests)
+            with subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": ROOT}) as child:
+                assert child.stdout is not None
+                child.stdout.readline()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    child.wait(chance.uniform(0.0, 0.07))
+                child.kill()
+            resumed += any(start_of(request) for request in server.requests[before:])
+            if target.exists():
+                assert target.read_bytes() == CONTENT
+                target.unlink()
+        fetch(case, server, md5=md5(CONTENT))
+    assert resumed
+    whole(case)
+
+
+KILLED_AT_EACH_STEP = """
+import hashlib, os, signal, sys
+import sidefx_client as sidefx
+from sidefx_client import transfer
+
+transfer.BACKOFF = 0.01
+url, target, md5 = sys.argv[1:]
+folder = os.path.dirname(target)
+
+def status_of_a_download(steps):
+    pid = os.fork()
+    if pid:
+        return os.waitpid(pid, 0)[1]
+
+    def kill(event, args):
+        nonlocal steps
+        if event in ("open", "os.rename", "os.remove", "os.truncate") and str(args[0]).startswith(folder):
+            steps -= 1
+            if steps < 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    try:
+        sys.addaudithook(kill)
+        sidefx.download_file(url, target, md5=md5)
+        os._exit(0)
+    finally:
+        os._exit(1)
+
+def is_right():
+    with open(target, "rb") as file:
+        return hashlib.md5(file.read()).hexdigest() == md5
+
+step = 0
+while status_of_a_download(step) == signal.SIGKILL:
+    there = sorted(os.listdir(folder))
+    assert not os.path.exists(target) or is_right(), (step, there)
+    assert status_of_a_download(1000) == 0, (step, there)
+    assert os.listdir(folder) == [os.path.basename(target)], (step, there, os.listdir(folder))
+    assert is_right(), (step, there)
+    os.remove(target)
+    step += 1
+print(step)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.parametrize("rest", [serve(), send(answer(200, CONTENT, {"ETag": ETAG}))], ids=["resumed", "restarted"])
+def test_D11_a_download_that_is_killed_at_any_step_on_the_disk_leaves_nothing_behind(case: Case, rest: Action) -> None:
+    def cut_at_half(connection: Connection, request: Request) -> None:
+        (rest if start_of(request) else cut_200())(connection, request)
+
+    target = case.directory / NAME
+    case.declared.add(target)
+    with ScriptedServer(cut_at_half) as server:
+        done = case.python(KILLED_AT_EACH_STEP, f"{server.url}/{NAME}", str(target), md5(CONTENT))
+        assert done.stderr == ""
+        assert int(done.stdout) >= 4
+
+
+def test_D12_a_stall_is_reconnected_and_resumed(case: Case, tls: str | None) -> None:
+    def stall_at_half(connection: Connection, request: Request) -> None:
+        connection.send(head(request), CONTENT[: MIB // 2])
+        connection.stall()
+
+    with ScriptedServer([stall_at_half, serve()], tls=tls) as server:
+        fetch(case, server, md5=md5(CONTENT))
+        assert starts(server) == [0, MIB // 2]
+    whole(case)
+
+
+def test_D12_five_tries_without_a_new_byte_are_an_error_and_the_partial_is_kept(case: Case, tls: str | None) -> None:
+    with ScriptedServer([cut_200(), *[stall] * 5], tls=tls) as server:
+        with case.raises(sidefx.DownloadError) as caught:
+            fetch(case, server)
+        assert caught.value.http_code is None
+        assert starts(server) == [0] + [MIB // 2] * 5
+        keep_partial(case)
+    with ScriptedServer([serve()], tls=tls) as server:
+        fetch(case, server, md5=md5(CONTENT))
+        assert starts(server) == [MIB // 2]
+    whole(case)
+
+
+@pytest.mark.parametrize("status", [403, 404, 500])
+def test_D12_a_refused_file_is_an_error_with_the_status(case: Case, tls: str | None, status: int) -> None:
+    with ScriptedServer(send(answer(status, "no such file")), tls=tls) as server:
+        with case.raises(sidefx.DownloadError, match=str(status)) as caught:
+            fetch(case, server)
+        assert caught.value.http_code == status
+    assert left(case) == []
+
+
+INTERRUPTED = """
+import os, sys, threading
+import sidefx_client as sidefx
+what, url, path = sys.argv[1:]
+service = sidefx.service(access_token="", endpoint_url=url, timeout=None)
+print("ready", flush=True)
+try:
+    if what == "sending":
+        service.bugs.submit_issue(scene=sidefx.File(path))
+    elif what == "receiving":
+        sidefx.download_file(url, path)
+    else:
+        service.bugs.submit_issue()
+except KeyboardInterrupt:
+    service.close()
+    links = [os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")[:-1]]
+    print("interrupted", threading.active_count(), sum("socket" in link for link in links), flush=True)
+"""
+
+
+@needs_proc
+@pytest.mark.parametrize("what", ["sending", "receiving", "waiting", "backing off"])
+def test_D13_ctrl_c_ends_whatever_is_under_way(case: Case, what: str) -> None:
+    def half_way(connection: Connection, request: Request) -> None:
+        if what == "receiving":
+            connection.send(head(request), CONTENT[: MIB // 2])
+        elif what == "backing off":
+            connection.read_body(request)
+            connection.send(answer(429, "slow down", {"Retry-After": "50"}))
+        elif what == "waiting":
+            connection.read_body(request)
+        connection.stall()
+
+    path = case.sparse("scene.hip", 64 * MIB) if what == "sending" else case.directory / NAME
+    with ScriptedServer(half_way) as server:
+        command = [sys.executable, "-c", INTERRUPTED, what, server.api_url, str(path)]
+        environment = {**os.environ, "PYTHONPATH": ROOT}
+        with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True) as child:
+            assert child.stdout is not None
+            child.stdout.readline()
+            while not server.requests:
+                time.sleep(0.01)
+            time.sleep(0.1)
+            start = time.monotonic()
+            child.send_signal(signal.SIGINT)
+            assert child.stdout.readline().split() == ["interrupted", "1", "0"]
+            assert child.wait(5) == 0
+            assert time.monotonic() - start < 1
+    if what == "receiving":
+        assert sum(part.stat().st_size for part in keep_partial(case)) >= MIB // 2

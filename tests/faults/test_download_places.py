@@ -1,0 +1,186 @@
+"""D: where a file comes from and where it goes: other hosts, names from the server, disks that refuse."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+from typing import Any
+
+import pytest
+from downloading import make_hasty, md5
+from scripted import ScriptedServer, Step, answer
+
+import sidefx_client as sidefx
+from faults.case import SIGNATURE, TOKEN, Case, needs_proc, without_roots_powers
+from faults.files import (
+    API,
+    CONTENT,
+    MIB,
+    NAME,
+    fetch,
+    fetch_build,
+    keep_partial,
+    left,
+    serve,
+    starts,
+    whole,
+)
+
+
+@pytest.fixture(autouse=True)
+def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_hasty(monkeypatch)
+
+
+def redirect(target: str) -> bytes:
+    return answer(302, b"", {"Location": target, "Set-Cookie": "session=1; Path=/"})
+
+
+def test_D7_another_host_sees_no_token_no_cookie_and_no_referer(case: Case, tls: str | None) -> None:
+    with ScriptedServer([serve()], tls=tls) as storage:
+        elsewhere = f"{storage.url.replace('127.0.0.1', 'localhost')}/{NAME}?{SIGNATURE}"
+        api = API([lambda connection, _: connection.send(redirect(elsewhere))], {})
+        fetch_build(case, api, tls)
+        for request in (*api.signed, *storage.requests):
+            names = {name.lower() for name, _ in request.headers}
+            assert not names & {"authorization", "cookie", "referer"}
+            assert TOKEN not in str(request.headers)
+    whole(case)
+
+
+@pytest.mark.parametrize(("hops", "arrives"), [(5, True), (6, False)])
+def test_D7_at_most_five_redirects_are_followed(case: Case, hops: int, arrives: bool) -> None:
+    script: list[Step] = [redirect(f"/hop?{SIGNATURE}")] * hops + [serve()]
+    with ScriptedServer(script) as server:
+        if arrives:
+            fetch(case, server, md5=md5(CONTENT))
+            whole(case)
+        else:
+            with case.raises(sidefx.DownloadError):
+                fetch(case, server)
+            assert len(server.requests) == 6
+
+
+@pytest.mark.parametrize("target", ["http://files.invalid/x", "ftp://127.0.0.1/x", "file:///etc/passwd", "http://"])
+def test_D7_a_redirect_to_an_unsafe_place_is_refused(case: Case, connects: list[Any], target: str) -> None:
+    with ScriptedServer([redirect(target)], tls="good") as server:
+        with pytest.raises((sidefx.DownloadError, sidefx.ConfigError)):
+            fetch(case, server)
+        assert {address[1] for address in connects} == {server.port}
+    assert left(case) == []
+
+
+def test_D7_a_redirect_is_followed_anew_for_each_try(case: Case) -> None:
+    script: list[Step] = [redirect(f"/a?{SIGNATURE}"), serve(upto=1000), redirect(f"/b?{SIGNATURE}"), serve()]
+    with ScriptedServer(script) as server:
+        fetch(case, server, md5=md5(CONTENT))
+        assert starts(server)[-1] == 1000
+    whole(case)
+
+
+# fmt: off
+NAMES: list[Any] = [
+    "../x", "/etc/x", "a/../../x", "a\\b", "C:\\x", "nul", "NUL.txt", "..", ".", "", "a\0b", ".bashrc", "-rf", "~/x",
+    "x ", "a\nb", "invoice\u202etxt.exe", None, 5,
+    pytest.param("n" * 300, id="300"), pytest.param("雪" * 200, id="200 wide"),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_D8_a_name_from_the_server_stays_inside_the_directory(case: Case, name: Any) -> None:
+    inside = case.directory / "inside"
+    inside.mkdir()
+    target = None
+    with contextlib.suppress(sidefx.DownloadError):
+        target = fetch_build(case, API([serve()], {"filename": name}), directory=inside)
+    assert sorted(case.directory.rglob("*")) == ([inside, target] if target else [inside])
+    if target:
+        case.declared.add(target)
+        assert target.read_bytes() == CONTENT
+        assert target.name[0] not in ".-~"
+        assert target.name.isprintable()
+        assert len(os.fsencode(target.name)) <= 255
+
+
+FULL_DISK = """
+import errno, resource, signal, sys
+import sidefx_client as sidefx
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, 600_000))
+try:
+    sidefx.download_file(sys.argv[1], sys.argv[2], md5=sys.argv[3])
+except OSError as error:
+    print(type(error).__name__, error.errno == errno.EFBIG)
+"""
+
+
+def test_D9_a_full_disk_keeps_its_errno_and_the_partial(case: Case) -> None:
+    with ScriptedServer([serve(), serve()]) as server:
+        done = case.python(FULL_DISK, f"{server.url}/{NAME}", str(case.directory / NAME), md5(CONTENT))
+        assert (done.stdout.split(), done.stderr) == (["OSError", "True"], "")
+        assert len(server.requests) == 1
+        assert NAME not in left(case)
+        keep_partial(case)
+        fetch(case, server, md5=md5(CONTENT))
+        assert starts(server)[1] > 0
+    whole(case)
+
+
+NO_ROOM_AT_ALL = """
+import os, resource, signal, sys
+import sidefx_client as sidefx
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+try:
+    sidefx.download_file(sys.argv[1], sys.argv[2], md5=sys.argv[3])
+except OSError:
+    print([fd for fd in os.listdir("/proc/self/fd") if int(fd) > 3])  # 3: of the listing itself
+"""
+
+
+@needs_proc
+def test_D9_a_disk_that_does_not_even_take_the_note_leaves_nothing_open(case: Case) -> None:
+    with ScriptedServer(serve()) as server:
+        done = case.python(NO_ROOM_AT_ALL, f"{server.url}/{NAME}", str(case.directory / NAME), md5(CONTENT))
+        assert (done.stdout.split(), done.stderr) == (["[]"], "")
+        assert len(server.requests) == 1
+
+
+def test_D9_a_missing_directory_is_an_error_before_any_request(case: Case, connects: list[Any]) -> None:
+    with ScriptedServer() as server:
+        with pytest.raises(FileNotFoundError):
+            sidefx.download_file(server.url, case.directory / "missing" / NAME)
+        assert connects == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="mode bits are POSIX'")
+def test_D9_a_read_only_directory_is_an_error_before_any_request(case: Case, connects: list[Any]) -> None:
+    locked = case.directory / "locked"
+    locked.mkdir(mode=0o555)
+    with ScriptedServer() as server, without_roots_powers():
+        with pytest.raises(PermissionError):
+            sidefx.download_file(server.url, locked / NAME)
+        assert connects == []
+
+
+def test_D10_a_file_that_is_there_and_right_is_not_asked_for(case: Case) -> None:
+    target = case.write(NAME, CONTENT)
+    before = target.stat().st_mtime_ns
+    api = API([], {})
+    assert fetch_build(case, api) == target
+    assert api.signed == []
+    assert target.stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("content", [b"short", CONTENT[:-1] + b"?"], ids=["shorter", "as long"])
+def test_D10_a_file_that_is_there_and_wrong_is_replaced_only_by_a_right_one(case: Case, content: bytes) -> None:
+    target = case.write(NAME, content)
+    wrong = random.Random(3).randbytes(MIB)
+    with ScriptedServer([serve(wrong), serve()]) as server:
+        with case.raises(sidefx.ChecksumError):
+            fetch(case, server, size=MIB, md5=md5(CONTENT))
+        assert target.read_bytes() == content
+        fetch(case, server, size=MIB, md5=md5(CONTENT))
+    whole(case)
