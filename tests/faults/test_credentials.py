@@ -1,0 +1,258 @@
+"""A: credentials, where they may go, and the tokens that are kept in a file."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+from scripted import ScriptedServer, answer, json_answer, token_answer
+
+import sidefx_client as sidefx
+from faults.case import BASIC, CLIENT_ID, CLIENT_SECRET, NEW_TOKEN, ROOT, TOKEN, Case
+
+OK = json_answer("done")
+REFUSED = answer(401, "token refused")
+
+
+def netrc(case: Case, *lines: str) -> None:
+    path = Path.home() / ".netrc"
+    path.write_text("\n".join(lines) + "\n")
+    path.chmod(0o600)
+    case.declared.add(path)
+
+
+@pytest.mark.parametrize("machine", ["machine 127.0.0.1", "default"])
+def test_A6_netrc_never_replaces_our_header(case: Case, tls: str | None, machine: str) -> None:
+    netrc(case, f"{machine} login somebody password something")
+    with ScriptedServer([OK, REFUSED, OK], tokens=token_answer(NEW_TOKEN), tls=tls) as server:
+        service = case.service(server)
+        service.bugs.submit_issue(summary="x")
+        service.bugs.submit_issue(summary="y")
+        assert [request.header("Authorization") for request in server.requests] == [
+            f"Bearer {TOKEN}",
+            f"Bearer {TOKEN}",
+            f"Basic {BASIC}",
+            f"Bearer {NEW_TOKEN}",
+        ]
+
+
+def test_A6_netrc_is_a_source_of_credentials_for_its_own_host(case: Case) -> None:
+    netrc(case, f"machine 127.0.0.1 login {CLIENT_ID} password {CLIENT_SECRET}")
+    with ScriptedServer(OK) as server:
+        case.cold(server, client_id=None, client_secret_key=None)
+        assert server.token_requests[0].header("Authorization") == f"Basic {BASIC}"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "default"])
+def test_A6_the_default_of_netrc_is_no_source(case: Case, connects: list[Any], host: str) -> None:
+    netrc(case, f"default login {CLIENT_ID} password {CLIENT_SECRET}")
+    with case.raises(sidefx.ConfigError):
+        sidefx.service(access_token_url=f"https://{host}/token", endpoint_url=f"https://{host}/api/")
+    assert connects == []
+
+
+def test_A6_pairs_of_the_vendors_files_go_only_to_the_vendor_and_to_this_machine(
+    case: Case, monkeypatch: pytest.MonkeyPatch, connects: list[Any]
+) -> None:
+    key_file = case.write("key", f"{CLIENT_ID} {CLIENT_SECRET}\n".encode())
+    monkeypatch.setenv("HOUDINI_API_KEY_FILE", str(key_file))
+    nobody: dict[str, Any] = {"client_id": None, "client_secret_key": None}
+    for host in ("elsewhere.invalid", "notsidefx.com", "sidefx.com.invalid"):
+        with case.raises(sidefx.ConfigError):
+            case.service(
+                **nobody, access_token=None, access_token_url=f"https://{host}/token", endpoint_url=f"https://{host}/"
+            )
+    assert connects == []
+    with ScriptedServer(OK) as server:
+        case.cold(server, **nobody)
+        assert server.token_requests[0].header("Authorization") == f"Basic {BASIC}"
+
+
+@pytest.mark.parametrize("which", ["access_token_url", "endpoint_url"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://api.invalid/api/",
+        "http://127.0.0.1.invalid/api/",
+        "https://someone:proxypasswordproxypassword@api.invalid/api/",
+        "https://proxypasswordproxypassword@127.0.0.1/api/",
+        "https:///api/",
+        "https://",
+        "api.invalid/api/",
+        "/api/",
+        "",
+        "ftp://127.0.0.1/api/",
+        "file:///etc/passwd",
+        "https://api.invalid:port/api/",
+        "https://[::1/api/",
+        "https://api.invalid/\r\nX: y",
+    ],
+)
+def test_A7_a_url_that_is_unsafe_or_none_is_refused_before_a_connection(
+    case: Case, connects: list[Any], which: str, url: str
+) -> None:
+    with case.raises(sidefx.ConfigError):
+        case.service(None, **{which: url})
+    assert connects == []
+
+
+def test_A8_without_credentials_the_error_lists_every_place(case: Case, connects: list[Any]) -> None:
+    with case.raises(sidefx.ConfigError) as caught:
+        sidefx.service()
+    for place in (
+        "SIDEFX_CLIENT_ID",
+        "SIDEFX_CLIENT_SECRET",
+        "HOUDINI_API_KEY_FILE",
+        "hserver.ini",
+        "netrc",
+        "argument",
+    ):
+        assert place in str(caught.value)
+    assert connects == []
+
+
+@pytest.mark.parametrize(("which", "good"), [("client_id", CLIENT_ID), ("client_secret_key", CLIENT_SECRET)])
+@pytest.mark.parametrize("spoil", [lambda _: "", lambda _: " ", "{}\n".format, "a\r\n{}".format, str.encode, len])
+def test_A8_a_senseless_half_of_a_pair_is_refused(
+    case: Case, connects: list[Any], which: str, good: str, spoil: Callable[[str], Any]
+) -> None:
+    with case.raises(sidefx.ConfigError):
+        case.service(access_token=None, **{which: spoil(good)})
+    with case.raises(sidefx.ConfigError):
+        case.service(access_token=None, **{which: None})
+    assert connects == []
+
+
+@pytest.fixture
+def somebody_else() -> int:
+    if not hasattr(os, "geteuid") or os.geteuid() != 0:
+        pytest.skip("only root can give a file away")
+    return 65534
+
+
+def kept(server: ScriptedServer, cache: Path, case: Case) -> str:
+    """The token that a cold service with this cache uses."""
+    case.cold(server, token_cache=cache).bugs.submit_issue(summary="x")
+    return (server.api_requests[-1].header("Authorization") or "").replace("Bearer ", "")
+
+
+def warnings_in(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+
+
+def test_A9_a_kept_token_spares_the_request_and_its_file_is_private(case: Case) -> None:
+    cache = case.directory / "made" / "cache.json"
+    case.declared.add(cache)
+    with ScriptedServer(OK, tokens=[token_answer(TOKEN)]) as server:
+        assert kept(server, cache, case) == TOKEN
+        assert kept(server, cache, case) == TOKEN
+    if os.name == "posix":
+        assert stat.S_IMODE(cache.stat().st_mode) == 0o600
+        assert stat.S_IMODE(cache.parent.stat().st_mode) == 0o700
+    assert CLIENT_SECRET not in cache.read_text()
+    assert BASIC not in cache.read_text()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="mode bits and links are POSIX'")
+@pytest.mark.parametrize("fault", ["mode", "owner", "link", "dangling link", "directory"])
+def test_A9_a_cache_that_is_not_ours_is_left_alone_with_one_warning(
+    case: Case, caplog: pytest.LogCaptureFixture, request: pytest.FixtureRequest, fault: str
+) -> None:
+    with ScriptedServer(OK, tokens=token_answer(NEW_TOKEN)) as server:
+        good = case.write("good.json", b'{"a": "file of somebody"}')
+        good.chmod(0o600)
+        cache = case.directory / "odd.json"
+        case.declared.add(cache)
+        if fault == "mode":
+            cache.write_bytes(good.read_bytes())
+            cache.chmod(0o644)
+        elif fault == "owner":
+            cache.write_bytes(good.read_bytes())
+            cache.chmod(0o600)
+            os.chown(cache, request.getfixturevalue("somebody_else"), -1)
+        elif fault == "directory":
+            cache.mkdir()
+        else:
+            cache.symlink_to(good if fault == "link" else case.directory / "nowhere")
+        before = cache.lstat()
+        assert kept(server, cache, case) == NEW_TOKEN
+        assert kept(server, cache, case) == NEW_TOKEN
+        assert len(server.token_requests) == 2
+    after = cache.lstat()
+    assert (after.st_ino, after.st_mode, after.st_uid) == (before.st_ino, before.st_mode, before.st_uid)
+    assert good.read_bytes() == b'{"a": "file of somebody"}'
+    assert not (case.directory / "nowhere").exists()
+    warned = [text for text in warnings_in(caplog) if "odd.json" in text]
+    assert len(warned) in (1, 2), warned  # one for each service
+
+
+def test_A9_a_symlink_swapped_in_for_the_cache_is_never_written_through(case: Case) -> None:
+    victim = case.write("victim", b"precious")
+    cache = case.directory / "cache.json"
+    cache.symlink_to(victim)
+    case.declared.add(cache)
+    with ScriptedServer(OK, tokens=token_answer(NEW_TOKEN)) as server:
+        kept(server, cache, case)
+    assert victim.read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"\xff\xfe\x00", b"null", b"[1]", b'"text"', b"{}", b"[" * 100_000, b'{"a": {"access_token": 5}}'],
+    ids=["empty", "cut", "binary", "null", "list", "text", "no key", "deep", "other types"],
+)
+def test_A9_garbage_in_the_cache_is_a_miss(case: Case, content: bytes) -> None:
+    cache = case.write("cache.json", content)
+    cache.chmod(0o600)
+    with ScriptedServer(OK, tokens=[token_answer(NEW_TOKEN)]) as server:
+        assert kept(server, cache, case) == NEW_TOKEN
+        assert kept(server, cache, case) == NEW_TOKEN
+
+
+def test_A9_a_kept_token_that_the_server_refuses_is_replaced(case: Case) -> None:
+    cache = case.directory / "cache.json"
+    case.declared.add(cache)
+    with ScriptedServer([OK, REFUSED, OK, OK], tokens=[token_answer(TOKEN), token_answer(NEW_TOKEN)]) as server:
+        assert [kept(server, cache, case) for _ in range(3)] == [TOKEN, NEW_TOKEN, NEW_TOKEN]
+        assert [request.header("Authorization") for request in server.api_requests][1] == f"Bearer {TOKEN}"
+
+
+WRITER = """
+import sys, time
+import sidefx_client as sidefx
+url, token_url, cache, client_id, secret = sys.argv[1:]
+while True:
+    service = sidefx.service(client_id, secret, token_url, url, token_cache=cache)
+    service.access_token_expiry_time = 0
+    service.things.get_all()
+    service.close()
+    print("written", flush=True)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kill -9 is POSIX'")
+def test_A9_a_killed_writer_leaves_the_old_json_or_the_new(case: Case) -> None:
+    cache = case.directory / "made" / "cache.json"
+    with ScriptedServer(OK, tokens=token_answer(TOKEN, expires_in=1)) as server:
+        arguments = [server.api_url, server.token_url, str(cache), CLIENT_ID, CLIENT_SECRET]
+        for delay in (0.0, 0.003, 0.007):
+            writer = subprocess.Popen(
+                [sys.executable, "-c", WRITER, *arguments],
+                stdout=subprocess.PIPE,
+                env={**os.environ, "PYTHONPATH": ROOT},
+            )
+            with writer:
+                assert writer.stdout is not None
+                writer.stdout.readline()
+                time.sleep(delay)
+                os.kill(writer.pid, signal.SIGKILL)
+            assert json.loads(cache.read_text())
+    case.declared.update(cache.parent.iterdir())  # a killed writer may leave its temporary file
