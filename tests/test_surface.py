@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -150,24 +149,6 @@ def test_an_import_prints_nothing_reads_nothing_and_loads_no_extra(tmp_path: Pat
         [sys.executable, "-W", "error", "-c", IMPORTING], env=environment, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-
-
-def test_the_wheel_holds_the_package_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    build = pytest.importorskip("hatchling.build", reason="the build backend is not installed")
-    monkeypatch.chdir(Path(__file__).parents[1])
-    with zipfile.ZipFile(tmp_path / build.build_wheel(str(tmp_path))) as wheel:
-        names = set(wheel.namelist())
-    sources = {str(path.relative_to(ROOT).as_posix()) for path in PACKAGE.rglob("*.py")}
-    information = f"sidefx_client-{sidefx.__version__}.dist-info"
-    assert names == {
-        *sources,
-        "sidefx_client/py.typed",
-        f"{information}/METADATA",
-        f"{information}/RECORD",
-        f"{information}/WHEEL",
-        f"{information}/entry_points.txt",
-        f"{information}/licenses/LICENSE",
-    }
 
 
 def test_the_front_door_tells_of_every_room() -> None:
