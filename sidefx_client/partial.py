@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, NamedTuple
 
-from .storage import close_for_good, move, refuse_directory, write_all
+from .storage import close_for_good, move, refuse_all_but_files, write_all
 
 _ABANDONED = 86400.0  # seconds without a write after which another machine's partial is anybody's
 _NOTE_SIZE = 1024  # bytes: a note is always rewritten whole, by one write, so that a kill leaves the old or the new
@@ -58,7 +58,7 @@ class Partial:
     path: Path
 
     def __init__(self, target: Path) -> None:
-        refuse_directory(target)
+        refuse_all_but_files(target)
         self._target = target
         self._committed = False
         self.note: Note | None = None

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import secrets
+import stat
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
@@ -19,7 +20,7 @@ class NewFile:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._target = Path(path)
-        refuse_directory(self._target)
+        refuse_all_but_files(self._target)
         self._path = self._target.with_name(f"{self._target.name}.{secrets.token_hex(4)}.tmp")
         self._file: BinaryIO = open(self._path, "xb", buffering=0)  # noqa: SIM115 (closed by __exit__)
 
@@ -42,10 +43,16 @@ class NewFile:
         self._path.unlink(missing_ok=True)
 
 
-def refuse_directory(target: Path) -> None:
-    """IsADirectoryError now, and not when a file that took an hour is to be moved there."""
-    if target.is_dir():
+def refuse_all_but_files(target: Path) -> None:
+    """An OSError now, and not when a file that took an hour is to take the place of a directory or a device."""
+    try:
+        mode = target.stat().st_mode
+    except FileNotFoundError:
+        return
+    if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, "a directory: give the path of the file", str(target))
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "no regular file, cannot be replaced by one", str(target))
 
 
 def write_all(file: BinaryIO, data: bytes | memoryview) -> None:

@@ -70,6 +70,15 @@ def test_a_directory_is_refused_before_anything_is_written(tmp_path: Path, kind:
         kind(tmp_path)
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs here")
+@pytest.mark.parametrize("kind", [NewFile, Partial])
+def test_what_is_no_regular_file_is_not_replaced(target: Path, kind: Any) -> None:
+    os.mkfifo(target)
+    with pytest.raises(OSError, match="no regular file"), kind(target) as file:
+        file.commit()
+    assert target.is_fifo()
+
+
 @pytest.mark.parametrize("kind", [NewFile, Partial])
 def test_a_missing_directory_is_the_systems_own_error(tmp_path: Path, kind: Any) -> None:
     with pytest.raises(FileNotFoundError), kind(tmp_path / "missing" / "file"):
