@@ -6,6 +6,7 @@ raise.
 
 from __future__ import annotations
 
+import copy
 import threading
 import time
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from requests.auth import AuthBase
 from . import forks, wire
 from .credentials import Credentials, Pair
 from .delivery import deliver
-from .errors import APIError, AuthorizationError, ConfigError
+from .errors import APIError, AuthorizationError, ConfigError, SideFXError
 from .files import ResponseFile
 from .prepared import endpoint, post
 from .refusals import json_error
@@ -83,7 +84,8 @@ class Token:
     """The current token of one account, for any number of threads.
 
     ``find`` returns the credentials or raises ConfigError, ``fetch`` asks the endpoint with them, ``bearer`` is what
-    the caller gave, ``cache`` what other processes left.
+    the caller gave, ``cache`` what other processes left. Threads that wait for one fetch share its outcome, also where
+    that is an error: each of them would wait in its turn for an endpoint that is down.
     """
 
     def __init__(
@@ -97,44 +99,55 @@ class Token:
         self._fetch = fetch
         self._cache = cache
         self.bearer = bearer
+        self._refused: Bearer | None = None
         self._lock = threading.Lock()
+        self._failures = 0
+        self._failure: SideFXError
         forks.watch(self)
 
     def current(self, timeout: Timeout) -> Bearer:
-        """A token that is good by the clock: ours, a cached one, or a new one.
+        """A token that is good by the clock and was not refused: ours, a cached one, or a new one.
 
-        Raises ConfigError without credentials, AuthorizationError where the endpoint refuses, TransportError.
+        One that was refused is returned all the same where there are no credentials to ask for another. Raises
+        ConfigError without credentials, AuthorizationError where the endpoint refuses, TransportError.
         """
-        bearer = self.bearer
-        if bearer is not None and bearer.valid:
-            return bearer
+        good = self._good()
+        if good is not None:
+            return good
+        failures = self._failures
         with self._lock:
+            good = self._good()  # another thread's, for which we waited
+            if good is not None:
+                return good
+            if self._failures != failures:
+                raise copy.copy(self._failure)
             bearer = self.bearer
-            if bearer is None or not bearer.valid:
-                bearer = self.bearer = self._obtain(self._find(), timeout, None)
+            try:
+                bearer = self.bearer = self._obtain(timeout)
+            except ConfigError:
+                if bearer is None or not bearer.valid:
+                    raise
+            except SideFXError as error:
+                self._failures += 1
+                self._failure = copy.copy(error)  # a copy has no traceback, which would keep all that its frames hold
+                raise
             return bearer
 
-    def renew(self, refused: Bearer, timeout: Timeout) -> Bearer | None:
-        """A token in place of one that was refused, another thread's or a new one; None where there is none.
-
-        Who gave an empty token wanted none to be sent, and none is fetched.
-        """
-        if not refused.reveal():
-            return None
-        with self._lock:
-            if self.bearer is refused:
-                try:
-                    credentials = self._find()
-                except ConfigError:
-                    return None
-                self.bearer = self._obtain(credentials, timeout, refused)
-            return self.bearer
+    def refuse(self, bearer: Bearer) -> None:
+        """The server takes this token no more. Who gave an empty one wanted none to be sent: no other is fetched."""
+        if bearer.reveal():
+            self._refused = bearer
 
     def after_fork_in_child(self) -> None:
         self._lock = threading.Lock()
 
-    def _obtain(self, credentials: Credentials, timeout: Timeout, refused: Bearer | None) -> Bearer:
-        cached = self._cached(credentials, refused)
+    def _good(self) -> Bearer | None:
+        bearer = self.bearer
+        return bearer if bearer is not None and bearer.valid and bearer is not self._refused else None
+
+    def _obtain(self, timeout: Timeout) -> Bearer:
+        credentials = self._find()
+        cached = self._cached(credentials)
         if cached is not None:
             return cached
         bearer = self._fetch(credentials, timeout)
@@ -142,9 +155,9 @@ class Token:
             self._cache.put(credentials.client_id, bearer.reveal(), bearer.expiry)
         return bearer
 
-    def _cached(self, credentials: Credentials, refused: Bearer | None) -> Bearer | None:
+    def _cached(self, credentials: Credentials) -> Bearer | None:
         found = self._cache.get(credentials.client_id) if self._cache is not None else None
-        if found is None or (refused is not None and found[0] == refused.reveal()):
+        if found is None or (self._refused is not None and found[0] == self._refused.reveal()):
             return None
         return Bearer(*found)
 

@@ -145,26 +145,33 @@ class _Call:
             retries=self._client.retries,
             backoff=self._client.backoff,
             prepare=self._prepare,
-            pause=self._client.pause,
+            pause=self._pause,
         )
 
     def _send(self, attempt: int) -> Any:
         client, encoded = self._client, self._encoded
+        client.check_open()  # waiting for the token may have taken a while
         request = post(client._endpoint, encoded.body, encoded.length, encoded.content_type, self._bearer)
         try:
             return decode(client.session.send(request, self._timeout, f"{self._name} (attempt {attempt})"))
         except SourceError as error:
             failure = error.error
+        except APIError as error:
+            if error.http_code == 401:
+                client.token.refuse(self._bearer)
+            raise
         raise failure  # what a caller's file or progress function raised, as it was
 
     def _prepare(self, failure: SideFXError) -> bool:
-        """Makes ready to send the call once more: a new token after a 401, the upload back at its start."""
+        """Makes ready to send the call once more: the upload back at its start, and after a 401 with another token."""
         if not self._encoded.rewind():
             failure.add_hint("the upload cannot be read a second time, so it was not sent again")
             return False
         if isinstance(failure, APIError) and failure.http_code == 401:
-            bearer = self._client.token.renew(self._bearer, self._timeout)
-            if bearer is None:
-                return False
-            self._bearer = bearer
+            refused, self._bearer = self._bearer, self._client.token.current(self._timeout)
+            return self._bearer is not refused
         return True
+
+    def _pause(self, seconds: float) -> None:
+        self._client.pause(seconds)
+        self._bearer = self._client.token.current(self._timeout)  # the wait may have outlasted the token

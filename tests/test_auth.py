@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
+import io
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from scripted import Connection, Request, ScriptedServer, answer, json_answer, token_answer
+from scripted import Connection, Request, ScriptedServer, answer, json_answer, stall, token_answer
 from services import service_of
 
 import sidefx_client as sidefx
@@ -155,6 +156,35 @@ def test_a_refusal_to_renew_is_an_authorization_error() -> None:
             service.things.do()
 
 
+@pytest.mark.parametrize("arguments", [{}, {"data": "a stream that cannot seek"}], ids=["retries=0", "not rewound"])
+def test_a_refused_token_is_replaced_by_the_next_call_where_its_own_is_not_sent_again(
+    arguments: dict[str, str],
+) -> None:
+    def upload() -> dict[str, Any]:
+        return {name: sidefx.File(Unseekable(b"data"), size=4) for name in arguments}
+
+    with ScriptedServer([EXPIRED, OK, OK], tokens=[token_answer("new")]) as server:
+        with service_of(server, retries=3 if arguments else 0) as service:
+            with pytest.raises(sidefx.APIError, match=r"^401 expired"):
+                service.things.do(**upload())
+            service.things.do(**upload())
+            service.things.do(**upload())
+        assert tokens_used(server) == ["given-token", "new", "new"]
+
+
+class Unseekable(io.BytesIO):
+    def seekable(self) -> bool:
+        return False
+
+
+def test_a_token_that_expires_during_a_wait_is_renewed_before_the_call_is_sent_again() -> None:
+    busy = answer(429, "busy", {"Retry-After": "1"})
+    with ScriptedServer([busy, OK], tokens=[token_answer("short", 1), token_answer("new")]) as server:
+        with service_of(server, **COLD) as service:
+            assert service.things.do() == "done"
+        assert tokens_used(server) == ["short", "new"]
+
+
 # Many threads
 
 
@@ -180,6 +210,15 @@ def test_threads_that_meet_a_401_together_renew_it_once() -> None:
         with service_of(server) as service, ThreadPoolExecutor(THREADS) as threads:
             assert list(threads.map(lambda _: service.things.do(), range(THREADS))) == ["done"] * THREADS
         assert counted(server) == (1, 2 * THREADS)
+
+
+def test_threads_that_wait_for_an_endpoint_that_is_down_fail_together() -> None:
+    with ScriptedServer(tokens=stall) as server, service_of(server, timeout=0.5) as service:
+        service.access_token_expiry_time = 0
+        with ThreadPoolExecutor(THREADS) as threads:
+            calls = [threads.submit(service.things.do) for _ in range(THREADS)]
+        assert {type(call.exception()) for call in calls} == {sidefx.CallTimeout}
+        assert counted(server) == (2, 0)  # one fetch, with one more try after its timeout
 
 
 # A token that the caller gives
