@@ -29,7 +29,9 @@ class Adapter(HTTPAdapter):
     seconds after which an unused connection is not used again. Raises ConfigError where a file cannot be read.
     """
 
-    def __init__(self, verify: bool | str = True, cert: Any = None, idle_limit: float = 30.0) -> None:
+    def __init__(
+        self, verify: bool | str | os.PathLike[str] = True, cert: Any = None, idle_limit: float = 30.0
+    ) -> None:
         self._verify = verify
         self._cert = cert
         self._context: ssl.SSLContext | None = None
@@ -120,9 +122,9 @@ class Adapter(HTTPAdapter):
         return {"http": plain, "https": tls}
 
 
-def tls_context(verify: bool | str, cert: Any = None) -> ssl.SSLContext:
+def tls_context(verify: bool | str | os.PathLike[str], cert: Any = None) -> ssl.SSLContext:
     """TLS 1.2 at least; ``verify`` and ``cert`` as in Adapter. Raises ConfigError where a file cannot be read."""
-    bundle = verify if isinstance(verify, str) else DEFAULT_CA_BUNDLE_PATH
+    bundle = DEFAULT_CA_BUNDLE_PATH if isinstance(verify, bool) else os.fspath(verify)
     reason = ""
     try:
         is_folder = os.path.isdir(bundle)

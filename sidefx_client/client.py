@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
@@ -67,7 +68,9 @@ class Client:
 
     def pause(self, seconds: float) -> None:
         """Waits, unless the client is closed meanwhile."""
-        self._closed.wait(seconds)
+        end = time.monotonic() + seconds
+        while not self._closed.wait(max(0.0, min(0.5, end - time.monotonic()))) and time.monotonic() < end:
+            pass  # in slices: on Windows, Ctrl-C does not end the wait for a lock
         self.check_open()
 
     def check_open(self) -> None:

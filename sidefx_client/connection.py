@@ -41,12 +41,10 @@ attempt = _Attempt()
 class _Connection(HTTPConnection):
     response_class = StrictResponse
 
-    def __init__(self, *args: Any, idle_limit: float, **kwargs: Any) -> None:
-        kwargs["blocksize"] = BLOCK
-        super().__init__(*args, **kwargs)
-        self._idle_limit = idle_limit
-        self._last_used = 0.0
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{**kwargs, "blocksize": BLOCK})
         self._connecting = False
+        self.idle_since = 0.0  # by time.monotonic()
 
     def connect(self) -> None:
         self._connecting = True
@@ -73,15 +71,6 @@ class _Connection(HTTPConnection):
             # After a broken pipe, and nothing else, urllib3 goes on to read the answer: a 401 or 413, say.
             raise BrokenPipeError(str(error)) from error
 
-    def getresponse(self, *args: Any, **kwargs: Any) -> Any:
-        self._last_used = time.monotonic()
-        return super().getresponse(*args, **kwargs)
-
-    @property
-    def stale(self) -> bool:
-        """Whether the next request is better sent on a new connection."""
-        return time.monotonic() - self._last_used > self._idle_limit
-
 
 class _TLSConnection(_Connection, HTTPSConnection):
     pass
@@ -92,11 +81,20 @@ class Pool(HTTPConnectionPool):
 
     ConnectionCls = _Connection
 
+    def __init__(self, *args: Any, idle_limit: float, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._idle_limit = idle_limit
+
     def _get_conn(self, timeout: float | None = None) -> Any:
         connection: Any = super()._get_conn(timeout)
-        if connection.sock is not None and connection.stale:
+        if connection.sock is not None and time.monotonic() - connection.idle_since > self._idle_limit:
             connection.close()
         return connection
+
+    def _put_conn(self, conn: Any) -> None:
+        if conn is not None:
+            conn.idle_since = time.monotonic()
+        super()._put_conn(conn)
 
 
 class TLSPool(Pool, HTTPSConnectionPool):

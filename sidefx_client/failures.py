@@ -44,7 +44,7 @@ def transport_error(error: BaseException, url: str, sent: bool | None, proxy: st
         place += f" (through the proxy {origin(proxy)})"
     # urllib3 calls a refused connection a timeout too.
     if any(isinstance(cause, _TIMEOUTS) and not isinstance(cause, _REFUSED) for cause in causes):
-        what = "no byte came from" if sent else "no connection in time to"
+        what = "nothing came from or went to" if sent else "no connection to"
         return CallTimeout(f"{what} {place} within the timeout", may_have_executed=sent)
     return TransportError(f"{reason}: {place}", may_have_executed=sent, lasting=lasting)
 

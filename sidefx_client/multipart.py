@@ -88,7 +88,7 @@ class FileSource:
     def close(self) -> None:
         if self._owned:
             self._file.close()
-        elif self._start is not None and self._begun:
+        elif self._start is not None:
             self._file.seek(self._start)
 
     def _read(self, size: int) -> bytes:

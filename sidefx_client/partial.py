@@ -84,6 +84,11 @@ class Partial:
         finally:
             os.close(descriptor)
 
+    @property
+    def is_of_use(self) -> bool:
+        """Whether there is something to go on with, by which it can be known again."""
+        return self.size > 0 and self.note is not None
+
     def truncate(self, size: int) -> None:
         """Keeps the first ``size`` bytes alone."""
         self.file.truncate(size)
@@ -120,7 +125,7 @@ class Partial:
         self.file.close()
         if not self._committed:
             with contextlib.suppress(OSError):  # what ended the transfer says more
-                if self.size and self.note:
+                if self.is_of_use:
                     os.rename(self.path, self._target.with_name(f"{self._target.name}.{self._id}.part"))
                 else:
                     self._discard()

@@ -7,8 +7,6 @@ from .errors import DownloadError, TransportError
 
 TRIES = 5
 
-_KEPT = "what is there is kept for the next run"
-
 
 class Busy(TransportError):
     """An answer that may be another one at the next try, ``wait`` seconds from now at the earliest."""
@@ -34,9 +32,9 @@ class Patience:
         asked = failure.wait if isinstance(failure, Busy) else 0.0
         code = failure.http_code if isinstance(failure, Busy) else None
         if asked > LONGEST_WAIT:
-            raise DownloadError(f"{failure}, to be asked again in {asked:.0f} s; {_KEPT}", code)
+            raise DownloadError(f"{failure}, to be asked again in {asked:.0f} s", code)
         self._tries = 0 if done > self._done else self._tries + 1
         self._done = max(self._done, done)
         if self._tries == TRIES:
-            raise DownloadError(f"no new byte in {TRIES} tries: {failure}; {_KEPT}", code)
+            raise DownloadError(f"no new byte in {TRIES} tries: {failure}", code)
         return max(asked, self._backoff * 2.0 ** max(0, self._tries - 1))

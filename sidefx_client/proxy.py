@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import requests
 
 from . import catalogue
-from .auth import Bearer, given_bearer
+from .auth import given_bearer
 from .client import Client, open_client
 from .credentials import seal
 from .session import DEFAULT_TIMEOUT, Timeout, checked_timeout
@@ -80,7 +80,7 @@ class Service(catalogue.Catalogue):
     def access_token_expiry_time(self, expiry: float | None) -> None:
         bearer = self._client.token.bearer
         if bearer is not None:
-            self._client.token.bearer = Bearer(bearer.reveal(), expiry)
+            self._client.token.bearer = given_bearer(seal(bearer.reveal(), expiry))
 
     @property
     def timeout(self) -> Timeout:

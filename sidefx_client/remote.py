@@ -79,7 +79,7 @@ class Remote:
         if response.status_code in _PASSING:
             response.close()
             wait = retry_after(response.headers.get("Retry-After")) or 0.0
-            raise Busy(str(self.refusal(response.status_code)), response.status_code, wait)
+            raise Busy(str(refusal(response)), response.status_code, wait)
         return response
 
     def cut(self, cut: bool) -> None:
@@ -88,6 +88,24 @@ class Remote:
         if cut:
             for sock in list(self._sockets.values()):
                 _shut(sock)
+
+    def _follow(self, headers: dict[str, str]) -> requests.Response:
+        """The answer at the end of at most five redirects."""
+        address = self.source.address
+        for _ in range(_REDIRECTS + 1):
+            response = self._send(get(address, headers))
+            status = response.status_code
+            if status not in (301, 302, 303, 307, 308) or "Location" not in response.headers:
+                return response
+            response.close()
+            target = _target(address, response)
+            if target is None:
+                raise refusal(response, " with a Location that is no URL")
+            reason = fault(target.reveal(), "a redirect of the download")
+            if reason:
+                raise DownloadError(reason, status)
+            address = target
+        raise refusal(response, f", more than {_REDIRECTS} times")
 
     def _send(self, request: requests.PreparedRequest) -> requests.Response:
         attempt.opened = self._watch
@@ -101,28 +119,12 @@ class Remote:
         if self._cut:
             _shut(sock)
 
-    def refusal(self, status: int, more: str = "") -> DownloadError:
-        """The error that a status stands for. Not the body: that of a storage service may quote the signed query."""
-        phrase = http.HTTPStatus(status).phrase if status in http.HTTPStatus._value2member_map_ else "unknown status"
-        return DownloadError(f"{origin(self.source.address.reveal())} answered {status} {phrase}{more}", status)
 
-    def _follow(self, headers: dict[str, str]) -> requests.Response:
-        """The answer at the end of at most five redirects."""
-        address = self.source.address
-        for _ in range(_REDIRECTS + 1):
-            response = self._send(get(address, headers))
-            status = response.status_code
-            if status not in (301, 302, 303, 307, 308) or "Location" not in response.headers:
-                return response
-            response.close()
-            target = _target(address, response)
-            if target is None:
-                raise self.refusal(status, " with a Location that is no URL")
-            reason = fault(target.reveal(), "a redirect of the download")
-            if reason:
-                raise DownloadError(reason, status)
-            address = target
-        raise self.refusal(status, f", more than {_REDIRECTS} times")
+def refusal(response: requests.Response, more: str = "") -> DownloadError:
+    """The error that a status stands for. Not the body: that of a storage service may quote the signed query."""
+    status = response.status_code
+    phrase = http.HTTPStatus(status).phrase if status in http.HTTPStatus._value2member_map_ else "unknown status"
+    return DownloadError(f"{origin(str(response.url))} answered {status} {phrase}{more}", status)
 
 
 def _shut(sock: socket.socket) -> None:

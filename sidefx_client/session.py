@@ -20,7 +20,7 @@ from .connection import attempt
 from .errors import ConfigError, SideFXError
 from .failures import FAILURES, transport_error
 from .log import logger
-from .urls import is_loopback, origin
+from .urls import is_loopback
 
 # (seconds to connect, seconds between bytes), or one number for both; None waits for ever.
 Timeout = Union[float, tuple[Union[float, None], Union[float, None]], None]
@@ -29,7 +29,7 @@ DEFAULT_TIMEOUT = (10.0, 300.0)
 
 
 class Session:
-    """Sends prepared requests, from any thread. What the environment says of a host is looked up once.
+    """Sends prepared requests, from any thread. What the environment says of a URL is looked up once.
 
     ``base`` is a session of the caller's: its adapters, proxies, ``verify`` and ``cert`` hold, its cookies and headers
     are not sent, and it is left open. ``ca_bundle`` is the path of a PEM file that takes the place of the public roots;
@@ -66,7 +66,7 @@ class Session:
 
         Raises TransportError or CallTimeout.
         """
-        route = self._route(origin(str(request.url)))
+        route = self._route(str(request.url).partition("?")[0])
         attempt.sent = None
         started = time.monotonic()
         outcome: object = "cancelled"
@@ -95,35 +95,37 @@ class Session:
         self._requests.mount("https://", adapter)
         self._requests.mount("http://", adapter)
 
-    def _route(self, host: str) -> _Route:
-        route = self._routes.get(host)
+    def _route(self, url: str) -> _Route:
+        route = self._routes.get(url)
         if route is None:
-            route = self._routes[host] = _Route(self._requests, host)
+            route = self._routes[url] = _Route(self._requests, url)
         return route
 
 
 class _Route:
-    """How one host is reached: adapter, proxy, CA bundle, client certificate."""
+    """How one URL is reached: adapter, proxy, CA bundle, client certificate."""
 
-    def __init__(self, session: requests.Session, host: str) -> None:
-        self._adapter = session.get_adapter(host)
-        self._settings = _settings(session, host)
+    def __init__(self, session: requests.Session, url: str) -> None:
+        self._adapter = session.get_adapter(url)
+        self._settings = _settings(session, url)
         for file in (self._settings["verify"], *_files(self._settings["cert"])):
-            if host.startswith("https:") and isinstance(file, str) and not os.path.exists(file):
-                raise ConfigError(f"the CA bundle or client certificate {file} is not there")
-        self.proxy: str | None = select_proxy(host, self._settings["proxies"])
-        if self.proxy is None or is_loopback(urlsplit(host).hostname):
-            self.proxy = None
+            if url.startswith("https:") and isinstance(file, (str, os.PathLike)) and not os.path.exists(file):
+                raise ConfigError(f"the CA bundle or client certificate {os.fspath(file)} is not there")
+        proxy = select_proxy(url, self._settings["proxies"])
+        self.proxy: str | None = None
+        if proxy is None or is_loopback(urlsplit(url).hostname):
             self._settings["proxies"] = {}  # said so once, the adapter need not look at every call
+        else:
+            self.proxy = proxy if "://" in proxy else f"http://{proxy}"
 
     def send(self, request: requests.PreparedRequest, timeout: Timeout) -> requests.Response:
         return self._adapter.send(request, timeout=timeout, **self._settings)
 
 
-def _settings(session: requests.Session, host: str) -> dict[str, Any]:
-    """What the environment and the session say of a host, as an adapter takes it."""
+def _settings(session: requests.Session, url: str) -> dict[str, Any]:
+    """What the environment and the session say of a URL, as an adapter takes it."""
     verify = None if session.verify is True else session.verify  # else REQUESTS_CA_BUNDLE would beat it
-    return dict(session.merge_environment_settings(host, {}, True, verify, session.cert))
+    return dict(session.merge_environment_settings(url, {}, True, verify, session.cert))
 
 
 def _files(cert: Any) -> tuple[Any, ...]:

@@ -22,7 +22,7 @@ from .partial import Note, Partial, PartialLost
 from .patience import Patience
 from .progress import Progress, ProgressCallback
 from .ranges import Ranges, piece_size
-from .remote import Remote, Source
+from .remote import Remote, Source, refusal
 from .session import Session
 
 TIMEOUT = (10.0, 60.0)  # seconds to connect, seconds of silence after which a transfer is taken up again
@@ -50,7 +50,12 @@ def fetch(
 
     def attempt() -> Path:
         with Partial(target) as partial, Hasher(wanted=remote.source.md5 is not None) as hasher:
-            Transfer(remote, partial, hasher, progress, connections, renew).run()
+            try:
+                Transfer(remote, partial, hasher, progress, connections, renew).run()
+            except DownloadError as error:
+                if partial.is_of_use:
+                    error.add_hint("what is there is kept for the next run")
+                raise
             return partial.commit()
 
     try:
@@ -142,7 +147,7 @@ class Transfer:
                 self._start_over()
             else:
                 lied = " and does not keep to the ranges that it is asked for" if status in (206, 416) else ""
-                raise self._remote.refusal(status, lied)
+                raise refusal(response, lied)
 
     def _end_of_first_piece(self) -> int | None:
         """Where to end what is asked for, None where the rest is for one connection."""
@@ -223,6 +228,7 @@ class Transfer:
         same = source.is_of_same_file(self._remote.source)
         self._remote.source = source
         if not same:
+            self._start_over()
             raise _Replaced("the new URL is of another file")
 
     def _start_over(self) -> None:

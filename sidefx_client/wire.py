@@ -131,6 +131,8 @@ def _find_culprit(value: Any, place: str, inside: tuple[int, ...]) -> None:
     for key, item in value.items() if isinstance(value, dict) else enumerate(value):
         if not isinstance(key, (str, int, float, bool, type(None))):
             raise TypeError(f"{place}: JSON cannot have a {type(key).__name__} as a key")
+        if isinstance(key, float) and not math.isfinite(key):
+            raise ValueError(f"{place}: JSON has no {key}, not even as a key")
         _find_culprit(item, f"{place}[{key!r}]", (*inside, id(value)))
 
 

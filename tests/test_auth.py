@@ -265,6 +265,13 @@ def test_a_token_that_is_set_is_used_from_the_next_call_on() -> None:
         assert tokens_used(server) == ["given-token", "set", "fetched"]
 
 
+def test_an_expiry_that_is_set_is_checked_as_a_given_one() -> None:
+    with sidefx.service(access_token="token") as service:
+        with pytest.raises(sidefx.ConfigError, match=r"^access_token_expiry_time must be"):
+            service.access_token_expiry_time = "soon"  # type: ignore[assignment]
+        assert service.access_token_expiry_time is None
+
+
 @pytest.mark.parametrize("token", ["se cret", "secret\n", "secr€t", 5, b"secret"])
 def test_a_given_token_that_no_header_can_carry_is_a_config_error(token: Any) -> None:
     with pytest.raises(sidefx.ConfigError, match=r"^access_token must be") as caught:

@@ -36,6 +36,20 @@ def test_a_connection_is_used_again_within_its_idle_limit_only() -> None:
         assert used(server) == [1, 1, 2]
 
 
+def test_a_call_that_takes_longer_than_the_idle_limit_was_not_idle() -> None:
+    def slowly(connection: Connection, request: Request) -> None:
+        connection.read_body(request)
+        time.sleep(0.35)
+        connection.send(OK)
+
+    with ScriptedServer([slowly, OK]) as server, requests.Session() as session:
+        session.mount("http://", Adapter(idle_limit=0.3))
+        with service_of(server, session=session) as service:
+            service.things.do()
+            service.things.do()
+        assert used(server) == [1, 1]
+
+
 def test_a_connection_that_the_server_closed_is_replaced_unseen() -> None:
     closed = threading.Event()
 

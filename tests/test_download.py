@@ -198,6 +198,26 @@ def test_a_server_that_stays_busy_is_an_error_with_its_status(tmp_path: Path) ->
             fetch(server, tmp_path)
         assert len(server.requests) == 5
     assert caught.value.http_code == 503
+    assert "kept" not in str(caught.value)
+
+
+def test_an_error_says_whether_something_is_kept(tmp_path: Path) -> None:
+    for headers, found in ({"ETag": '"one"'}, HALF), ({}, 0):
+        half = cut(answer(200, CONTENT[:HALF], {**headers, "Content-Length": str(len(CONTENT))}))
+        with ScriptedServer([half, answer(403)]) as server:
+            with pytest.raises(sidefx.DownloadError, match="403 Forbidden") as caught:
+                fetch(server, tmp_path)
+        assert len(kept(tmp_path)) == found
+        assert str(caught.value).endswith("(what is there is kept for the next run)") == (found > 0)
+        for path in tmp_path.iterdir():
+            path.unlink()
+
+
+def test_the_host_that_answered_is_named_and_not_the_one_that_led_there(tmp_path: Path) -> None:
+    with ScriptedServer(answer(404)) as storage:
+        with ScriptedServer(answer(302, headers={"Location": f"{storage.url}/?{QUERY}"})) as server:
+            with pytest.raises(sidefx.DownloadError, match=f"^{storage.url} answered 404 Not Found$"):
+                fetch(server, tmp_path)
 
 
 @pytest.mark.parametrize("framing", [{"Connection": "close"}, {"Transfer-Encoding": "chunked"}])

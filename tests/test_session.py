@@ -79,6 +79,16 @@ def test_a_callers_adapters_are_used_and_its_session_is_left_open() -> None:
         assert server.connections == 1  # the very one that the service used is still open
 
 
+@pytest.mark.parametrize("place", ["", "/", "/api", "/api/"])
+def test_a_callers_adapter_is_found_wherever_requests_would_find_it(place: str) -> None:
+    with ScriptedServer(OK) as server, requests.Session() as session:
+        adapter = Counting()
+        session.mount(server.url + place, adapter)
+        with service_of(server, session=session) as service:
+            service.things.do()
+        assert adapter.sent == 1
+
+
 def test_a_callers_headers_cookies_and_auth_are_not_sent() -> None:
     with ScriptedServer(json_answer("done", headers={"Set-Cookie": "ours=1"})) as server, requests.Session() as session:
         session.headers["X-Studio"] = "secret"
@@ -94,12 +104,14 @@ def test_a_callers_headers_cookies_and_auth_are_not_sent() -> None:
         assert session.cookies.get_dict() == {"session": "secret"}
 
 
-def test_a_callers_ca_bundle_is_used() -> None:
+@pytest.mark.parametrize("kind", [str, Path])
+def test_a_callers_ca_bundle_is_used_for_calls_and_for_files(kind: Any, tmp_path: Path) -> None:
     with ScriptedServer(OK, tls="good") as server, requests.Session() as session:
-        session.verify = certificates.CA_BUNDLE
+        session.verify = kind(certificates.CA_BUNDLE)
         with service_of(server, session=session) as service:
             assert service.things.do() == "done"
-        assert session.verify == certificates.CA_BUNDLE
+        assert sidefx.download_file(server.url, tmp_path / "file", session=session).read_bytes() == b'"done"'
+        assert session.verify == kind(certificates.CA_BUNDLE)
 
 
 @pytest.mark.parametrize("setting", ["verify", "cert"])

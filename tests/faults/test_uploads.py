@@ -204,6 +204,14 @@ def test_U5_a_file_object_is_sent_from_where_it_stands_and_left_open(case: Case,
         assert content[:100] not in server.requests[0].body
 
 
+def test_U5_a_file_object_is_left_where_it_was_when_its_call_was_to_be_sent_again_and_was_not(case: Case) -> None:
+    with ScriptedServer(answer(401, "revoked")) as server:
+        file = case.open(case.write("scene.hip", bytes(1000)), at=100)
+        with case.raises(sidefx.APIError):
+            case.service(server, client_id=None, client_secret_key=None).bugs.submit_issue(scene=sidefx.File(file))
+        assert len(server.requests) == 1
+
+
 CYCLE: list[Any] = []
 CYCLE.append(CYCLE)
 NOT_THERE = sidefx.File("/nowhere/at/all")  # to open it would be an OSError
@@ -219,6 +227,7 @@ NOT_THERE = sidefx.File("/nowhere/at/all")  # to open it would be an OSError
         ((), {"f": {"a": [1, NOT_THERE]}}, "kwargs['f']['a'][1]"),
         ((float("nan"),), {}, "args[0]"),
         ((), {"f": [1.0, float("inf")]}, "kwargs['f'][1]"),
+        ((), {"f": {float("inf"): 1}}, "kwargs['f']"),
         ((), {"f": {1, 2}}, "kwargs['f']"),
         ((CYCLE,), {}, "args[0]"),
         ((), {"good": NOT_THERE, "f": object()}, "kwargs['f']"),
