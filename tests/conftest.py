@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import os
 import signal
@@ -43,6 +44,19 @@ def _scrubbed(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPath
             monkeypatch.delenv(name)
     for name in ("HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA"):
         monkeypatch.setenv(name, home)
+
+
+@pytest.fixture
+def uncollected() -> Iterator[None]:
+    """No garbage is collected meanwhile.
+
+    For JSON that is nested too deeply: where it is given up, at the recursion limit, no finalizer in Python could run.
+    """
+    gc.collect()
+    if os.environ.get("HYPOTHESIS_PROFILE") != "long":
+        gc.disable()
+    yield
+    gc.enable()
 
 
 @pytest.fixture

@@ -166,6 +166,7 @@ def test_an_at_sign_is_an_upload(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert Path(str(file.filename)) == tmp_path / "shot.hip"
 
 
+@pytest.mark.usefixtures("uncollected")
 @pytest.mark.parametrize("word", ["a:=tru", "a:=", "a:=NaN", "a:=" + "[" * 100_000, "scene@nowhere.hip", "scene@/"])
 def test_a_word_that_is_no_argument_is_refused_with_what_to_do(word: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match=r"text is a=TEXT|goes behind --arg"):
@@ -195,13 +196,13 @@ def test_a_call_passes_text_json_files_and_words(shell: Shell) -> None:
 
 
 def test_json_is_readable_and_stays_json_in_any_encoding(shell: Shell) -> None:
-    shell.server.register("farm.text", lambda: {"a": "Grüße \x1b"})
+    shell.server.register("farm.text", lambda: {"a": "Grüße \x1b\x9b\u202e"})
     shell.environment["PYTHONIOENCODING"] = "utf-8"
-    assert shell("call", "farm.text").out == '{\n  "a": "Grüße \\u001b"\n}\n'
+    assert shell("call", "farm.text").out == '{\n  "a": "Grüße \\u001b\\u009b\\u202e"\n}\n'
     shell.environment["PYTHONIOENCODING"] = "ascii"
-    assert json.loads(shell("call", "farm.text").out) == {"a": "Grüße \x1b"}
+    assert json.loads(shell("call", "farm.text").out) == {"a": "Grüße \x1b\x9b\u202e"}
     assert shell("call", "farm.text", "-o", "text.json") == (0, "", "")
-    assert json.loads((shell.directory / "text.json").read_bytes()) == {"a": "Grüße \x1b"}
+    assert json.loads((shell.directory / "text.json").read_bytes()) == {"a": "Grüße \x1b\x9b\u202e"}
 
 
 def test_a_stream_goes_to_a_pipe_or_to_a_file(shell: Shell) -> None:
@@ -235,6 +236,15 @@ def test_a_license_is_lines_of_keys(shell: Shell) -> None:
     }  # fmt: skip
     starts = [" ".join(line.split()[:3]) for line in out.splitlines()]
     assert starts == ["SERVER lic 12ab", "LICENSE HOUDINI-NC 20.5", "LICENSE RENDER-NC 20.5"]
+
+
+@pytest.mark.parametrize("odd", [{"license_keys": ["KEY"]}, ["KEY"], None], ids=["no server_key", "list", "null"])
+def test_an_answer_of_another_form_is_shown_as_it_is(shell: Shell, odd: Any) -> None:
+    shell.server.register("license.get_non_commercial_license", lambda **_: odd)
+    shell.server.register("download.get_daily_builds_list", lambda *_, **__: odd)
+    for words in (["license", "lic", "12ab", "--product", "HOUDINI-NC"], ["builds", "houdini"]):
+        status, out, err = shell(*words)
+        assert (status, json.loads(out), err) == (0, odd, "")
 
 
 def test_auth_tells_all_but_the_secret_and_the_token_is_kept(shell: Shell) -> None:

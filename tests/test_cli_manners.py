@@ -40,6 +40,7 @@ ERRORS = [
     (["call", "farm.limit"], "429 Too many requests; wait 7200 s, then run it again"),
     (["call", "farm.cut"], "; it may have been carried out: look before you run it again"),
     (["call", "farm.slow", "--timeout", "0.1"], "it may have been carried out: look before you run it again"),
+    (["call", "farm.get_slow", "--timeout", "0.1"], "; --timeout gives it longer"),
     (
         ["auth", "--token-url", "http://example.com/"],
         "--token-url must begin with https:// (http only to this machine)",
@@ -66,6 +67,7 @@ def test_an_error_is_one_line_that_says_what_to_do(shell: Shell, words: list[str
     shell.server.rate_limit(7200, function="farm.limit")
     shell.server.drop(function="farm.cut")
     shell.server.delay(1, function="farm.slow")
+    shell.server.delay(1, function="farm.get_slow", times=2)
     shell.server.eula_accepted = "docker" not in words
     status, out, err = shell(*words)
     shell.server.errors.clear()

@@ -119,6 +119,7 @@ def odd(status: int, body: bytes = b"x", **headers: str) -> bytes:
     return answer(status, body, {name.replace("_", "-"): value for name, value in headers.items()})
 
 
+@pytest.mark.usefixtures("uncollected")
 @examples(250)
 @given(data=any_answers(BODIES))
 @example(data=odd(200, b"[]", Content_Type="application/json; charset=hex"))  # LookupError: no text encoding
@@ -146,6 +147,7 @@ TOKENS = (
 )
 
 
+@pytest.mark.usefixtures("uncollected")
 @examples(200)
 @given(data=any_answers(TOKENS))
 @example(data=odd(200, json.dumps({"access_token": TOKEN, "expires_in": 10**400}).encode()))

@@ -221,7 +221,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ranges, "_SMALLEST", PIECE)
 
 
-@pytest.mark.usefixtures("hasty")
+@pytest.mark.usefixtures("hasty", "uncollected")
 def test_any_sequence_of_cuts_lies_and_restarts_ends_in_the_right_file_or_in_none() -> None:
     run_state_machine_as_test(Downloads, settings=settings(examples(40), stateful_step_count=6))
 

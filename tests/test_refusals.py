@@ -130,6 +130,7 @@ def test_of_an_endless_message_the_first_64_kib_are_read() -> None:
     assert response.raw.closed
 
 
+@pytest.mark.usefixtures("uncollected")
 @pytest.mark.parametrize(
     ("text", "shown"),
     [

@@ -150,6 +150,7 @@ def test_an_expiry_that_no_clock_can_reach_is_a_miss(path: Path, expiry: Any) ->
 GARBAGE = [b"", b"{", b"\xff\xfe", b"\xef\xbb\xbf{}", b"[" * 100_000, b"9" * 10_000, b" " * (2 << 20) + entry()]
 
 
+@pytest.mark.usefixtures("uncollected")
 @pytest.mark.parametrize("content", GARBAGE, ids=lambda content: repr(content[:4]))
 def test_garbage_is_a_miss_and_gives_way(path: Path, content: bytes, caplog: pytest.LogCaptureFixture) -> None:
     cache = write(path, content)
@@ -169,6 +170,7 @@ KEPT = st.dictionaries(
 FILES = st.binary() | (KEPT | VALUES).map(lambda value: json.dumps(value).encode()) | st.just(b"[" * 100_000)
 
 
+@pytest.mark.usefixtures("uncollected")
 @examples(150)
 @given(content=FILES)
 def test_whatever_is_in_the_file_it_is_a_token_or_none_and_a_new_one_is_kept(

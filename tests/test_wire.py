@@ -77,6 +77,7 @@ for _ in range(100_000):
 FILE = sidefx.File("/nowhere")  # to open it would be an OSError
 
 
+@pytest.mark.usefixtures("uncollected")
 @pytest.mark.parametrize(
     ("args", "kwargs", "kind", "words"),
     [
@@ -171,6 +172,7 @@ def test_a_login_page_is_told_in_a_line() -> None:
     assert len(caught.value.message) == len("expected JSON, got text/html: ") + 200
 
 
+@pytest.mark.usefixtures("uncollected")
 @pytest.mark.parametrize("body", [b"nonsense", b'{"a": 1', b'"\xff"', b"[" * 100_000, b"\x00"])
 def test_what_is_no_json_is_an_api_error(body: bytes) -> None:
     with pytest.raises(sidefx.APIError, match=r"^200 expected JSON, got application/json: ") as caught:

@@ -18,7 +18,7 @@ from ..files import File, ResponseFile
 from ..proxy import Service, service
 from ..proxy import call as call_function
 from ..urls import checked
-from .display import Bars, json_text, print_builds
+from .display import Bars, is_builds, json_text, print_builds
 
 
 def builds(options: argparse.Namespace) -> None:
@@ -29,7 +29,7 @@ def builds(options: argparse.Namespace) -> None:
             platform=options.platform,
             only_production=options.production,
         )
-    if options.json:
+    if options.json or not is_builds(found):
         print(json_text(found))
     else:
         print_builds(found)
@@ -78,7 +78,11 @@ def license_keys(options: argparse.Namespace) -> None:
             products=";".join(options.product),
             **({"version": options.version} if options.version else {}),
         )
-    print(keys["server_key"], *keys["license_keys"], sep="\n")
+    try:
+        lines = [keys["server_key"], *keys["license_keys"]]
+    except (KeyError, TypeError):  # they have been made: in whatever form they come, they must not be lost
+        lines = [json_text(keys)]
+    print(*lines, sep="\n")
 
 
 def auth(options: argparse.Namespace) -> None:

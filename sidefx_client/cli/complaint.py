@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from ..catalogue import read_only
 from ..errors import APIError, AuthorizationError, CallTimeout, RateLimitError, SideFXError, TransportError
 from .display import plain
 
@@ -20,7 +21,7 @@ def complaint(error: Exception, options: argparse.Namespace) -> str:
         # The first line says what it is, the last one what to do; in a traceback, what was raised.
         text = lines[0] if len(lines) == 1 else f"{lines[0]} … {lines[-1]} (-v shows all of it)"
         text = text if len(text) <= _LONGEST else f"{text[:_LONGEST]} … (-v shows all of it)"
-    advice = _advice(error, options.command)
+    advice = _advice(error, options)
     return f"{text.rstrip('.')}; {advice}" if advice else text
 
 
@@ -34,15 +35,16 @@ def _text(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def _advice(error: Exception, command: str) -> str:
+def _advice(error: Exception, options: argparse.Namespace) -> str:
     if isinstance(error, AuthorizationError) and error.http_code in (400, 401, 403):
-        shows = "above is" if command == "auth" else "sidefx-client auth shows"
+        shows = "above is" if options.command == "auth" else "sidefx-client auth shows"
         return f"{shows} where the credentials come from"
     if isinstance(error, RateLimitError):
         return f"wait {error.retry_after or 60:.0f} s, then run it again"
     if isinstance(error, APIError) and "EULA not accepted" in error.message:
         return "log in and accept it at https://www.sidefx.com/services/eula/"
-    if isinstance(error, TransportError) and error.may_have_executed and command in ("call", "license"):
+    changes = options.command == "license" or (options.command == "call" and not read_only(options.function))
+    if isinstance(error, TransportError) and error.may_have_executed and changes:
         return "it may have been carried out: look before you run it again"
     if isinstance(error, CallTimeout):
         return "--timeout gives it longer"

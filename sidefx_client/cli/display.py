@@ -17,6 +17,11 @@ _COLUMNS = ("version", "build", "date", "platform", "release", "status")
 _STYLES = {"gold": "yellow", "bad": "red"}
 
 
+def is_builds(value: Any) -> bool:
+    """Whether ``value`` is what ``print_builds`` takes."""
+    return isinstance(value, list) and all(isinstance(build, dict) for build in value)
+
+
 def print_builds(builds: Sequence[DailyBuild]) -> None:
     """The builds as a table, newest first by number: the server sorts them as text."""
     from rich import box
@@ -95,8 +100,9 @@ def _progress() -> Progress:
 
 
 def json_text(value: Any, *, ascii_only: bool = False) -> str:
-    """``value`` as JSON for people, escaped where stdout could not show it."""
+    """``value`` as JSON for people, escaped where it would steer a terminal or stdout could not show it."""
     text = json.dumps(value, indent=2, ensure_ascii=ascii_only)
+    text = "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
     try:
         text.encode(sys.stdout.encoding)
     except UnicodeEncodeError:

@@ -121,6 +121,7 @@ def test_A5_any_expires_in_is_usable_or_refused_in_clear_words(case: Case, expir
         use_or_be_refused(case, server)
 
 
+@pytest.mark.usefixtures("uncollected")
 @pytest.mark.parametrize(
     "body",
     [

@@ -204,6 +204,7 @@ def test_A9_a_symlink_swapped_in_for_the_cache_is_never_written_through(case: Ca
     assert victim.read_bytes() == b"precious"
 
 
+@pytest.mark.usefixtures("uncollected")
 @pytest.mark.parametrize(
     "content",
     [b"", b"{", b"\xff\xfe\x00", b"null", b"[1]", b'"text"', b"{}", b"[" * 100_000, b'{"a": {"access_token": 5}}'],
