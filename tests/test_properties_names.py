@@ -15,7 +15,7 @@ from pathlib import Path, PureWindowsPath
 from urllib.parse import quote
 
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from properties import TEXT, Stage, examples
 from scripted import answer, json_answer
@@ -112,6 +112,8 @@ def test_a_name_in_a_head_is_safe_on_disk_or_none(stage: Stage, name: str, both:
 @given(name=NAMES.filter(bool), keyword=NAMES.filter(lambda keyword: keyword != "json"))
 @example(name='a"b\r\nc\\d', keyword='k"\r\n\r\nx')
 def test_a_name_of_ours_injects_nothing_on_the_wire(stage: Stage, name: str, keyword: str) -> None:
+    # The form has no sign for a percent sign: nobody can tell the text "%00" from an escaped NUL.
+    assume((_unescaped(name), _unescaped(keyword)) == (name, keyword))
     stage.answers(json_answer(None))
     stage.service.things.upload(**{keyword: sidefx.File(io.BytesIO(b"content"), name=name)})
     _, (head, body) = parts(stage.request)
