@@ -6,8 +6,8 @@
         builds = service.download.get_daily_builds_list("houdini", version="20.5", platform="linux")
 
 The way of a call: ``Service.__getattr__`` -> ``APIFunction.__call__`` (proxy) -> ``Client.call`` (client) ->
-``Encoded`` (wire) -> ``Session.send`` (session; auth adds the token) -> ``decode`` (wire). The rooms by what they are
-for, each list in an order in which to read it:
+``Encoded`` (wire) -> ``Session.send`` (session; auth adds the token) -> ``decode`` (wire). The modules,
+grouped by purpose, each group in reading order:
 
     a call          proxy, client, wire, delivery (what is sent again), refusals
     its help        catalogue (what is documented), help_text

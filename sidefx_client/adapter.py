@@ -106,7 +106,7 @@ class Adapter(HTTPAdapter):
         self.init_poolmanager(self._pool_connections, self._pool_maxsize)
 
     def _tls(self) -> ssl.SSLContext:
-        if self._context is None:  # made late: who speaks to this machine alone needs none
+        if self._context is None:  # made on first use: http to this machine needs none
             self._context = tls_context(self._verify, self._cert)
         return self._context
 

@@ -1,4 +1,4 @@
-"""One account at one endpoint: where session, token, wire and delivery meet, and nothing is hidden behind a name."""
+"""One account at one endpoint: ties session, token, wire and delivery together."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Client:
         self._endpoint_url = url
 
     def call(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], timeout: Timeout) -> Any:
-        """The function's result: what JSON can say, None, or a ResponseFile. Raises what the errors room lists."""
+        """The function's result: what JSON can say, None, or a ResponseFile. Raises the errors that errors.py lists."""
         self.check_open()
         timeout = checked_timeout(timeout)
         try:

@@ -54,6 +54,10 @@ def deliver(
         pause(wait)
 
 
+def _short(failure: SideFXError) -> str:
+    return str(failure).splitlines()[0][:200]
+
+
 def _wait(failure: SideFXError, seen: list[SideFXError], read_only: bool, backoff: float) -> float | None:
     """Seconds to wait before the same is sent again; None: it is not sent again."""
     ours = min(LONGEST_WAIT, backoff * 2.0 ** min(len(seen), 16)) * random.uniform(0.75, 1.0)
@@ -87,7 +91,3 @@ def retry_after(header: str | None) -> float | None:
         return max(0.0, math.ceil(date.timestamp() - time.time()))
     except (TypeError, ValueError, IndexError, OverflowError, OSError):
         return None
-
-
-def _short(failure: SideFXError) -> str:
-    return str(failure).splitlines()[0][:200]

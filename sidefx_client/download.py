@@ -34,7 +34,7 @@ def download_file(
 ) -> Path:
     """Fetches ``url`` to ``path`` and returns that path; no token goes along.
 
-    The bytes go to a partial beside ``path``, which the next call goes on with, and are hashed on their way. They
+    The bytes go to a partial beside ``path``, which the next call resumes, and are hashed on their way. They
     replace an older file only when they are whole: ``size`` bytes of the given ``md5`` (hex), where these are known.
     ``progress(done, total)`` in bytes; what it raises cancels, and reaches the caller. ``connections``: how many fetch
     parts of the file at a time, where the server lets them. ``session``: its proxies, ``verify`` and ``cert`` are used.
@@ -42,7 +42,7 @@ def download_file(
     Raises ConfigError before anything is sent, OSError for the disk, DownloadError (with ``http_code``) and its
     ChecksumError, and TransportError where another try can only fail too, as for a bad certificate.
     """
-    reason = fault(url, "url") or _bad_option(size, md5, progress, connections)
+    reason = fault(url, "url") or _bad_facts(size, md5) or _bad_options(progress, connections)
     if reason:
         del url  # in no frame that raises: a signed one is a secret
         raise ConfigError(reason)
@@ -71,7 +71,7 @@ def download_build(
     Raises also what a call raises: APIError says "EULA not accepted" until the account has accepted it.
     https://www.sidefx.com/docs/api/download/index.html
     """
-    reason = _bad_option(None, None, progress, connections)
+    reason = _bad_options(progress, connections)
     if reason:
         raise ConfigError(reason)
     folder = Path(directory)
@@ -112,7 +112,7 @@ class _Offer:
         fields = answer if isinstance(answer, dict) else {}
         url, size, md5 = fields.get("download_url"), fields.get("size"), fields.get("hash")
         self._name = safe_name(str(fields.get("filename") or ""))
-        self._fault = fault(url, "the download_url") or _bad_option(size, md5, None, 1)
+        self._fault = fault(url, "the download_url") or _bad_facts(size, md5)
         self.source = Source(url if isinstance(url, str) else "", size, md5 if isinstance(md5, str) else None)
 
     def checked_name(self) -> str:
@@ -138,11 +138,16 @@ def _fetch(
         session.close()
 
 
-def _bad_option(size: Any, md5: Any, progress: Any, connections: Any) -> str | None:
+def _bad_facts(size: Any, md5: Any) -> str | None:
+    """Why these cannot be true of a file, or None."""
     if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 0):
         return f"size must be a number of bytes, not {size!r}"
     if md5 is not None and not (isinstance(md5, str) and re.fullmatch("[0-9a-fA-F]{32}", md5)):
         return "md5 must be 32 hexadecimal digits"
+    return None
+
+
+def _bad_options(progress: Any, connections: Any) -> str | None:
     if progress is not None and not callable(progress):
         return "progress must be callable: progress(done, total)"
     if not isinstance(connections, int) or isinstance(connections, bool) or not 1 <= connections <= 32:
@@ -151,7 +156,7 @@ def _bad_option(size: Any, md5: Any, progress: Any, connections: Any) -> str | N
 
 
 def _is_there(path: Path, source: Source) -> bool:
-    if source.md5 is None or not path.is_file() or path.stat().st_size != (source.size or path.stat().st_size):
+    if source.md5 is None or not path.is_file() or source.size not in (None, path.stat().st_size):
         return False
     digest = hashlib.md5(usedforsecurity=False)
     with open(path, "rb", buffering=0) as file:

@@ -4,7 +4,7 @@
     ├── ConfigError (ValueError)                     before a byte was sent: credentials, a URL, an option
     ├── AuthorizationError                           the token endpoint refused, or gave no usable token
     ├── APIError                                     the API answered, but not with a result
-    │   └── RateLimitError                           still 429, or told to wait longer than we do
+    │   └── RateLimitError                           still 429, or told to wait for more than 60 s
     ├── TransportError (requests.ConnectionError)    no complete answer
     │   └── CallTimeout (requests.Timeout)
     └── DownloadError                                a file could not be made whole
@@ -68,7 +68,7 @@ class APIError(SideFXError):
 
 
 class RateLimitError(APIError):
-    """The API still says 429, or told us to wait for longer than we do.
+    """The API still says 429, or told us to wait for more than 60 s.
 
     ``retry_after`` is the wait that it asked for, in seconds, or None where it named none.
     """
@@ -98,7 +98,7 @@ class CallTimeout(TransportError, requests.Timeout):
 
 
 class DownloadError(SideFXError):
-    """A file could not be made whole; the partial is kept where the next run can go on from it.
+    """A file could not be made whole; the partial is kept where the next run can resume it.
 
     ``http_code`` is the status that ended it, or None where it was not a status.
     """

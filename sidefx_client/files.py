@@ -134,7 +134,7 @@ class ResponseFile(io.BufferedReader):
         return name_in_disposition(self.response.headers.get("Content-Disposition"))
 
     def save(self, path: AnyPath, progress: ProgressCallback | None = None) -> Path:
-        """Reads to the end into a file at ``path``, which is there only once it is whole; returns its path.
+        """Saves what is still unread to a file at ``path``, which is there only once it is whole; returns its path.
 
         ``progress(done, total)`` in bytes, total None where the server does not say. Raises TransportError for a cut
         stream and OSError for the disk; an older file at ``path`` is then left as it was.

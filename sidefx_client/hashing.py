@@ -51,7 +51,7 @@ class Hasher:
         self._blocks.join()
         return self._md5.hexdigest()
 
-    def __exit__(self, *exc: object) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         if self._wanted:
             self._blocks.put(None)
             self._thread.join()

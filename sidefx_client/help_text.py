@@ -26,7 +26,7 @@ def doc(name: str) -> str | None:
         full_name = f"{name}.{function}"
         summary = str(inspect.getdoc(_method(full_name))).splitlines()[0]
         lines += ["", f"{full_name}{signature(full_name)}", f"    {summary}"]
-    return "\n".join([*lines, "", f"help(service.{name}.{functions(name)[0]}) tells more; so for the others."])
+    return "\n".join([*lines, "", f"help(service.{name}.{functions(name)[0]}) says more, and likewise for the others."])
 
 
 def signature(name: str) -> inspect.Signature | None:

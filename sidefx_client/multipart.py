@@ -76,7 +76,7 @@ class FileSource:
         raise failure
 
     def rewind(self) -> bool:
-        """Back to the first byte; False where that, or the same bytes again, cannot be had."""
+        """Back to the first byte; False where the same bytes cannot be read again."""
         if not self._begun:
             return True
         if self._start is None or self._stamp != self._stamp_now():

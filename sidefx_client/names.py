@@ -16,14 +16,12 @@ def last_component(path: str) -> str:
     return re.split(r"[/\\]", path)[-1]
 
 
-def safe_name(name: str | None) -> str | None:
+def safe_name(name: str) -> str | None:
     """``name`` from a server as one that stays inside its directory on every system and hides nothing, or None.
 
     Only the last component is kept. Control characters, those that Windows forbids and those that turn the direction of
     text become ``_``, and so do a leading dot or hyphen and the names of Windows' devices.
     """
-    if not name:
-        return None
     name = last_component(name)
     name = "".join("_" if not c.isprintable() or c in '<>:"|?*' else c for c in name)
     name = _marked(_clipped(_marked(name.strip().rstrip(". "))))  # a clipped name may begin to be a device's

@@ -1,8 +1,8 @@
-"""What there is of a file that is still to come: kept beside its target, known again by the next run.
+"""The part of a file that is there so far: kept beside its target, known again by the next run.
 
 All names are in the target's directory. ``NAME.ID.part`` is a partial that nobody works on, ``NAME.ID.part.json`` the
-note of what it is a part of. Who goes on with it renames it to ``NAME.ID.HOST-PID-CLAIM.part``, which only one can do:
-that is all the locking there is. ``ID`` stays with the bytes, so that no note can be taken for that of other bytes.
+note of what it is a part of. Who resumes it renames it to ``NAME.ID.HOST-PID-CLAIM.part``, which only one can do: that
+is all the locking there is. ``ID`` stays with the bytes, so that no note can be taken for that of other bytes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import socket
 import stat
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO, NamedTuple
 
 from .storage import close_for_good, move, refuse_all_but_files, write_all
@@ -86,7 +85,7 @@ class Partial:
 
     @property
     def is_of_use(self) -> bool:
-        """Whether there is something to go on with, by which it can be known again."""
+        """Whether there is something to resume, by which it can be known again."""
         return self.size > 0 and self.note is not None
 
     def truncate(self, size: int) -> None:
@@ -119,9 +118,7 @@ class Partial:
             other.path.unlink(missing_ok=True)
         return self._target
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self.file.close()
         if not self._committed:
             with contextlib.suppress(OSError):  # what ended the transfer says more
@@ -138,7 +135,11 @@ class Partial:
     def _begin(self) -> None:
         self.note, self.size = None, 0
         self._own(secrets.token_hex(3))
-        self.file = open(self.path, "x+b", buffering=0)  # noqa: SIM115 (closed at the end)
+        try:
+            self.file = open(self.path, "x+b", buffering=0)  # noqa: SIM115 (closed at the end)
+        except BaseException:
+            _claimed.discard(self.path)
+            raise
 
     def _claim(self, found: _Found) -> bool:
         """Whether the partial is ours now: not where somebody was quicker, or nobody can tell what it is a part of."""

@@ -1,4 +1,4 @@
-"""For how long a download is gone on with: five tries in a row without a new byte."""
+"""How long a download is tried for: five times in a row without a new byte."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ INTERVAL = 0.05  # seconds: twenty steps a second look smooth
 
 
 class Progress:
-    """Calls ``callback`` at the start, at the end, every 0.05 s at most between them, and when ``done`` goes back."""
+    """Calls ``callback`` at the start, at the end, at most once in 0.05 s between them, and when ``done`` goes back."""
 
     def __init__(self, callback: ProgressCallback | None, total: int | None) -> None:
         self._callback = callback

@@ -17,7 +17,15 @@ from .session import DEFAULT_TIMEOUT, Timeout, checked_timeout
 ACCESS_TOKEN_URL = "https://www.sidefx.com/oauth2/application_token"
 ENDPOINT_URL = "https://www.sidefx.com/api/"
 
-_UNSET: Any = object()
+
+class _ServiceTimeout:
+    """Stands for the service's own timeout: None means to wait for ever."""
+
+    def __repr__(self) -> str:
+        return "<the service's>"
+
+
+_SERVICE_TIMEOUT: Any = _ServiceTimeout()
 _PROBES = ("getdoc", "trait_names")  # IPython asks any object for these
 
 
@@ -26,8 +34,8 @@ class Service(catalogue.Catalogue):
 
     Any names, to any depth, go to the server; a keyword argument always does, whatever it is called. ``dir()`` and
     ``help()`` know the documented ones. ``close()``, or ``with``, ends its connections. One service may serve many
-    threads. It is made by ``service()``; made directly, it uses the token that it is given, without an expiry until the
-    server refuses it.
+    threads. It is made by ``service()``; made directly, it uses the token that it is given, and one without an expiry
+    until the server refuses it.
     """
 
     def __init__(
@@ -46,8 +54,7 @@ class Service(catalogue.Catalogue):
         self._client = client
 
     def __getattr__(self, name: str) -> APIFunction:
-        if name.startswith("_") or name in _PROBES:
-            raise AttributeError(f"{name!r}: no function of the API begins with an underscore, or is called that")
+        _check_name(name)
         return APIFunction(name, self)
 
     @property
@@ -148,8 +155,7 @@ class APIFunction:
         self.service = service
 
     def __getattr__(self, name: str) -> APIFunction:
-        if name.startswith("_") or name in _PROBES:
-            raise AttributeError(f"{name!r}: no function of the API begins with an underscore, or is called that")
+        _check_name(name)
         return APIFunction(f"{self.function_name}.{name}", self.service)
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
@@ -219,7 +225,7 @@ def call(
     args: Sequence[Any] = (),
     kwargs: Mapping[str, Any] | None = None,
     *,
-    timeout: Timeout = _UNSET,
+    timeout: Timeout = _SERVICE_TIMEOUT,
 ) -> Any:
     """Calls the function of any ``name`` at all, with a ``timeout`` of its own where one is given.
 
@@ -234,7 +240,12 @@ def call(
     if kwargs is not None and not (isinstance(kwargs, Mapping) and all(isinstance(key, str) for key in kwargs)):
         raise TypeError("kwargs must be a dictionary with names as keys")
     client = service._client
-    return client.call(name, args, kwargs or {}, client.timeout if timeout is _UNSET else timeout)
+    return client.call(name, args, kwargs or {}, client.timeout if timeout is _SERVICE_TIMEOUT else timeout)
+
+
+def _check_name(name: str) -> None:
+    if name.startswith("_") or name in _PROBES:
+        raise AttributeError(f"{name!r} is no function of the API: a name with a leading underscore never is")
 
 
 def _is_private(name: str) -> bool:

@@ -139,7 +139,7 @@ class Ranges:
                 thread.join(max(0.0, deadline - time.monotonic()))
 
     def _work(self, piece: _Piece | None, response: requests.Response | None) -> None:
-        """A thread."""
+        """What each thread runs: one piece after the other, until none is left."""
         try:
             with open(self._partial.path, "r+b", buffering=0) as file:
                 piece = piece or self._next()
@@ -187,7 +187,7 @@ class Ranges:
                     self._changed.notify_all()
                     return False
                 wait = patience.wait(failure, self._received)
-                logger.warning("download: %s; taken up again at byte %d", str(failure), piece.at)
+                logger.warning("download: %s; resumed at byte %d", str(failure), piece.at)
                 self._changed.wait_for(lambda: self._over, wait)
 
     def _receive(self, piece: _Piece, file: BinaryIO, response: requests.Response | None) -> TransportError | None:

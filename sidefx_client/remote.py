@@ -21,7 +21,7 @@ from .session import Session, Timeout
 from .urls import Address, fault, origin
 
 if TYPE_CHECKING:
-    from .partial import Note  # which who fetches nothing need not load
+    from .partial import Note  # not loaded unless something is downloaded
 
 _REDIRECTS = 5
 _PASSING = (429, 502, 503, 504)  # statuses that may be gone at the next try

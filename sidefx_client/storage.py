@@ -8,7 +8,6 @@ import os
 import secrets
 import stat
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO
 
 
@@ -36,9 +35,7 @@ class NewFile:
         move(self._path, self._target)
         return self._target
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self._file.close()
         self._path.unlink(missing_ok=True)
 

@@ -25,7 +25,7 @@ from .ranges import Ranges, piece_size
 from .remote import Remote, Source, refusal
 from .session import Session
 
-TIMEOUT = (10.0, 60.0)  # seconds to connect, seconds of silence after which a transfer is taken up again
+TIMEOUT = (10.0, 60.0)  # seconds to connect, seconds of silence after which a transfer is resumed on a new connection
 BACKOFF = 0.5  # seconds to wait after the first try without a new byte
 
 _BLOCK = 512 * 1024  # bytes: larger ones are faster still, but a stall loses the one under way
@@ -39,8 +39,8 @@ def fetch(
     target: Path,
     session: Session,
     progress: ProgressCallback | None,
-    connections: int = 1,
-    renew: Renew | None = None,
+    connections: int,
+    renew: Renew | None,
 ) -> Path:
     """The path of the file, whole and in place; ``renew`` returns a Source with a new URL once the signed one has died.
 
@@ -117,7 +117,7 @@ class Transfer:
             if failure is None:
                 return
             wait = patience.wait(failure, self._partial.size)
-            logger.warning("download: %s; taken up again at byte %d", str(failure), self._partial.size)
+            logger.warning("download: %s; resumed at byte %d", str(failure), self._partial.size)
             time.sleep(wait)
 
     def _ask(self) -> requests.Response | None:
@@ -184,7 +184,7 @@ class Transfer:
         return same
 
     def _describe(self, response: requests.Response, total: int | None) -> None:
-        """Notes by what the partial can be known again; without one, it cannot be gone on with."""
+        """Notes by what the partial can be known again; without a note it cannot be resumed."""
         state, source = validator(response.headers), self._remote.source
         self._steps.total = total
         if state or source.md5:

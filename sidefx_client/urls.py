@@ -19,13 +19,13 @@ def checked(url: str, what: str) -> str:
 
 
 def fault(url: object, what: str) -> str | None:
-    """Why ``url`` is none of those, or None."""
+    """Why secrets may not go to ``url``; None where they may."""
     # A backslash ends the host for urllib3 and not for urlsplit: what is checked would not be what is asked.
     if not isinstance(url, str) or not url.isprintable() or " " in url or "\\" in url:
         return f"{what} must be a URL in one line of text, without blanks or backslashes"
     parts = _split(url)
     if parts is None or not parts.hostname:
-        return f"{what} has no host, or a port that is none: write https://host/path"
+        return f"{what} has no host, or no valid port: write https://host/path"
     place = f"{parts.scheme}://{parts.hostname}"
     if parts.username is not None or parts.password is not None:
         return f"{what} for {place} holds a user or a password: pass credentials apart from the URL"

@@ -11,7 +11,6 @@ import json
 import math
 import os
 from collections.abc import Mapping, Sequence
-from types import TracebackType
 from typing import Any
 from urllib.parse import urlencode
 
@@ -26,6 +25,7 @@ from .refusals import refusal
 
 JSON_LIMIT = 256 * 1024 * 1024  # bytes of an answer that are held in memory
 _SHOWN = 200  # characters of an answer that is not JSON
+_UPLOADS = (File, bytes, bytearray, memoryview)
 
 
 class Encoded:
@@ -57,9 +57,7 @@ class Encoded:
     def __enter__(self) -> Encoded:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         if isinstance(self.body, MultipartBody):
             self.body.close()
 
@@ -82,9 +80,6 @@ def decode(response: requests.Response) -> Any:
     except (ValueError, RecursionError):  # also a text that is not in its charset
         shown = " ".join(data[: 4 * _SHOWN].decode("utf-8", "replace").split())[:_SHOWN]
     raise APIError(response.status_code, f"expected JSON, got {media or 'something else'}: {shown}")
-
-
-_UPLOADS = (File, bytes, bytearray, memoryview)
 
 
 def _multipart(text: str, uploads: Mapping[str, Any]) -> MultipartBody:

@@ -125,7 +125,7 @@ def test_ctrl_c_keeps_the_partial_and_the_next_run_goes_on_from_it(shell: Shell)
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=10)
-        told = b"sidefx-client: interrupted; what came is kept: run it again to go on\n"
+        told = b"sidefx-client: interrupted; what came is kept: run it again to resume\n"
         assert (process.returncode, out, err) == (130, b"", told)
         assert shell("download", "houdini", "20.5") == (0, "f.bin\n", "")
         assert files.requests[1].header("Range") == f"bytes={half}-"

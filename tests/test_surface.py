@@ -153,5 +153,5 @@ def test_an_import_prints_nothing_reads_nothing_and_loads_no_extra(tmp_path: Pat
 
 def test_the_front_door_tells_of_every_room() -> None:
     assert sidefx.__doc__ is not None
-    plan = sidefx.__doc__.partition("in which to read it:")[2]
+    plan = sidefx.__doc__.partition("in reading order:")[2]
     assert set(re.findall(r"\b[a-z_]+\b", plan)) >= set(ROW) - {"__init__", "__main__"}

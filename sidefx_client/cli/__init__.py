@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         options.run(options)
         sys.stdout.flush()
     except KeyboardInterrupt:
-        kept = "; what came is kept: run it again to go on" if options.command == "download" else ""
+        kept = "; what came is kept: run it again to resume" if options.command == "download" else ""
         _say(f"interrupted{kept}")
         return 130
     except BrokenPipeError:
