@@ -47,7 +47,7 @@ class APIRequest(Request):
     ) -> IO[bytes]:
         if total_content_length is not None and total_content_length <= SPOOL_LIMIT:
             return io.BytesIO()
-        file = tempfile.TemporaryFile()  # noqa: SIM115 - Application.close() closes it
+        file = tempfile.TemporaryFile()  # noqa: SIM115 (Application.close() closes it)
         self.spool.append(file)
         return file
 
@@ -80,7 +80,7 @@ class Application:
         return response(environ, start_response)
 
     def close(self) -> None:
-        """Drop the uploads that are kept on disk."""
+        """Drops the uploads that are kept on disk."""
         for file in self._spool:
             file.close()
 
@@ -129,7 +129,7 @@ class Application:
             return self._run(call, request.environ)
         except Refusal:
             raise
-        except BaseException as error:  # noqa: BLE001 - kept for close(); pytest.fail() is no Exception
+        except BaseException as error:  # noqa: BLE001 (kept for close(); pytest.fail() is no Exception)
             self._server.errors.append(error)
             return server_error(error, self._server.debug, self._server.newline)
 

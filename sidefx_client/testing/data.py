@@ -7,14 +7,15 @@ import hashlib
 
 Build = dict[str, str]
 
+# Short name of a platform: how its long forms begin.
 PLATFORMS = {
     "win64": "win64",
     "macos": "macosx_x86_64",
     "macosx_arm64": "macosx_arm64",
     "linux": "linux_x86_64",
 }
-"""Short name of a platform: how its long forms begin."""
 
+# Version: the long forms that it is built for.
 COMPILERS = {
     "19.5": ("linux_x86_64_gcc9.3", "macosx_arm64_clang12.0_11", "macosx_x86_64_clang12.0_11", "win64-vc142"),
     "20.0": (
@@ -27,9 +28,9 @@ COMPILERS = {
     "20.5": ("linux_x86_64_gcc11.2", "macosx_arm64_clang14.0_13", "macosx_x86_64_clang14.0_13", "win64-vc143"),
     "21.0": ("linux_x86_64_gcc11.2", "macosx_arm64_clang15.4_14", "macosx_x86_64_clang15.4_14", "win64-vc143"),
 }
-"""Version: the long forms that it is built for."""
 
 # Numbers of two, three and four digits in one version, because the live server sorts them as strings.
+# Version: number, date, release and status of its builds, oldest first.
 RELEASES = {
     "19.5": ("303 2022/07/20 gold good", "368 2022/09/23 gold good", "805 2023/10/20 gold good"),
     "20.0": (
@@ -54,9 +55,9 @@ RELEASES = {
         "542 2025/11/15 devel bad",
     ),
 }
-"""Version: number, date, release and status of its builds, oldest first."""
 
 HOUDINI, LAUNCHER, ALL = ("19.5", "20.0", "20.5", "21.0"), ("20.5", "21.0"), ("20.0", "20.5", "21.0")
+# Product: the versions that it has builds of.
 PRODUCTS: dict[str, tuple[str, ...]] = {
     "houdini": HOUDINI,
     "houdini-py3": (),
@@ -74,10 +75,9 @@ PRODUCTS: dict[str, tuple[str, ...]] = {
     "launcher-iso-py37": ("19.5",),
     "launcher-iso-py2": (),
 }
-"""Product: the versions that it has builds of."""
 
+# Products for which the platform is ignored: what stands in its place, and how the files end.
 PORTABLE = {"docker": ("linux_x86_64_gcc11.2", ".tar.gz"), "sidefxlabs": ("all", ".zip")}
-"""Products for which the platform is ignored: what stands in its place, and how the files end."""
 
 
 @functools.lru_cache(maxsize=1)

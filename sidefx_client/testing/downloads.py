@@ -19,8 +19,7 @@ from .calls import Refusal
 if TYPE_CHECKING:
     from .server import LocalServer
 
-# For how long a signed URL is good, in seconds.
-LIFETIME = 3600
+LIFETIME = 3600  # seconds for which a signed URL is good
 
 
 class Downloads:
@@ -32,7 +31,7 @@ class Downloads:
         self._key = secrets.token_bytes(32)
 
     def expire(self) -> None:
-        """Let no URL given out until now be good any longer."""
+        """Refuses all URLs given out until now."""
         self._key = secrets.token_bytes(32)
 
     def offer(self, build: data.Build) -> dict[str, Any]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Callable
 
 from werkzeug import Response
 
@@ -30,7 +30,7 @@ class Faults:
         self._queue: list[Fault] = []
 
     def add(self, fault: Fault) -> None:
-        """Append ``fault``, to be met ``fault.times`` times."""
+        """Appends ``fault``, to be met ``fault.times`` times."""
         if not fault.times > 0:
             raise ValueError(f"times must be above 0 (math.inf: for ever), not {fault.times!r}")
         with self._lock:

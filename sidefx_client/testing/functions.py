@@ -6,7 +6,8 @@ import datetime
 import hashlib
 import inspect
 import itertools
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from . import data
 from .calls import Refusal
@@ -15,11 +16,21 @@ LICENSES = ("HOUDINI-NC", "RENDER-NC")
 PRIORITIES = ("SEV1", "SEV2", "SEV3", "SEV4", "SEV5")
 SUBMISSION_TYPES = ("bug", "RFE", "question")
 SUBMISSION_OPTIONS = {
-    "os": ["Linux", "macOS", "Windows", "Not OS Specific"],
-    "products": ["Houdini FX", "Houdini Core", "Houdini Indie", "Houdini Engine", "SideFX Labs", "Other"],
-    "categories": ["Animation", "Dynamics", "Modeling", "PDG/TOPs", "Python", "Rendering", "Solaris", "Other"],
+    "os": ["All", "Linux", "macOS", "Windows", "Not OS Specific"],
+    "products": ["All", "Houdini FX", "Houdini Core", "Houdini Indie", "Houdini Engine", "SideFX Labs", "Other"],
+    "categories": [
+        "general",
+        "Animation",
+        "Dynamics",
+        "Modeling",
+        "PDG/TOPs",
+        "Python",
+        "Rendering",
+        "Solaris",
+        "Other",
+    ],
 }
-SUMMARY_LIMIT = 100
+SUMMARY_LIMIT = 100  # characters
 
 
 class DocumentedFunctions:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import threading
+from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Callable, NoReturn, TypeVar, overload
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
 from werkzeug import Response
 
@@ -123,7 +124,7 @@ class LocalServer:
     @overload
     def register(self, name: str) -> Callable[[Function], Function]: ...
     def register(self, name: str, function: Function | None = None) -> Any:
-        """Answer calls of ``name``, a documented one or not, with ``function``; a decorator where that is left out.
+        """Answers calls of ``name``, a documented one or not, with ``function``; a decorator where that is left out.
 
         It is called with the arguments of the call, an Upload for each file, in a thread for each connection. It
         returns what JSON can hold, or bytes or a Stream; it raises Refusal(status, text) to refuse.
@@ -144,7 +145,7 @@ class LocalServer:
         function: str | None = None,
         headers: dict[str, str] | None = None,
     ) -> None:
-        """Answer the next ``times`` calls with ``status`` and the plain text ``message``, and run nothing.
+        """Answers the next ``times`` calls with ``status`` and the plain text ``message``, and runs nothing.
 
         ``function`` None means calls of any function; else it is the name of one, or "token" for the requests for a
         token, or "download" for those for the file of a build.
@@ -156,12 +157,12 @@ class LocalServer:
         self._application.faults.add(Fault(answer, function, times))
 
     def rate_limit(self, retry_after: int | str, *, times: float = 1, function: str | None = None) -> None:
-        """Answer 429; ``retry_after`` is the header's value: seconds, or an HTTP date."""
+        """Answers 429; ``retry_after`` is the header's value: seconds, or an HTTP date."""
         headers = {"Retry-After": str(retry_after)}
         self.fail(429, "Too many requests.", times=times, function=function, headers=headers)
 
     def drop(self, *, times: float = 1, function: str | None = None, after_reading: bool = True) -> None:
-        """Close the connection without an answer: after the request was read, or before the body of a call is.
+        """Closes the connection without an answer: after the request was read, or before the body of a call is.
 
         Nothing of a body is read before the name is known, so ``after_reading=False`` cannot be for one ``function``.
         """
@@ -170,7 +171,7 @@ class LocalServer:
         self._application.faults.add(Fault(self._cut, function, times, unread=not after_reading))
 
     def delay(self, seconds: float, *, times: float = 1, function: str | None = None) -> None:
-        """Wait for ``seconds`` before answering as usual."""
+        """Waits for ``seconds`` before answering as usual."""
 
         def wait() -> None:
             if self._closing.wait(seconds):
@@ -179,11 +180,11 @@ class LocalServer:
         self._application.faults.add(Fault(wait, function, times))
 
     def revoke_tokens(self) -> None:
-        """Let all access tokens given out until now be refused."""
+        """Refuses all access tokens given out until now."""
         self._application.tokens.clear()
 
     def expire_downloads(self) -> None:
-        """Let all download URLs given out until now be refused."""
+        """Refuses all download URLs given out until now."""
         self._application.downloads.expire()
 
     # Reading it.
@@ -201,7 +202,7 @@ class LocalServer:
     # Its end.
 
     def close(self) -> None:
-        """Stop, leaving no thread and no socket, and raise the first of ``errors``; a second time does nothing."""
+        """Stops, leaving no thread and no socket, and raises the first of ``errors``; a second time does nothing."""
         if not self._closing.is_set():
             self._stop()
             if self.errors:

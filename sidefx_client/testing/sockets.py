@@ -52,7 +52,7 @@ class HTTPServer(wsgi.Server):
         self._acceptor.start()
 
     def clear_stats(self) -> None:
-        """Keep no statistics: cheroot's are entered in a global table, which would hold each server for ever."""
+        """Keeps no statistics: cheroot's are entered in a global table, which would hold each server for ever."""
         self.stats = {"Enabled": False}
 
     @property
@@ -61,7 +61,7 @@ class HTTPServer(wsgi.Server):
         return True
 
     def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:
-        """Log what cheroot would print on stderr; its clients' broken connections are no error of ours."""
+        """Logs what cheroot would print on stderr; its clients' broken connections are no error of ours."""
         logger.debug("%s", msg)
         error = sys.exc_info()[1]
         if level >= logging.ERROR and error is not None:
@@ -113,7 +113,7 @@ class HTTPServer(wsgi.Server):
             http.close()
 
     def close(self) -> None:
-        """Stop: cut the connections that are open, and wait for their threads, for ``GRACE`` seconds at most."""
+        """Stops: cuts the connections that are open, and waits for their threads, for ``GRACE`` seconds at most."""
         self._closing = True
         # A socket that another thread accepts on is woken on every system by a connection, on few by being closed.
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
