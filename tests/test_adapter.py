@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import certificates
@@ -48,6 +49,15 @@ def test_a_ca_bundle_is_read_once_for_all_hosts_and_connections(tmp_path: Path) 
             assert service.things.do() == "done"
             assert service.things.do() == "done"
         assert (tokens.handshakes, server.handshakes) == (1, 2)
+
+
+def test_more_hosts_than_pools_are_kept_are_all_reached_again() -> None:
+    with contextlib.ExitStack() as stack:
+        servers = [stack.enter_context(ScriptedServer(OK)) for _ in range(12)]
+        service = stack.enter_context(service_of(servers[0], retries=0))
+        for server in [*servers, *servers]:
+            service.endpoint_url = server.api_url
+            assert service.things.do() == "done"
 
 
 def test_tls_1_3_and_1_2_are_offered_and_nothing_older() -> None:

@@ -75,10 +75,12 @@ def test_an_answer_that_comes_before_the_whole_request_ends_its_connection(tls: 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems may drop the answer with the reset")
 @pytest.mark.parametrize("tls", [None, "good"])
-def test_an_answer_is_read_although_its_server_broke_the_sending_off(tls: str | None) -> None:
+@pytest.mark.parametrize("fin", [True, False], ids=["end and reset", "reset"])
+def test_an_answer_is_read_although_its_server_broke_the_sending_off(tls: str | None, fin: bool) -> None:
     def break_off(connection: Connection, request: Request) -> None:
         connection.send(answer(413, "too large"))
-        socket.socket.shutdown(connection.socket, socket.SHUT_WR)
+        if fin:
+            socket.socket.shutdown(connection.socket, socket.SHUT_WR)
         time.sleep(0.05)  # for the answer to be there before the reset
         connection.close()
 
@@ -111,6 +113,33 @@ def test_a_connection_goes_back_as_soon_as_its_answer_was_read() -> None:
             assert file.read() == b"bytes"
         assert service.things.do() == "done"
         assert used(server) == [1, 1, 1, 1]
+
+
+STREAM = {"Content-Type": "application/octet-stream"}
+GARBAGE = {"Content-Encoding": "gzip", "Content-Length": str(BLOCK + 1)}  # one byte is still to come
+UNREADABLE = {
+    "an unknown coding": answer(200, b"bytes", {**STREAM, "Content-Encoding": "br"}),
+    "no length": answer(200, b"bytes", {**STREAM, "Content-Length": "five"}),
+    "no chunk": answer(200, b"nonsense\r\n", {**STREAM, "Transfer-Encoding": "chunked"}),
+    "no gzip": answer(200, bytes(BLOCK), GARBAGE),
+    "a stream of no gzip": answer(200, bytes(BLOCK), {**STREAM, **GARBAGE}),
+}
+
+
+@pytest.mark.parametrize("unreadable", UNREADABLE.values(), ids=list(UNREADABLE))
+def test_a_connection_is_closed_as_soon_as_its_answer_proves_unreadable(unreadable: bytes) -> None:
+    closed = threading.Event()
+
+    def wait_for_the_end(connection: Connection, request: Request) -> None:
+        connection.read_body(request)
+        connection.send(unreadable)
+        if not connection.read():
+            closed.set()
+
+    with ScriptedServer([wait_for_the_end]) as server, service_of(server) as service:
+        with pytest.raises(sidefx.TransportError) as caught, service.things.do() as file:
+            file.read()
+        assert closed.wait(5), f"{caught.value!r} keeps its connection open"
 
 
 def test_nothing_was_sent_while_there_is_no_connection() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from downloading import NAME, QUERY, fetch, kept, left, make_hasty, md5, program
-from scripted import ScriptedServer, Step, answer, cut
+from scripted import Connection, Request, ScriptedServer, Step, answer, cut
 from served import BLOCK, MIB, Served, content_of
 
 import sidefx_client as sidefx
@@ -152,6 +152,23 @@ def test_what_progress_raises_reaches_the_caller_unchanged(
     assert CONTENT.startswith(kept(tmp_path))
 
 
+def test_a_download_that_is_cancelled_at_once_closes_its_connection(tmp_path: Path) -> None:
+    closed = threading.Event()
+
+    def wait_for_the_end(connection: Connection, request: Request) -> None:
+        connection.send(answer(200, CONTENT[:100], {"ETag": '"one"', "Content-Length": str(len(CONTENT))}))
+        if not connection.read():
+            closed.set()
+
+    def cancel(done: int, total: int | None) -> None:
+        raise KeyboardInterrupt
+
+    with ScriptedServer([wait_for_the_end]) as server:
+        with pytest.raises(KeyboardInterrupt) as caught:
+            fetch(server, tmp_path, progress=cancel)
+        assert closed.wait(5), f"{caught.value!r} keeps its connection open"
+
+
 @by_one_and_by_four
 def test_progress_is_the_callers_threads_and_goes_up_to_the_total(tmp_path: Path, connections: int) -> None:
     seen: list[Any] = []
@@ -237,6 +254,14 @@ def test_a_page_in_place_of_the_file_leaves_the_partial_alone(tmp_path: Path) ->
         with pytest.raises(sidefx.DownloadError, match="40 bytes"):
             fetch(server, tmp_path, size=len(CONTENT))
     assert kept(tmp_path) == before
+
+
+def test_a_416_to_a_request_for_the_whole_is_no_empty_file(tmp_path: Path) -> None:
+    with ScriptedServer(answer(416, b"", {"Content-Range": "bytes */0"})) as server:
+        with pytest.raises(sidefx.DownloadError) as caught:
+            fetch(server, tmp_path)
+    assert caught.value.http_code == 416
+    assert left(tmp_path) == []
 
 
 def test_a_range_of_nobody_knows_how_much_is_not_appended(tmp_path: Path) -> None:

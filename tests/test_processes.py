@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import certificates
 import pytest
 from scripted import Connection, Request, ScriptedServer, answer, json_answer
 from services import service_of
@@ -112,6 +113,32 @@ service.close()
     with ScriptedServer(echo, tls=tls) as server:
         done = python("import warnings\nwarnings.simplefilter('ignore', DeprecationWarning)" + FORKED + code, server)
         assert (done.stdout.strip(), done.stderr) == ("[0, 0, 0]", "")
+
+
+@needs_fork
+def test_a_child_has_a_tunnel_of_its_own_through_a_proxy() -> None:
+    def proxy(connection: Connection, request: Request) -> None:
+        if request.method == "CONNECT":
+            connection.send(answer(200, framed=False))
+            context = certificates.server_context("wrong-name")  # the one for elsewhere.invalid
+            connection.socket = context.wrap_socket(connection.socket, server_side=True)
+        else:
+            echo(connection, request)
+
+    code = """
+service.close()
+os.environ["HTTPS_PROXY"] = sys.argv[4]
+service = sidefx.service(access_token="", endpoint_url="https://elsewhere.invalid/api/", ca_bundle=sys.argv[5])
+calls("parent", 1)
+print(wait([fork("child", lambda who: calls(who, 1))]))
+calls("parent", 1)
+service.close()
+"""
+    with ScriptedServer(proxy) as server:
+        done = python(FORKED + code, server, server.url, certificates.CA_BUNDLE)
+        assert (done.stdout.strip(), done.stderr) == ("[0]", "")
+        parents, childs, parents_again = (r.connection for r in server.api_requests if r.method == "POST")
+        assert parents == parents_again != childs
 
 
 @needs_fork

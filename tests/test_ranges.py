@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
@@ -104,7 +105,29 @@ def lie(connection: Connection, request: Request) -> None:
 
 
 CHANGED = content_of(12 * MIB, seed=2)
+
+
+def unconditional(connection: Connection, request: Request) -> None:
+    """The other file, whatever If-Range says."""
+    request.headers = [(name, value) for name, value in request.headers if name != "If-Range"]
+    Served(CHANGED, headers={"ETag": '"two"'})(connection, request)
+
+
+def overflow(connection: Connection, request: Request) -> None:
+    """More than a piece, which no length announces."""
+    start, _, last = (request.header("Range") or "").partition("=")[2].partition("-")
+    if not last:
+        Served(CONTENT)(connection, request)
+        return
+    told = f"bytes {start}-{last}/{len(CONTENT)}"
+    body = CONTENT[int(start) : int(last) + 1] + bytes(MIB)
+    connection.send(answer(206, body, {"ETag": '"one"', "Content-Range": told}, framed=False))
+    connection.finish()
+
+
 CHANGES = {
+    "another state": (unconditional, CHANGED),
+    "more than the piece": (overflow, CONTENT),
     "another start": (lie, CONTENT),
     "no ranges any more": (Served(CONTENT, ranges=False), CONTENT),
     "another file": (Served(CHANGED, headers={"ETag": '"two"'}), CHANGED),
@@ -119,6 +142,26 @@ def test_an_answer_that_does_not_fit_leaves_one_connection_and_the_right_file(
 ) -> None:
     with ScriptedServer(otherwise_from(number, Served(CONTENT), step)) as server:
         assert fetch(server, tmp_path, connections=4) == expected
+
+
+def test_after_a_piece_that_does_not_fit_the_rest_is_asked_for_in_one(tmp_path: Path) -> None:
+    served, lying = Served(CONTENT), threading.Event()
+
+    def lie_about_the_fifth(connection: Connection, request: Request) -> None:
+        start, _, last = (request.header("Range") or "").partition("=")[2].partition("-")
+        if last and (lying.is_set() or int(start) >= 4 * MIB):
+            while served.sent < 4 * MIB:
+                time.sleep(0.01)
+            lying.set()
+            lie(connection, request)
+        else:
+            served(connection, request)
+
+    with ScriptedServer(lie_about_the_fifth) as server:
+        assert fetch(server, tmp_path, connections=4) == CONTENT
+        assert lying.is_set()
+        assert served.starts.count(0) == 1
+        assert str(server.requests[-1].header("Range")).endswith("-")
 
 
 def test_a_cut_piece_goes_on_where_it_was_cut(tmp_path: Path) -> None:
@@ -164,6 +207,34 @@ def test_a_server_that_takes_two_connections_gets_two(tmp_path: Path, status: in
     with ScriptedServer(two_at_once) as server:
         assert fetch(server, tmp_path, connections=6) == CONTENT
     assert 1 <= busy[1] <= 5
+
+
+def test_the_last_connection_outlasts_a_server_that_is_busy_for_all(tmp_path: Path) -> None:
+    served, refusals = Served(CONTENT), iter(range(5))
+
+    def busy_for_a_while(connection: Connection, request: Request) -> None:
+        if len(served.asked) >= 3 and next(refusals, None) is not None:
+            connection.send(answer(503))
+        else:
+            served(connection, request)
+
+    with ScriptedServer(busy_for_a_while) as server:
+        assert fetch(server, tmp_path, connections=3) == CONTENT
+
+
+def test_the_note_promises_what_is_there_and_nothing_behind_a_hole(tmp_path: Path) -> None:
+    served = Served(CONTENT, pause=0.005)
+    promised: list[int | None] = []
+
+    def look(connection: Connection, request: Request) -> None:
+        promised.extend(json.loads(note.read_bytes())["good"] for note in tmp_path.glob("*.json"))
+        served(connection, request)
+
+    with ScriptedServer(look) as server:
+        fetch(server, tmp_path, connections=4)
+    assert len(promised) == len(served.asked) - 1
+    assert None not in promised
+    assert promised[0] == 0 < max(count or 0 for count in promised)
 
 
 def test_a_line_that_stays_down_is_given_up_and_taken_up_by_the_next_run(tmp_path: Path) -> None:

@@ -62,6 +62,8 @@ LIES = [
     pytest.param(lie(f"bytes 0-{MIB // 2 - 1}/{MIB}", CONTENT[: MIB // 2]), id="another start"),
     pytest.param(lie(f"bytes {MIB // 2 + 1}-{MIB - 1}/{MIB}", HALF[1:]), id="a gap"),
     pytest.param(lie(f"bytes {MIB // 2}-{MIB - 1}/{MIB + 5}", HALF), id="another size"),
+    pytest.param(lie(f"bytes {MIB // 2}-{MIB - 1}/{MIB}", HALF + b"more"), id="another length"),
+    pytest.param(lie(f"bytes {MIB // 2}-{MIB + 3}/*", HALF + b"more"), id="more than there is"),
     pytest.param(lie("chapters 1-2/3", HALF), id="another unit"),
     pytest.param(lie("bytes nonsense", HALF), id="nonsense"),
 ]
@@ -87,6 +89,13 @@ def test_D2_a_server_that_goes_on_lying_is_given_up(case: Case, lying: Action) -
         assert starts(server).count(0) <= 2
     assert NAME not in left(case)
     case.declared.update(case.directory.iterdir())
+
+
+def test_D2_a_part_that_nobody_asked_for_is_not_begun_with(case: Case) -> None:
+    with ScriptedServer([lie(f"bytes 0-{MIB // 2 - 1}/{MIB}", CONTENT[: MIB // 2]), serve()]) as server:
+        fetch(case, server, md5=md5(CONTENT))
+        assert starts(server) == [0, 0]
+    whole(case)
 
 
 def partial_of(case: Case, content: bytes) -> None:
