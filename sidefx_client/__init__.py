@@ -9,14 +9,14 @@ The way of a call: ``Service.__getattr__`` -> ``APIFunction.__call__`` (proxy) -
 ``Encoded`` (wire) -> ``Session.send`` (session; auth adds the token) -> ``decode`` (wire). The modules,
 grouped by purpose, each group in reading order:
 
-    a call          proxy, client, wire, delivery (what is sent again), refusals
+    a call          proxy, client, wire, retry (what is sent again), api_errors
     its help        catalogue (what is documented), help_text
-    its token       auth, token_cache, credentials
-    its bytes       session, adapter, connection, head, prepared, failures, answer (a body), multipart (an upload)
+    its token       auth, token_cache, credentials, sealed
+    its bytes       transport/: prepared, session, adapter, connection, head, headers, answer, multipart, failures
     files           files (up and down), progress, names, storage
-    a download      download, transfer, remote, http_range, partial, hashing, patience, ranges (several connections)
+    a download      download, downloading/: transfer, remote, partial, patience, hashing, ranges
     for all         errors, urls, log, forks, version; reference (names of the vendor's wrapper)
-    beside it       cli, testing
+    beside it       cli/, testing/
 """
 
 from .download import download_build, download_file
@@ -38,7 +38,7 @@ from .reference import (
     call_api_with_access_token,
     get_access_token_and_expiry_time,
 )
-from .session import DEFAULT_TIMEOUT
+from .transport.session import DEFAULT_TIMEOUT
 from .version import __version__
 
 # The names of the reference wrapper.

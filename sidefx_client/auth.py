@@ -1,7 +1,6 @@
 """The access token: fetched, kept until just before it expires, attached, renewed once, shared between threads.
 
-Between processes it is shared through a TokenCache. A token never stands in a local variable of a function that may
-raise.
+Between processes it is shared through a TokenCache. A token is in no frame that raises (see sealed).
 """
 
 from __future__ import annotations
@@ -15,14 +14,15 @@ from typing import Any
 from requests.auth import AuthBase
 
 from . import forks, wire
-from .credentials import Credentials, Pair
-from .delivery import deliver
+from .api_errors import json_error
+from .credentials import Credentials
 from .errors import APIError, AuthorizationError, ConfigError, SideFXError
 from .files import ResponseFile
-from .prepared import endpoint, post
-from .refusals import json_error
-from .session import Session, Timeout
+from .retry import with_retries
+from .sealed import Sealed
 from .token_cache import LONGEST, TokenCache, is_token
+from .transport.prepared import endpoint, post
+from .transport.session import Session, Timeout
 
 _MARGIN = 60.0  # seconds before its expiry that a token is renewed; a tenth of the lifetime of a short one
 
@@ -56,7 +56,7 @@ class Bearer(AuthBase):
         return self._value
 
 
-def given_bearer(given: Pair) -> Bearer | None:
+def given_bearer(given: Sealed) -> Bearer | None:
     """The given token and its expiry, or ConfigError; the token is in no frame that raises."""
     access_token, expiry = given()
     if access_token is None:
@@ -186,7 +186,7 @@ def fetch_token(
         return wire.decode(session.send(request, timeout, f"token (attempt {attempt})"))
 
     try:
-        answer = deliver(
+        answer = with_retries(
             send, what="token", read_only=True, retries=retries, backoff=backoff, prepare=_as_before, pause=pause
         )
     except APIError as error:

@@ -1,4 +1,4 @@
-"""One account at one endpoint: ties session, token, wire and delivery together."""
+"""One account at one endpoint: ties session, token, wire and retry together."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ import requests
 
 from . import catalogue
 from .auth import Bearer, Token, fetch_token
-from .credentials import Credentials, Pair, find
-from .delivery import deliver
+from .credentials import Credentials, find
 from .errors import APIError, ConfigError, SideFXError
-from .multipart import SourceError
-from .prepared import endpoint, post
-from .session import Session, Timeout, checked_timeout
+from .retry import with_retries
+from .sealed import Sealed
 from .token_cache import TokenCache
+from .transport.multipart import SourceError
+from .transport.prepared import endpoint, post
+from .transport.session import Session, Timeout, checked_timeout
 from .urls import checked
 from .wire import Encoded, decode
 
@@ -59,7 +60,7 @@ class Client:
         timeout = checked_timeout(timeout)
         try:
             with Encoded(name, args, kwargs) as encoded:
-                return _Call(self, name, encoded, timeout).deliver()
+                return _Call(self, name, encoded, timeout).answer()
         except APIError as error:
             near = catalogue.suggestion(name) if error.http_code in _UNKNOWN_FUNCTION else None
             if near:
@@ -90,7 +91,7 @@ class Client:
 
 
 def open_client(
-    pair: Pair,
+    pair: Sealed,
     access_token_url: str,
     endpoint_url: str,
     bearer: Bearer | None,
@@ -140,8 +141,9 @@ class _Call:
         self._timeout = timeout
         self._bearer: Bearer = client.token.current(timeout)
 
-    def deliver(self) -> Any:
-        return deliver(
+    def answer(self) -> Any:
+        """What it comes to, however often it has to be sent."""
+        return with_retries(
             self._send,
             what=self._name,
             read_only=catalogue.read_only(self._name),

@@ -1,7 +1,7 @@
 """Where the client id and the client secret come from: the first place that has them wins.
 
-Arguments, environment, the vendor's files, ``~/.netrc``. Nothing is read before ``find`` is called. Functions that see
-a secret in plain text return and never raise: many tools print the locals of a traceback's frames.
+Arguments, environment, the vendor's files, ``~/.netrc``. Nothing is read before ``find`` is called. A secret is
+in no frame that raises (see sealed).
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import os
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from typing import Any, NoReturn, Optional
+from typing import NoReturn, Optional
 from urllib.parse import urlsplit
 
 from .errors import ConfigError
+from .sealed import Sealed, seal
 from .urls import is_loopback
 
-Pair = Callable[[], "tuple[Any, Any]"]  # (client id, client secret), where repr() and vars() cannot see them
-Entry = Optional[Pair]  # None stands for a key that is meant for another server
+Entry = Optional[Sealed]  # (client id, client secret); None stands for a key that is meant for another server
 
 FILE_LIMIT = 1 << 20  # bytes; a path may name a device that never ends
 
@@ -37,7 +37,7 @@ class Credentials:
     ``find`` makes it. The secret leaves it only through ``basic()``.
     """
 
-    def __init__(self, pair: Pair, source: str) -> None:
+    def __init__(self, pair: Sealed, source: str) -> None:
         self._pair = pair
         self.client_id: str = pair()[0]
         self.source = source
@@ -53,12 +53,7 @@ class Credentials:
         raise TypeError("Credentials hold a secret and cannot be copied or pickled: find them anew")
 
 
-def seal(client_id: object, client_secret: object) -> Pair:
-    """Both behind a function: neither repr() nor a traceback that shows locals can tell the secret."""
-    return lambda: (client_id, client_secret)
-
-
-def find(given: Pair, *, token_url: str) -> Credentials:
+def find(given: Sealed, *, token_url: str) -> Credentials:
     """The credentials for the host of ``token_url``: the ``given`` pair, else the first place that has any.
 
     Raises ConfigError where no place has any (the message lists them all), where a place has half of a pair, and where
@@ -79,7 +74,7 @@ def find(given: Pair, *, token_url: str) -> Credentials:
     )
 
 
-def _places(given: Pair, host: str) -> Iterator[tuple[str, Credentials | str]]:
+def _places(given: Sealed, host: str) -> Iterator[tuple[str, Credentials | str]]:
     """Each place by name, with the credentials or the reason why not; none is read before it is asked for."""
     yield "arguments", _checked(given, "arguments") if _is_given(given) else "not given"
     yield "SIDEFX_CLIENT_ID and SIDEFX_CLIENT_SECRET (or SIDEFX_CLIENT_SECRET_KEY)", _environment()
@@ -92,11 +87,11 @@ def _places(given: Pair, host: str) -> Iterator[tuple[str, Credentials | str]]:
     yield path, _netrc(path, host)
 
 
-def _is_given(pair: Pair) -> bool:
+def _is_given(pair: Sealed) -> bool:
     return any(half is not None for half in pair())
 
 
-def _checked(pair: Pair, source: str) -> Credentials:
+def _checked(pair: Sealed, source: str) -> Credentials:
     """A pair that is whole and that HTTP Basic (RFC 7617) can carry; else ConfigError."""
     fault = _fault(*pair())
     if fault:
@@ -217,7 +212,7 @@ def _key_line_entries(text: str) -> list[Entry]:
     return entries
 
 
-def _netrc_entry(path: str, host: str) -> Pair | str:
+def _netrc_entry(path: str, host: str) -> Sealed | str:
     import netrc  # most processes end their search before this place
 
     try:

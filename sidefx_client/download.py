@@ -12,13 +12,13 @@ from typing import Any
 
 import requests
 
-from .connection import BLOCK
+from .downloading.remote import RemoteFile
 from .errors import ConfigError, DownloadError
 from .names import safe_name
 from .progress import ProgressCallback
 from .proxy import Service, call
-from .remote import Source
-from .session import Session
+from .transport.connection import BLOCK
+from .transport.session import Session
 from .urls import fault
 
 
@@ -46,7 +46,7 @@ def download_file(
     if reason:
         del url  # in no frame that raises: a signed one is a secret
         raise ConfigError(reason)
-    source = Source(url, size, md5)
+    source = RemoteFile(url, size, md5)
     del url
     return _fetch(source, Path(path), session, progress, connections)
 
@@ -89,7 +89,7 @@ def download_build(
             progress(target.stat().st_size, first.source.size)
         return target
 
-    def renew() -> Source:
+    def renew() -> RemoteFile:
         again = offer()
         if again.checked_name() != name:
             raise DownloadError(f"{name} was replaced by a newer build meanwhile: start again")
@@ -113,7 +113,7 @@ class _Offer:
         url, size, md5 = fields.get("download_url"), fields.get("size"), fields.get("hash")
         self._name = safe_name(str(fields.get("filename") or ""))
         self._fault = fault(url, "the download_url") or _bad_facts(size, md5)
-        self.source = Source(url if isinstance(url, str) else "", size, md5 if isinstance(md5, str) else None)
+        self.source = RemoteFile(url if isinstance(url, str) else "", size, md5 if isinstance(md5, str) else None)
 
     def checked_name(self) -> str:
         if self._name is None or self._fault:
@@ -122,14 +122,14 @@ class _Offer:
 
 
 def _fetch(
-    source: Source,
+    source: RemoteFile,
     target: Path,
     like: Session | requests.Session | None,
     progress: ProgressCallback | None,
     connections: int,
-    renew: Callable[[], Source] | None = None,
+    renew: Callable[[], RemoteFile] | None = None,
 ) -> Path:
-    from .transfer import fetch  # with what it brings a fifth of this package: not for who fetches nothing
+    from .downloading.transfer import fetch  # with what it brings a fifth of this package: not for who fetches nothing
 
     session = Session.like(like)
     try:
@@ -155,7 +155,7 @@ def _bad_options(progress: Any, connections: Any) -> str | None:
     return None
 
 
-def _is_there(path: Path, source: Source) -> bool:
+def _is_there(path: Path, source: RemoteFile) -> bool:
     if source.md5 is None or not path.is_file() or source.size not in (None, path.stat().st_size):
         return False
     digest = hashlib.md5(usedforsecurity=False)

@@ -11,8 +11,8 @@ import requests
 from . import catalogue
 from .auth import given_bearer
 from .client import Client, open_client
-from .credentials import seal
-from .session import DEFAULT_TIMEOUT, Timeout, checked_timeout
+from .sealed import seal
+from .transport.session import DEFAULT_TIMEOUT, Timeout, checked_timeout
 
 ACCESS_TOKEN_URL = "https://www.sidefx.com/oauth2/application_token"
 ENDPOINT_URL = "https://www.sidefx.com/api/"
@@ -145,9 +145,7 @@ class _Help:
 
 
 class APIFunction:
-    __doc__ = _Help(
-        "doc", "A function of the API, or a family of them: its attributes are the functions below its name."
-    )
+    __doc__ = _Help("doc", "A function of the API, or a family of them, whose attributes are its functions.")
     __signature__ = _Help("signature", None)
 
     def __init__(self, function_name: str, service: Service) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 
 import requests
 
-from .credentials import seal
+from .api_errors import error_message
 from .proxy import Service, call, service
-from .refusals import error_message
-from .session import DEFAULT_TIMEOUT, Timeout
+from .sealed import seal
+from .transport.session import DEFAULT_TIMEOUT, Timeout
 
 
 def get_access_token_and_expiry_time(

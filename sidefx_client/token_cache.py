@@ -1,7 +1,7 @@
 """Tokens kept in a file, so that the many short processes of a farm share one.
 
-Nothing that goes wrong here breaks a call: at worst one more token is asked for. A token never stands in a
-local variable of a function that may raise.
+Nothing that goes wrong here breaks a call: at worst one more token is asked for. A token is in no frame that
+raises (see sealed).
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import tempfile
 import time
 from typing import Any
 
-from .credentials import Pair, seal
 from .errors import ConfigError
 from .log import logger
+from .sealed import Sealed, seal
 
 LONGEST = 365 * 86400.0  # seconds: a longer lifetime is believed of no token
 
@@ -61,7 +61,7 @@ class TokenCache:
     def _key(self, client_id: str) -> str:
         return f"{self._token_url} {client_id}"  # a checked URL has no blank
 
-    def _load(self) -> dict[str, Pair] | None:
+    def _load(self) -> dict[str, Sealed] | None:
         """The good tokens that are there, or None where the file is not to be touched."""
         try:
             if os.path.islink(self._path):
@@ -75,7 +75,7 @@ class TokenCache:
             self._warn(error)
             return None
 
-    def _save(self, kept: dict[str, Pair]) -> None:
+    def _save(self, kept: dict[str, Sealed]) -> None:
         folder, name = os.path.split(self._path)
         try:
             os.makedirs(folder or ".", 0o700, exist_ok=True)
@@ -122,7 +122,7 @@ def _check_ours(state: os.stat_result) -> None:
         )
 
 
-def _parse(data: bytes) -> dict[str, Pair]:
+def _parse(data: bytes) -> dict[str, Sealed]:
     """The tokens that are good by the clock; what is none was never there."""
     try:
         found = json.loads(data)
@@ -139,6 +139,6 @@ def _is_good(entry: Any) -> bool:
     return isinstance(expiry, (int, float)) and now < expiry < now + LONGEST  # not NaN, nor a bool
 
 
-def _text(kept: dict[str, Pair]) -> bytes:
+def _text(kept: dict[str, Sealed]) -> bytes:
     entries = {key: dict(zip(("access_token", "expiry"), token())) for key, token in kept.items()}
     return json.dumps(entries, indent=1).encode()

@@ -16,12 +16,12 @@ from urllib.parse import urlencode
 
 import requests
 
-from .answer import Body, charset
-from .connection import BLOCK
+from .api_errors import api_error
 from .errors import APIError
 from .files import File, ResponseFile
-from .multipart import BytesSource, MultipartBody, Source
-from .refusals import refusal
+from .transport.answer import Body, charset
+from .transport.connection import BLOCK
+from .transport.multipart import BytesSource, MultipartBody, Source
 
 JSON_LIMIT = 256 * 1024 * 1024  # bytes of an answer that are held in memory
 _SHOWN = 200  # characters of an answer that is not JSON
@@ -68,7 +68,7 @@ def decode(response: requests.Response) -> Any:
     Raises APIError or RateLimitError for any status but 2xx and for what is not JSON, TransportError for a cut body.
     """
     if not 200 <= response.status_code < 300:
-        raise refusal(response)
+        raise api_error(response)
     media = response.headers.get("Content-Type", "").split(";")[0].strip().lower()
     if media == "application/octet-stream" and response.status_code != 204:
         return ResponseFile(response)

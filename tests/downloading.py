@@ -13,7 +13,7 @@ import pytest
 from scripted import ScriptedServer
 
 import sidefx_client as sidefx
-from sidefx_client import transfer
+from sidefx_client.downloading import transfer
 
 ROOT = str(Path(sidefx.__file__).parents[1])
 NAME = "build.tar.gz"

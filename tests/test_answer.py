@@ -11,7 +11,7 @@ from answers import received, sample
 from scripted import answer
 
 import sidefx_client as sidefx
-from sidefx_client.answer import Body, charset
+from sidefx_client.transport.answer import Body, charset
 
 DATA = bytes(range(256)) * 10
 CHUNKED = {"Transfer-Encoding": "chunked"}

@@ -14,8 +14,8 @@ from scripted import Connection, Request, ScriptedServer, answer, cut, early, js
 from services import service_of
 
 import sidefx_client as sidefx
-from sidefx_client.adapter import Adapter
-from sidefx_client.connection import BLOCK
+from sidefx_client.transport.adapter import Adapter
+from sidefx_client.transport.connection import BLOCK
 
 OK = json_answer("done")
 

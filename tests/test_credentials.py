@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from properties import examples
 
 from sidefx_client import credentials
-from sidefx_client.credentials import Credentials, seal
+from sidefx_client.credentials import Credentials
 from sidefx_client.errors import ConfigError
+from sidefx_client.sealed import seal
 
 SECRET = "s3cr3t"  # in no message, no repr and no local variable of ours
 SIDEFX = "https://www.sidefx.com/oauth2/application_token"

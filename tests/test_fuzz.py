@@ -20,11 +20,10 @@ from properties import VALUES, Stage, examples
 from scripted import answer
 
 import sidefx_client as sidefx
-from sidefx_client import transfer
-from sidefx_client.delivery import retry_after
-from sidefx_client.http_range import content_range
+from sidefx_client.downloading import transfer
 from sidefx_client.names import name_in_disposition, safe_name
 from sidefx_client.token_cache import is_token
+from sidefx_client.transport.headers import content_range, retry_after
 
 SECRET = "clientsecretclientsecret"
 TOKEN = "bearertokenbearertoken"
@@ -195,7 +194,7 @@ DATES = st.sampled_from(
 @examples(300)
 @given(header=st.lists(DATES, max_size=10).map(" ".join) | st.lists(DATES, max_size=10).map("".join) | st.text())
 def test_any_retry_after_is_a_wait_or_none(header: str) -> None:
-    wait = retry_after(header)
+    wait = retry_after({"Retry-After": header})
     assert wait is None or 0 <= wait < math.inf
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import sidefx_client as sidefx
-from sidefx_client.multipart import BytesSource, FileSource, MultipartBody, SourceError
+from sidefx_client.transport.multipart import BytesSource, FileSource, MultipartBody, SourceError
 
 
 def all_of(body: MultipartBody, step: int = 1 << 20) -> bytes:

@@ -11,7 +11,7 @@ from scripted import ScriptedServer, json_answer
 from services import service_of
 
 import sidefx_client as sidefx
-from sidefx_client.prepared import endpoint, get
+from sidefx_client.transport.prepared import endpoint, get
 from sidefx_client.urls import Address
 
 OK = json_answer("done")

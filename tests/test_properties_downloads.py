@@ -26,7 +26,7 @@ from properties import examples
 from scripted import Connection, Request, ScriptedServer, answer
 
 import sidefx_client as sidefx
-from sidefx_client import ranges, transfer
+from sidefx_client.downloading import ranges, transfer
 
 SIZE = 10_000
 PIECE = 1000  # bytes of a range, for several connections

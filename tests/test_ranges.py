@@ -16,7 +16,7 @@ from scripted import Connection, Request, ScriptedServer, answer, json_answer
 from served import MIB, Served, content_of
 
 import sidefx_client as sidefx
-from sidefx_client.ranges import piece_size
+from sidefx_client.downloading.ranges import piece_size
 
 CONTENT = content_of(12 * MIB)
 needs_proc = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="reads /proc/self/fd")
@@ -327,7 +327,7 @@ def silent_after(count: int) -> Any:
 def test_connections_that_wait_are_ended_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str | None
 ) -> None:
-    monkeypatch.setattr("sidefx_client.transfer.TIMEOUT", (5.0, 60.0))
+    monkeypatch.setattr("sidefx_client.downloading.transfer.TIMEOUT", (5.0, 60.0))
     started: list[float] = []
 
     def cancel(done: int, total: int | None) -> None:

@@ -19,8 +19,8 @@ import pytest
 
 import sidefx_client
 from sidefx_client import errors
-from sidefx_client.adapter import tls_context
 from sidefx_client.testing import LocalServer, Stream
+from sidefx_client.transport.adapter import tls_context
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"

@@ -15,8 +15,8 @@ from scripted import Connection, Request, ScriptedServer, answer, json_answer
 from services import service_of
 
 import sidefx_client as sidefx
-from sidefx_client.adapter import Adapter
-from sidefx_client.session import Session, checked_timeout
+from sidefx_client.transport.adapter import Adapter
+from sidefx_client.transport.session import Session, checked_timeout
 
 OK = json_answer("done")
 ELSEWHERE = "https://api.invalid/api/"  # no connection leaves this machine: only a proxy can be asked for it

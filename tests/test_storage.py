@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from sidefx_client import partial as partial_module
-from sidefx_client.partial import Note, Partial, PartialLost
+from sidefx_client.downloading import partial as partial_module
+from sidefx_client.downloading.partial import Note, Partial, PartialLost
 from sidefx_client.storage import NewFile
 
 NOTE = Note("a-place", 10, None, '"one"')
@@ -177,7 +177,7 @@ def test_of_many_threads_one_gets_the_partial(target: Path) -> None:
 HOLD = """
 import sys
 from pathlib import Path
-from sidefx_client.partial import Note, Partial
+from sidefx_client.downloading.partial import Note, Partial
 with Partial(Path(sys.argv[1])) as partial:
     partial.describe(Note("a-place", 10, None, '"one"'))
     partial.write(b"01234")

@@ -16,7 +16,7 @@ from scripted import answer, json_answer
 
 import sidefx_client as sidefx
 from sidefx_client import wire
-from sidefx_client.multipart import MultipartBody
+from sidefx_client.transport.multipart import MultipartBody
 from sidefx_client.wire import Encoded, decode
 
 JSON = {"Content-Type": "application/json"}

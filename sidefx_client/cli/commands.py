@@ -10,13 +10,14 @@ import sys
 import time
 from pathlib import Path
 
-from ..connection import BLOCK
-from ..credentials import find, seal
+from ..credentials import find
 from ..download import download_build
 from ..errors import ConfigError
 from ..files import File, ResponseFile
 from ..proxy import Service, service
 from ..proxy import call as call_function
+from ..sealed import seal
+from ..transport.connection import BLOCK
 from ..urls import checked
 from .display import Bars, is_builds, json_text, print_builds
 

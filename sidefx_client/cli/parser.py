@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..proxy import ACCESS_TOKEN_URL, ENDPOINT_URL
-from ..session import DEFAULT_TIMEOUT
+from ..transport.session import DEFAULT_TIMEOUT
 from ..version import __version__
 from . import commands
 from .items import in_place, item

@@ -78,7 +78,7 @@ def test_D11_a_download_that_is_killed_anywhere_resumes_in_the_next_run(case: Ca
 KILLED_AT_EACH_STEP = """
 import hashlib, os, signal, sys
 import sidefx_client as sidefx
-from sidefx_client import transfer
+from sidefx_client.downloading import transfer
 
 transfer.BACKOFF = 0.01
 url, target, md5 = sys.argv[1:]

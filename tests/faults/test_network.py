@@ -15,7 +15,7 @@ from scripted import Action, Connection, Greeting, Request, ScriptedServer, answ
 
 import sidefx_client as sidefx
 from faults.case import ATTEMPTS, PROXY_PASSWORD, Case, check_error
-from sidefx_client.adapter import Adapter
+from sidefx_client.transport.adapter import Adapter
 
 OK = json_answer("done")
 

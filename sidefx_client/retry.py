@@ -8,11 +8,7 @@ it.
 
 from __future__ import annotations
 
-import datetime
-import email.utils
-import math
 import random
-import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -24,7 +20,7 @@ LONGEST_WAIT = 60.0  # seconds: told to wait for longer, the caller decides
 Result = TypeVar("Result")
 
 
-def deliver(
+def with_retries(
     send: Callable[[int], Result],
     *,
     what: str,
@@ -77,17 +73,3 @@ def _wait(failure: SideFXError, seen: list[SideFXError], read_only: bool, backof
     if isinstance(failure, TransportError):
         return ours
     return ours if isinstance(failure, APIError) and failure.http_code in (502, 503, 504) else None
-
-
-def retry_after(header: str | None) -> float | None:
-    """Seconds that a Retry-After header (RFC 9110, section 10.2.3) asks for, as a number or a date, or None."""
-    text = (header or "").strip()
-    if text.isascii() and text.isdigit() and len(text) < 12:
-        return float(text)
-    try:
-        date = email.utils.parsedate_to_datetime(text)
-        if date.tzinfo is None:  # the obsolete forms name no zone, and mean UTC (section 5.6.7)
-            date = date.replace(tzinfo=datetime.timezone.utc)
-        return max(0.0, math.ceil(date.timestamp() - time.time()))
-    except (TypeError, ValueError, IndexError, OverflowError, OSError):
-        return None

@@ -16,8 +16,8 @@ import requests
 import urllib3
 from urllib3.util.ssl_match_hostname import CertificateError
 
-from .errors import CallTimeout, ConfigError, SideFXError, TransportError
-from .urls import origin
+from ..errors import CallTimeout, ConfigError, SideFXError, TransportError
+from ..urls import origin
 
 FAILURES = (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)
 

@@ -15,10 +15,10 @@ from typing import Any, NoReturn
 
 import requests
 
+from ..errors import TransportError
+from ..urls import origin
 from .connection import BLOCK
-from .errors import TransportError
 from .failures import FAILURES, transport_error
-from .urls import origin
 
 # Python knows many more; some raise what a decoder should not (idna, hex), and some mean code (unicode_escape).
 _CHARSETS = re.compile("utf-(16|32)|iso8859-|cp125|ascii")

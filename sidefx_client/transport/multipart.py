@@ -15,9 +15,9 @@ from typing import Any, BinaryIO, Union
 from urllib3.fields import RequestField
 from urllib3.filepost import choose_boundary
 
-from .errors import TransportError
-from .log import logger
-from .progress import Progress, ProgressCallback
+from ..errors import TransportError
+from ..log import logger
+from ..progress import Progress, ProgressCallback
 
 
 class SourceError(Exception):

@@ -1,10 +1,28 @@
-"""What a server says about ranges of a file (RFC 9110, sections 8.8, 13.1.5 and 14)."""
+"""What the headers of an answer say: when to come again, which part of a file this is, and in which state."""
 
 from __future__ import annotations
 
+import datetime
+import email.utils
+import math
 import re
+import time
 from collections.abc import Mapping
 from typing import NamedTuple
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds that Retry-After (RFC 9110, section 10.2.3) asks for, as a number or a date, or None."""
+    text = headers.get("Retry-After", "").strip()
+    if text.isascii() and text.isdigit() and len(text) < 12:
+        return float(text)
+    try:
+        date = email.utils.parsedate_to_datetime(text)
+        if date.tzinfo is None:  # the obsolete forms name no zone, and mean UTC (section 5.6.7)
+            date = date.replace(tzinfo=datetime.timezone.utc)
+        return max(0.0, math.ceil(date.timestamp() - time.time()))
+    except (TypeError, ValueError, IndexError, OverflowError, OSError):
+        return None
 
 
 class ContentRange(NamedTuple):

@@ -14,9 +14,9 @@ from requests.adapters import HTTPAdapter
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3.connectionpool import HTTPConnectionPool
 
-from . import forks
+from .. import forks
+from ..errors import ConfigError
 from .connection import Pool, TLSPool, attempt
-from .errors import ConfigError
 
 _POOL_SIZE = 64  # idle connections kept for a host: with fewer than threads, urllib3 warns of a full pool
 

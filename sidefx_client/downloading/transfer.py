@@ -13,17 +13,17 @@ from pathlib import Path
 
 import requests
 
-from .answer import Body, content_length
-from .errors import ChecksumError, DownloadError, TransportError
+from ..errors import ChecksumError, DownloadError, TransportError
+from ..log import logger
+from ..progress import Progress, ProgressCallback
+from ..transport.answer import Body, content_length
+from ..transport.headers import ContentRange, content_range, validator
+from ..transport.session import Session
 from .hashing import Hasher
-from .http_range import ContentRange, content_range, validator
-from .log import logger
 from .partial import Note, Partial, PartialLost
 from .patience import Patience
-from .progress import Progress, ProgressCallback
 from .ranges import Ranges, piece_size
-from .remote import Remote, Source, refusal
-from .session import Session
+from .remote import Remote, RemoteFile, refusal
 
 TIMEOUT = (10.0, 60.0)  # seconds to connect, seconds of silence after which a transfer is resumed on a new connection
 BACKOFF = 0.5  # seconds to wait after the first try without a new byte
@@ -31,18 +31,18 @@ BACKOFF = 0.5  # seconds to wait after the first try without a new byte
 _BLOCK = 512 * 1024  # bytes: larger ones are faster still, but a stall loses the one under way
 _EXPIRED = (400, 401, 403, 410)  # statuses of a signed URL whose time is over
 
-Renew = Callable[[], Source]
+Renew = Callable[[], RemoteFile]
 
 
 def fetch(
-    source: Source,
+    source: RemoteFile,
     target: Path,
     session: Session,
     progress: ProgressCallback | None,
     connections: int,
     renew: Renew | None,
 ) -> Path:
-    """The path of the file, whole and in place; ``renew`` returns a Source with a new URL once the signed one has died.
+    """The path of the file, whole and in place; ``renew`` returns one with a new URL once the signed one has died.
 
     Raises OSError for the disk, DownloadError, ChecksumError, and TransportError where another try can only fail too.
     """
@@ -224,7 +224,7 @@ class Transfer:
             self._connections = 1
         return TransportError(f"a range of the file was answered with {status}")
 
-    def _use(self, source: Source) -> None:
+    def _use(self, source: RemoteFile) -> None:
         same = source.is_of_same_file(self._remote.source)
         self._remote.source = source
         if not same:

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from .storage import close_for_good, move, refuse_all_but_files, write_all
+from ..storage import close_for_good, move, refuse_all_but_files, write_all
 
 _ABANDONED = 86400.0  # seconds without a write after which another machine's partial is anybody's
 _NOTE_SIZE = 1024  # bytes: a note is always rewritten whole, by one write, so that a kill leaves the old or the new

@@ -10,9 +10,9 @@ import requests
 from requests.auth import AuthBase
 from requests.utils import default_user_agent
 
-from .errors import ConfigError
-from .urls import Address
-from .version import __version__
+from ..errors import ConfigError
+from ..urls import Address
+from ..version import __version__
 
 _PYTHON = ".".join(map(str, sys.version_info[:3]))
 USER_AGENT = f"sidefx-client/{__version__} {default_user_agent()} Python/{_PYTHON}"

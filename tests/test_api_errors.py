@@ -9,7 +9,7 @@ from answers import received, sample
 from scripted import answer
 
 import sidefx_client as sidefx
-from sidefx_client.refusals import ERROR_TEXT_LIMIT, error_message, json_error, refusal
+from sidefx_client.api_errors import ERROR_TEXT_LIMIT, api_error, error_message, json_error
 
 OLD = """\
 Traceback:
@@ -40,14 +40,14 @@ both_line_ends = pytest.mark.parametrize("newline", ["\n", "\r\n"], ids=["LF", "
 @both_line_ends
 @pytest.mark.parametrize(("page", "traceback"), [("debug_page_old.http", OLD), ("debug_page.http", NEW)])
 def test_of_a_debug_page_the_message_is_the_traceback_unescaped(page: str, traceback: str, newline: str) -> None:
-    error = refusal(sample(page, newline))
+    error = api_error(sample(page, newline))
     assert error.message == traceback
     assert str(error) == f"500 {traceback}"
 
 
 @both_line_ends
 def test_a_stack_trace_in_production_is_the_message(newline: str) -> None:
-    error = refusal(sample("stack_trace.http", newline))
+    error = api_error(sample("stack_trace.http", newline))
     assert error.message.splitlines()[0] == "Traceback (most recent call last):"
     assert error.message.splitlines()[-1] == "KeyError: '<newest>'"
     assert len(error.message.splitlines()) == 6
@@ -73,33 +73,35 @@ def test_a_long_traceback_keeps_its_end() -> None:
 
 
 def test_a_message_for_the_user_is_the_message() -> None:
-    error = refusal(sample("message.http"))
+    error = api_error(sample("message.http"))
     assert (type(error), error.http_code) == (sidefx.APIError, 422)
     assert str(error) == "422 There is no build 1 of houdini 20.5 for linux."
 
 
 def test_a_rate_limit_has_its_own_error_with_the_wait_that_was_asked_for() -> None:
-    error = refusal(sample("rate_limit.http"))
+    error = api_error(sample("rate_limit.http"))
     assert isinstance(error, sidefx.RateLimitError)
     assert (error.http_code, error.retry_after) == (429, 7.0)
     assert error.message == "Too many requests, try again later."
 
 
 def test_a_redirect_names_its_target_and_not_its_query() -> None:
-    error = refusal(sample("redirect.http"))
+    error = api_error(sample("redirect.http"))
     assert error.http_code == 302
     assert "redirects to https://login.sidefx.com, which is not followed" in error.message
     assert "5ec4e7" not in error.message
 
 
 def test_a_redirect_to_a_path_is_one_to_the_same_host() -> None:
-    assert "redirects to https://www.sidefx.com," in refusal(received(answer(307, headers={"Location": "/x"}))).message
+    assert (
+        "redirects to https://www.sidefx.com," in api_error(received(answer(307, headers={"Location": "/x"}))).message
+    )
 
 
 @pytest.mark.parametrize("body", [b"", b" \r\n\t "])
 def test_no_message_is_ever_empty(body: bytes) -> None:
-    assert str(refusal(received(answer(503, body)))) == "503 Service Unavailable (the server sent no message)"
-    assert str(refusal(received(b"HTTP/1.1 599\r\n\r\n"))) == "599 an error (the server sent no message)"
+    assert str(api_error(received(answer(503, body)))) == "503 Service Unavailable (the server sent no message)"
+    assert str(api_error(received(b"HTTP/1.1 599\r\n\r\n"))) == "599 an error (the server sent no message)"
 
 
 @pytest.mark.parametrize(
@@ -111,22 +113,22 @@ def test_no_message_is_ever_empty(body: bytes) -> None:
     ],
 )
 def test_a_message_is_decoded_as_it_says_itself(content_type: str, body: bytes) -> None:
-    assert refusal(received(answer(422, body, {"Content-Type": content_type}))).message == "Zoë™"
+    assert api_error(received(answer(422, body, {"Content-Type": content_type}))).message == "Zoë™"
 
 
 def test_bytes_that_are_no_text_are_no_second_error() -> None:
-    assert refusal(received(answer(422, b"\xff!"))).message == "\ufffd!"
+    assert api_error(received(answer(422, b"\xff!"))).message == "\ufffd!"
 
 
 def test_a_cut_message_is_shown_as_far_as_it_came() -> None:
-    assert refusal(received(answer(422, b"half a mess", {"Content-Length": "100"}))).message == "half a mess"
-    assert refusal(received(answer(422, b"xx", {"Content-Length": "none"}))).http_code == 422
-    assert refusal(received(answer(422, b"xx", {"Content-Encoding": "br"}))).http_code == 422
+    assert api_error(received(answer(422, b"half a mess", {"Content-Length": "100"}))).message == "half a mess"
+    assert api_error(received(answer(422, b"xx", {"Content-Length": "none"}))).http_code == 422
+    assert api_error(received(answer(422, b"xx", {"Content-Encoding": "br"}))).http_code == 422
 
 
 def test_of_an_endless_message_the_first_64_kib_are_read() -> None:
     response = received(answer(500, b"x" * (1 << 20)))
-    assert refusal(response).message == "x" * ERROR_TEXT_LIMIT
+    assert api_error(response).message == "x" * ERROR_TEXT_LIMIT
     assert response.raw.closed
 
 

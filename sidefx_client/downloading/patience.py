@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .delivery import LONGEST_WAIT
-from .errors import DownloadError, TransportError
+from ..errors import DownloadError, TransportError
+from ..retry import LONGEST_WAIT
 
 TRIES = 5
 

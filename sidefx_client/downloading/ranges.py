@@ -13,16 +13,16 @@ from typing import BinaryIO
 
 import requests
 
-from .answer import Body, content_length
-from .errors import TransportError
+from ..errors import TransportError
+from ..log import logger
+from ..progress import INTERVAL, Progress
+from ..storage import write_all
+from ..transport.answer import Body, content_length
+from ..transport.headers import content_range, validator
 from .hashing import Hasher
-from .http_range import content_range, validator
-from .log import logger
 from .partial import Note, Partial
 from .patience import Busy, Patience
-from .progress import INTERVAL, Progress
 from .remote import Remote
-from .storage import write_all
 
 _PIECES = 4  # for each connection, where the limits below allow it
 _SMALLEST, _LARGEST = 1 << 20, 16 << 20  # bytes: each piece costs a round trip, and a cut what lies behind a hole

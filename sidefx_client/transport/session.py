@@ -15,12 +15,12 @@ from urllib.parse import urlsplit
 import requests
 from requests.utils import select_proxy
 
+from ..errors import ConfigError, SideFXError
+from ..log import logger
+from ..urls import is_loopback
 from .adapter import Adapter
 from .connection import attempt
-from .errors import ConfigError, SideFXError
 from .failures import FAILURES, transport_error
-from .log import logger
-from .urls import is_loopback
 
 # (seconds to connect, seconds between bytes), or one number for both; None waits for ever.
 Timeout = Union[float, tuple[Union[float, None], Union[float, None]], None]

@@ -10,7 +10,7 @@ import queue
 import threading
 from typing import BinaryIO
 
-from .connection import BLOCK
+from ..transport.connection import BLOCK
 
 _WAITING = 2  # blocks: how far the thread may lag behind
 

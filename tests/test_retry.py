@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import email.utils
 import logging
-import time
 from typing import Any, Callable
 
 import pytest
@@ -13,7 +11,7 @@ from scripted import ScriptedServer, answer, cut, json_answer, stall, token_answ
 from services import service_of
 
 import sidefx_client as sidefx
-from sidefx_client.delivery import LONGEST_WAIT, deliver, retry_after
+from sidefx_client.retry import LONGEST_WAIT, with_retries
 
 BUSY = sidefx.RateLimitError(429, "slow down")
 UNAUTHORIZED = sidefx.APIError(401, "expired")
@@ -35,7 +33,7 @@ class Sending:
 
     def deliver(self, prepare: Callable[[Any], bool] = lambda failure: True, **options: Any) -> str:
         known = {"what": "a.b", "read_only": False, "retries": 3, "backoff": 0.5, "pause": self.waits.append}
-        return deliver(self._send, prepare=prepare, **{**known, **options})
+        return with_retries(self._send, prepare=prepare, **{**known, **options})
 
     def _send(self, attempt: int) -> str:
         self.attempts.append(attempt)
@@ -151,44 +149,6 @@ def test_a_new_token_is_used_without_a_wait() -> None:
     sending = Sending(UNAUTHORIZED)
     sending.deliver()
     assert sending.waits == [0.0]
-
-
-@pytest.mark.parametrize(
-    ("header", "seconds"),
-    [("0", 0.0), ("7", 7.0), (" 120 ", 120.0), ("86400", 86400.0)],
-)
-def test_retry_after_in_seconds(header: str, seconds: float) -> None:
-    assert retry_after(header) == seconds
-
-
-@pytest.mark.parametrize(
-    "form",
-    ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %d %H:%M:%S %Y", "%d %b %Y %H:%M:%S -0000"],
-)
-@pytest.mark.parametrize("zone", ["UTC0", "EST5", "JST-9"])
-def test_retry_after_as_a_date_wherever_we_are(monkeypatch: pytest.MonkeyPatch, form: str, zone: str) -> None:
-    if not hasattr(time, "tzset"):
-        pytest.skip("the time zone cannot be changed here")
-    with monkeypatch.context() as context:
-        context.setenv("TZ", zone)
-        time.tzset()
-        wait = retry_after(time.strftime(form, time.gmtime(time.time() + 30)))
-    time.tzset()
-    assert wait in (29.0, 30.0)
-
-
-def test_retry_after_is_rounded_up_and_never_negative() -> None:
-    assert retry_after(email.utils.formatdate(time.time() - 3600, usegmt=True)) == 0.0
-    wait = retry_after(email.utils.formatdate(time.time() + 30, usegmt=True))
-    assert wait == round(wait or 0)
-
-
-NO_TIMES = ["Sun, 99 Nov 2099", "1 Jan 99999999999999999999 00:00:00 GMT", "Dec Dec , 1 00:00:00 31"]
-
-
-@pytest.mark.parametrize("header", [None, "", "soon", "-5", "1.5", "+1", "٣", "9" * 30, "0x10", *NO_TIMES])
-def test_a_retry_after_that_says_nothing_is_none(header: str | None) -> None:
-    assert retry_after(header) is None
 
 
 # The same over sockets, once for each reason

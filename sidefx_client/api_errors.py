@@ -8,16 +8,16 @@ from urllib.parse import urljoin
 
 import requests
 
-from .answer import Body, charset
-from .delivery import retry_after
 from .errors import APIError, RateLimitError, TransportError
+from .transport.answer import Body, charset
+from .transport.headers import retry_after
 from .urls import origin
 
 ERROR_TEXT_LIMIT = 64 * 1024  # bytes of an error's body that are read
 _TRACEBACK_LIMIT = 8 * 1024  # bytes of a traceback from a debug page that are shown
 
 
-def refusal(response: requests.Response) -> APIError:
+def api_error(response: requests.Response) -> APIError:
     """The error that a status other than 2xx stands for; reads the body up to a limit and closes the answer."""
     status = response.status_code
     if status in (301, 302, 303, 307, 308):
@@ -30,7 +30,7 @@ def refusal(response: requests.Response) -> APIError:
     message = error_message(status, _text(response)).strip()
     message = message or f"{response.reason or 'an error'} (the server sent no message)"
     if status == 429:
-        return RateLimitError(status, message, retry_after(response.headers.get("Retry-After")))
+        return RateLimitError(status, message, retry_after(response.headers))
     return APIError(status, message)
 
 

@@ -12,13 +12,13 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 
-from .connection import attempt
-from .delivery import retry_after
-from .errors import DownloadError
+from ..errors import DownloadError
+from ..transport.connection import attempt
+from ..transport.headers import retry_after
+from ..transport.prepared import get
+from ..transport.session import Session, Timeout
+from ..urls import Address, fault, origin
 from .patience import Busy
-from .prepared import get
-from .session import Session, Timeout
-from .urls import Address, fault, origin
 
 if TYPE_CHECKING:
     from .partial import Note  # not loaded unless something is downloaded
@@ -27,7 +27,7 @@ _REDIRECTS = 5
 _PASSING = (429, 502, 503, 504)  # statuses that may be gone at the next try
 
 
-class Source:
+class RemoteFile:
     """Where a file is, and what is known of it beforehand: its ``size`` in bytes, its ``md5`` in hex."""
 
     def __init__(self, url: str, size: int | None, md5: str | None) -> None:
@@ -40,7 +40,7 @@ class Source:
         """Stands for the path of the URL, which a new signature and another mirror leave as it is."""
         return hashlib.md5(urlsplit(self.address.reveal()).path.encode(), usedforsecurity=False).hexdigest()
 
-    def is_of_same_file(self, other: Source) -> bool:
+    def is_of_same_file(self, other: RemoteFile) -> bool:
         return (self.size, self.md5) == (other.size, other.md5)
 
     def is_begun_by(self, note: Note | None, done: int) -> bool:
@@ -57,28 +57,28 @@ class Source:
 class Remote:
     """Asks for parts of ``source``, which may be changed for a newer one."""
 
-    def __init__(self, source: Source, session: Session, timeout: Timeout) -> None:
+    def __init__(self, source: RemoteFile, session: Session, timeout: Timeout) -> None:
         self.source = source
         self._session = session
         self._timeout = timeout
         self._sockets: dict[int, socket.socket] = {}  # by thread: the one of its last request
         self._cut = False
 
-    def ask(self, start: int, end: int | None, state: str | None) -> requests.Response:
+    def ask(self, start: int, end: int | None, if_range: str | None) -> requests.Response:
         """The answer to a request for the bytes from ``start`` to before ``end`` (None: to the last one).
 
-        ``state`` is the validator of what there is already. Raises TransportError where it is worth another try, and
+        ``if_range`` is the validator of what there is already. Raises TransportError where it is worth another try, and
         DownloadError where it is not; every other status than a passing one is returned.
         """
         headers = {}
         if start or end is not None:
             headers["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
-            if state is not None:
-                headers["If-Range"] = state
+            if if_range is not None:
+                headers["If-Range"] = if_range
         response = self._follow(headers)
         if response.status_code in _PASSING:
             response.close()
-            wait = retry_after(response.headers.get("Retry-After")) or 0.0
+            wait = retry_after(response.headers) or 0.0
             raise Busy(str(refusal(response)), response.status_code, wait)
         return response
 
