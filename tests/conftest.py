@@ -13,6 +13,8 @@ from typing import Any, Callable
 
 import pytest
 
+from sidefx_client.downloading import transfer
+
 PLUGIN = "sidefx_client.testing.pytest_plugin"
 SCRUBBED = ("HOUDINI_API_KEY_FILE", "NETRC", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 LOOPBACK_NAMES = ("", "localhost", "localhost.localdomain")
@@ -44,6 +46,23 @@ def _scrubbed(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPath
             monkeypatch.delenv(name)
     for name in ("HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA"):
         monkeypatch.setenv(name, home)
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Downloads stall and wait for no longer than a test can wait."""
+    monkeypatch.setattr(transfer, "TIMEOUT", (5.0, 0.4))
+    monkeypatch.setattr(transfer, "BACKOFF", 0.01)
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Any]:
+    """A server and a service for all the examples of a module of property tests."""
+    from properties import Stage  # with Hypothesis, which most of the tests do without
+
+    stage = Stage()
+    yield stage
+    stage.close()
 
 
 @pytest.fixture

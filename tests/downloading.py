@@ -9,11 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
 from scripted import ScriptedServer
 
 import sidefx_client as sidefx
-from sidefx_client.downloading import transfer
 
 ROOT = str(Path(sidefx.__file__).parents[1])
 NAME = "build.tar.gz"
@@ -47,9 +45,3 @@ def program(code: str, *args: object) -> subprocess.Popen[str]:
     command = [sys.executable, "-W", "error", "-c", code, *map(str, args)]
     environment = {**os.environ, "PYTHONPATH": ROOT}
     return subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True)
-
-
-def make_hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stalls and waits that a test can wait for."""
-    monkeypatch.setattr(transfer, "TIMEOUT", (5.0, 0.4))
-    monkeypatch.setattr(transfer, "BACKOFF", 0.01)

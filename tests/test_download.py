@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from downloading import NAME, QUERY, fetch, kept, left, make_hasty, md5, program
+from downloading import NAME, QUERY, fetch, kept, left, md5, program
 from scripted import Connection, Request, ScriptedServer, Step, answer, cut
 from served import BLOCK, MIB, Served, content_of
 
@@ -22,9 +22,7 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="
 by_one_and_by_four = pytest.mark.parametrize("connections", [1, 4])
 
 
-@pytest.fixture(autouse=True)
-def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    make_hasty(monkeypatch)
+pytestmark = pytest.mark.usefixtures("hasty")
 
 
 def test_a_file_is_one_request_for_the_bytes_as_they_are_stored(tmp_path: Path) -> None:

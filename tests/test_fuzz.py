@@ -83,13 +83,6 @@ TOLD = st.sampled_from((None, "bytes 0-9/10", "bytes */0")) | LATIN
 
 
 @pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
-    stage = Stage()
-    yield stage
-    stage.close()
-
-
-@pytest.fixture(scope="module")
 def _hasty() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(transfer, "BACKOFF", 0.0)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import json
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -26,13 +25,6 @@ MORE = VALUES | st.recursive(
     st.tuples(st.integers()) | st.integers(10**30, 10**60),
     lambda inner: st.dictionaries(st.none() | st.booleans() | st.integers() | st.floats(0, 9), inner, max_size=3),
 )
-
-
-@pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
-    stage = Stage()
-    yield stage
-    stage.close()
 
 
 def parts(request: Request | None) -> list[tuple[bytes, bytes]]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from downloading import make_hasty, md5
+from downloading import md5
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
@@ -215,18 +215,17 @@ class Downloads(RuleBasedStateMachine):
 
 
 @pytest.fixture
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    make_hasty(monkeypatch)
+def in_no_time(hasty: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transfer, "BACKOFF", 0.0)
     monkeypatch.setattr(ranges, "_SMALLEST", PIECE)
 
 
-@pytest.mark.usefixtures("hasty", "uncollected")
+@pytest.mark.usefixtures("in_no_time", "uncollected")
 def test_any_sequence_of_cuts_lies_and_restarts_ends_in_the_right_file_or_in_none() -> None:
     run_state_machine_as_test(Downloads, settings=settings(examples(40), stateful_step_count=6))
 
 
-@pytest.mark.usefixtures("hasty")
+@pytest.mark.usefixtures("in_no_time")
 @pytest.mark.parametrize("play", HONEST + LIES + OF_LENGTH + OF_CONTENT)
 def test_a_partial_that_is_gone_on_with_meets_any_lie(play: str) -> None:
     """What chance may leave out: the first answer of the second run, with and without a change of the file."""

@@ -10,7 +10,6 @@ import ntpath
 import re
 import sys
 import unicodedata
-from collections.abc import Iterator
 from pathlib import Path, PureWindowsPath
 from urllib.parse import quote
 
@@ -33,13 +32,6 @@ TRAPS = (
 ODD = st.text(st.sampled_from("/\\.:- _\"'%;=*?<>|\r\n\t\0aCOMN1\u202e\u200b\u00e9\U0001f600\ud800"), max_size=20)
 LENGTHS = st.integers(1, 260).map("a".__mul__)
 NAMES = st.sampled_from(TRAPS) | TEXT | ODD | st.builds("{}{}{}".format, ODD, LENGTHS, ODD)
-
-
-@pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
-    stage = Stage()
-    yield stage
-    stage.close()
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from downloading import NAME, fetch, kept, left, make_hasty, md5, program
+from downloading import NAME, fetch, kept, left, md5, program
 from scripted import Connection, Request, ScriptedServer, answer, json_answer
 from served import MIB, Served, content_of
 
@@ -22,9 +22,7 @@ CONTENT = content_of(12 * MIB)
 needs_proc = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="reads /proc/self/fd")
 
 
-@pytest.fixture(autouse=True)
-def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    make_hasty(monkeypatch)
+pytestmark = pytest.mark.usefixtures("hasty")
 
 
 def spans(served: Served) -> list[tuple[int, int]]:

@@ -11,7 +11,7 @@ import sys
 import time
 
 import pytest
-from downloading import make_hasty, md5
+from downloading import md5
 from scripted import Action, Connection, Request, ScriptedServer, answer, stall
 
 import sidefx_client as sidefx
@@ -33,10 +33,7 @@ from faults.files import (
     whole,
 )
 
-
-@pytest.fixture(autouse=True)
-def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    make_hasty(monkeypatch)
+pytestmark = pytest.mark.usefixtures("hasty")
 
 
 FETCHING = """

@@ -8,7 +8,7 @@ import random
 from typing import Any
 
 import pytest
-from downloading import make_hasty, md5
+from downloading import md5
 from scripted import ScriptedServer, Step, answer
 
 import sidefx_client as sidefx
@@ -27,10 +27,7 @@ from faults.files import (
     whole,
 )
 
-
-@pytest.fixture(autouse=True)
-def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    make_hasty(monkeypatch)
+pytestmark = pytest.mark.usefixtures("hasty")
 
 
 def redirect(target: str) -> bytes:

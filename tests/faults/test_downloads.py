@@ -6,7 +6,7 @@ import random
 from typing import Any
 
 import pytest
-from downloading import make_hasty, md5
+from downloading import md5
 from scripted import Action, Connection, Request, ScriptedServer, answer
 
 import sidefx_client as sidefx
@@ -28,10 +28,7 @@ from faults.files import (
     whole,
 )
 
-
-@pytest.fixture(autouse=True)
-def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    make_hasty(monkeypatch)
+pytestmark = pytest.mark.usefixtures("hasty")
 
 
 def test_D1_two_cuts_and_the_rest_are_three_requests(case: Case, tls: str | None) -> None:
