@@ -174,13 +174,14 @@ def statements(head: bytes) -> dict[str, list[str]] | None:
     if not status or lines[-2:] != [b"", b""]:
         return None
     said = {"status": [status[1].decode()]}
-    if b"" in lines[:-2]:
+    end = lines.index(b"")
+    if end < len(lines) - 2:  # what follows belongs to the body
         said["an early end"] = []
-    for line in lines[:-2]:
+    for line in lines[:end]:
         field = re.fullmatch(rb"([!-9;-~]+):([^\r]*)", line)
-        if not field and line:
+        if not field:
             return None
-        if field and field[1].decode().lower() in STATEMENTS:
+        if field[1].decode().lower() in STATEMENTS:
             said.setdefault(field[1].decode().lower(), []).append(field[2].decode("latin-1").strip().lower())
     return said
 
