@@ -13,7 +13,6 @@ def checked(url: str, what: str) -> str:
     """``url`` itself where secrets may go there: https, or http to this machine; else ConfigError naming ``what``."""
     reason = fault(url, what)
     if reason:
-        del url  # in no frame that raises: a signed one is a secret
         raise ConfigError(reason)
     return url
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from pathlib import Path
 
 import certificates
@@ -58,6 +59,28 @@ def test_more_hosts_than_pools_are_kept_are_all_reached_again() -> None:
         for server in [*servers, *servers]:
             service.endpoint_url = server.api_url
             assert service.things.do() == "done"
+
+
+def test_all_connections_are_closed_however_many_hosts_there_were() -> None:
+    closed: list[str] = []
+
+    def answer_and_wait(connection: Connection, request: Request) -> None:
+        connection.read_body(request)
+        connection.send(OK)
+        if not connection.read():
+            closed.append(request.path)
+
+    with contextlib.ExitStack() as stack:
+        servers = [stack.enter_context(ScriptedServer([answer_and_wait])) for _ in range(12)]
+        service = service_of(servers[0])
+        for server in servers:
+            service.endpoint_url = server.api_url
+            service.things.do()
+        service.close()
+        deadline = time.monotonic() + 5
+        while len(closed) < 12 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert len(closed) == 12
 
 
 def test_tls_1_3_and_1_2_are_offered_and_nothing_older() -> None:

@@ -7,6 +7,7 @@ import io
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -253,6 +254,33 @@ def test_an_empty_token_sends_no_header_and_is_never_replaced_by_one() -> None:
         with pytest.raises(sidefx.APIError, match=r"^401 expired$"):
             service.things.do()
         assert [request.header("Authorization") for request in server.requests] == [None, None]
+
+
+def test_an_empty_token_never_expires() -> None:
+    with ScriptedServer(OK) as server:
+        with service_of(server, access_token="", access_token_expiry_time=1) as service:
+            service.things.do()
+        assert counted(server) == (0, 1)
+
+
+def test_a_token_that_is_taken_back_is_not_sent_again() -> None:
+    with ScriptedServer(OK) as server, service_of(server) as service:
+        service.things.do()
+        service.access_token = ""
+        service.things.do()
+        assert [request.header("Authorization") for request in server.requests] == ["Bearer given-token", None]
+
+
+def test_a_token_without_a_lifetime_is_not_kept_for_others(tmp_path: Path) -> None:
+    with ScriptedServer(tokens=json_answer({"access_token": "t"})) as server:
+        service_of(server, token_cache=tmp_path / "tokens", **COLD).close()
+    assert not (tmp_path / "tokens").exists()
+
+
+def test_a_stream_in_place_of_a_token_is_closed() -> None:
+    with ScriptedServer(tokens=answer(200, b"bytes", {"Content-Type": "application/octet-stream"})) as server:
+        with pytest.raises(sidefx.AuthorizationError, match="no usable token"):  # and no ResourceWarning
+            service_of(server, **COLD)
 
 
 def test_a_token_that_is_set_is_used_from_the_next_call_on() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import io
 import os
 import pickle
@@ -45,6 +46,22 @@ def test_a_call_may_have_a_timeout_of_its_own() -> None:
         assert service.timeout == 0.05
 
 
+@pytest.mark.parametrize("expired", [True, False], ids=["expired", "refused"])
+def test_the_timeout_of_a_call_holds_for_its_token_too(expired: bool) -> None:
+    with ScriptedServer(answer(401), tokens=stall) as server, service_of(server) as service:
+        service.access_token_expiry_time = 0 if expired else None
+        with pytest.raises(sidefx.CallTimeout):
+            sidefx.call(service, "a.b", timeout=0.05)
+        assert len(server.api_requests) == (0 if expired else 1)
+
+
+def test_retries_hold_for_a_token_too() -> None:
+    with ScriptedServer(tokens=answer(503)) as server:
+        with pytest.raises(sidefx.AuthorizationError, match="503"):
+            service_of(server, access_token=None, retries=0)
+        assert len(server.token_requests) == 1
+
+
 @pytest.mark.parametrize("retries", [-1, 1.5, True, "3", None])
 def test_retries_is_a_number(retries: Any) -> None:
     with pytest.raises(sidefx.ConfigError, match=r"^retries must be"):
@@ -54,13 +71,12 @@ def test_retries_is_a_number(retries: Any) -> None:
 # A caller's own files
 
 
-class Refused(Exception):
-    pass
+ERRORS = [ValueError("mine"), ConnectionResetError("mine"), http.client.HTTPException("mine")]
 
 
 @pytest.mark.parametrize("who", ["the file", "progress"])
-def test_what_a_callers_file_or_progress_raises_comes_back_as_it_is(who: str) -> None:
-    error = Refused("by the caller")
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+def test_what_a_callers_file_or_progress_raises_comes_back_as_it_is(who: str, error: Exception) -> None:
 
     class Broken(io.BytesIO):
         def read(self, size: int | None = -1) -> bytes:
@@ -73,7 +89,7 @@ def test_what_a_callers_file_or_progress_raises_comes_back_as_it_is(who: str) ->
             raise error
 
     with LocalServer() as server, server.service() as service:
-        with pytest.raises(Refused) as caught:
+        with pytest.raises(type(error)) as caught:
             service.a.b(scene=sidefx.File(Broken(b"content"), progress=progress))
         assert caught.value is error
         assert server.calls == []
@@ -164,6 +180,12 @@ def test_a_refusal_leaves_the_connection_good(sidefx_server: LocalServer) -> Non
             with pytest.raises(sidefx.APIError, match=r"^422 no$"):
                 service.a.b()
     assert sidefx_server.connections == 1
+
+
+def test_a_refusal_for_another_reason_suggests_no_function() -> None:
+    with ScriptedServer(answer(403, "EULA not accepted")) as server, service_of(server) as service:
+        with pytest.raises(sidefx.APIError, match=r"^403 EULA not accepted$"):
+            service.download.get_daily_build_list("houdini")
 
 
 def test_a_token_on_another_host_is_asked_for_there() -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from properties import examples
 
 from sidefx_client import credentials
-from sidefx_client.credentials import Credentials
+from sidefx_client.credentials import FILE_LIMIT, Credentials
 from sidefx_client.errors import ConfigError
 from sidefx_client.sealed import seal
 
@@ -195,7 +195,12 @@ def test_a_key_file_for_other_servers_is_passed_over(linux: Machine, monkeypatch
     assert "HOUDINI_API_KEY_FILE: has keys for other servers only" in refusal()
 
 
-@pytest.mark.parametrize("content", [None, "", "\n\n", "this is not a key", b"\xff\xfe", "directory"])
+UNENDING = "\n" * FILE_LIMIT + f"id {SECRET}"
+
+
+@pytest.mark.parametrize(
+    "content", [None, "", "\n\n", "this is not a key", b"\xff\xfe", "directory", UNENDING], ids=range(7)
+)
 def test_a_key_file_that_is_named_and_of_no_use_is_an_error(
     content: str | bytes | None, linux: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

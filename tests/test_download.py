@@ -207,12 +207,13 @@ def test_a_retry_after_of_more_than_a_minute_is_the_callers_to_wait_for(tmp_path
     assert caught.value.http_code == 429
 
 
-def test_a_server_that_stays_busy_is_an_error_with_its_status(tmp_path: Path) -> None:
-    with ScriptedServer(answer(503)) as server:
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_a_server_that_stays_busy_is_an_error_with_its_status(tmp_path: Path, status: int) -> None:
+    with ScriptedServer(answer(status)) as server:
         with pytest.raises(sidefx.DownloadError) as caught:
             fetch(server, tmp_path)
         assert len(server.requests) == 5
-    assert caught.value.http_code == 503
+    assert caught.value.http_code == status
     assert "kept" not in str(caught.value)
 
 
@@ -233,6 +234,36 @@ def test_the_host_that_answered_is_named_and_not_the_one_that_led_there(tmp_path
         with ScriptedServer(answer(302, headers={"Location": f"{storage.url}/?{QUERY}"})) as server:
             with pytest.raises(sidefx.DownloadError, match=f"^{storage.url} answered 404 Not Found$"):
                 fetch(server, tmp_path)
+
+
+def test_a_server_that_is_cut_sooner_or_later_and_has_no_ranges_is_given_up(tmp_path: Path) -> None:
+    served = Served(CONTENT, ranges=False, cuts=[HALF, HALF // 2] * 10)
+    with ScriptedServer(served) as server:
+        with pytest.raises(sidefx.DownloadError, match="5 tries"):
+            fetch(server, tmp_path)
+    assert len(served.asked) == 6
+
+
+def test_a_bad_certificate_is_told_at_the_first_try(tmp_path: Path) -> None:
+    with ScriptedServer(tls="self-signed") as server:
+        with pytest.raises(sidefx.TransportError, match="certificate was refused") as caught:
+            fetch(server, tmp_path)
+        assert server.connections == 1
+    assert caught.value.lasting
+
+
+def test_a_download_that_failed_leaves_no_connection_open(tmp_path: Path) -> None:
+    closed = threading.Event()
+
+    def wait_for_the_end(connection: Connection, request: Request) -> None:
+        connection.send(answer(200, CONTENT))
+        if not connection.read():
+            closed.set()
+
+    with ScriptedServer([wait_for_the_end]) as server:
+        with pytest.raises(sidefx.ChecksumError) as caught:
+            fetch(server, tmp_path, md5=md5(b"another"))
+        assert closed.wait(5), f"{caught.value!r} keeps its connection open"
 
 
 @pytest.mark.parametrize("framing", [{"Connection": "close"}, {"Transfer-Encoding": "chunked"}])

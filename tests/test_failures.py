@@ -8,7 +8,7 @@ from typing import Any
 import certificates
 import pytest
 import requests
-from scripted import Connection, ScriptedServer, answer, cut, stall
+from scripted import Connection, ScriptedServer, answer, cut, json_answer, stall
 from services import service_of
 
 import sidefx_client as sidefx
@@ -35,6 +35,13 @@ def test_a_refused_connection(options: Any) -> None:
     with ScriptedServer(listening=False) as server:
         error = failure(server, **options)
     assert (type(error), str(error)) == (sidefx.TransportError, f"the connection was refused: {server.url}")
+    assert not error.may_have_executed
+
+
+def test_a_foreign_adapter_is_not_judged_by_what_ours_has_sent() -> None:
+    with ScriptedServer(json_answer("done")) as server, requests.Session() as session, service_of(server) as service:
+        service.things.do()
+        error = failure(server, endpoint_url="http://127.0.0.1:1/api/", retries=0, session=session)
     assert not error.may_have_executed
 
 

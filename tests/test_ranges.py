@@ -14,6 +14,7 @@ import pytest
 from downloading import NAME, fetch, kept, left, md5, program
 from scripted import Connection, Request, ScriptedServer, answer, json_answer
 from served import MIB, Served, content_of
+from services import service_of
 
 import sidefx_client as sidefx
 from sidefx_client.downloading.ranges import piece_size
@@ -168,6 +169,23 @@ def test_a_cut_piece_goes_on_where_it_was_cut(tmp_path: Path) -> None:
         assert fetch(server, tmp_path, connections=4) == CONTENT
         assert served.sent == len(CONTENT)
         assert len(served.asked) == 14
+
+
+def test_no_connection_runs_far_ahead_of_what_is_there(tmp_path: Path) -> None:
+    served = Served(CONTENT)
+
+    def hold_the_first(connection: Connection, request: Request) -> None:
+        if served.asked or len(server.requests) > 1:
+            served(connection, request)
+            return
+        told = {"ETag": '"one"', "Content-Range": f"bytes 0-{MIB - 1}/{len(CONTENT)}", "Content-Length": str(MIB)}
+        connection.send(answer(206, CONTENT[:1000], told))
+        time.sleep(0.3)  # for the others to go as far as they will
+        assert max(served.starts) <= 8 * MIB
+        connection.send(CONTENT[1000:MIB])
+
+    with ScriptedServer(hold_the_first) as server:
+        assert fetch(server, tmp_path, connections=4) == CONTENT
 
 
 def test_a_connection_that_stalls_holds_up_nothing_but_its_piece(tmp_path: Path) -> None:
@@ -343,6 +361,17 @@ def test_connections_that_wait_are_ended_at_once(
         assert not [thread for thread in threading.enumerate() if thread.name.startswith("sidefx_client")]
     assert kept(tmp_path)
     assert CONTENT.startswith(kept(tmp_path))
+
+
+def test_a_call_after_a_download_that_was_cancelled_goes_out(tmp_path: Path) -> None:
+    def cancel(done: int, total: int | None) -> None:
+        if done > MIB:
+            raise KeyboardInterrupt
+
+    with ScriptedServer(Served(CONTENT, pause=0.002)) as server, pytest.raises(KeyboardInterrupt):
+        fetch(server, tmp_path, connections=4, progress=cancel)
+    with ScriptedServer(json_answer("done")) as server, service_of(server) as service:
+        assert service.things.do() == "done"
 
 
 INTERRUPTED = """

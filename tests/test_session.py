@@ -154,6 +154,29 @@ def test_another_hosts_session_has_the_callers_tls_and_nothing_else() -> None:
         assert "secret" not in str(server.requests[0].headers)
 
 
+def test_another_hosts_session_has_the_callers_client_certificate(tmp_path: Path) -> None:
+    with ScriptedServer(OK, greetings=[demand_a_certificate]) as server, requests.Session() as session:
+        session.verify, session.cert = certificates.CA_BUNDLE, str(tmp_path / "client.pem")
+        certificates.AUTHORITY.issue_cert("farm").private_key_and_cert_chain_pem.write_to_path(session.cert)
+        own = Session.like(session)
+        own.send(requests.Request("GET", f"https://127.0.0.1:{server.port}/file").prepare(), 5, "download").close()
+        own.close()
+        assert len(server.requests) == 1
+
+
+def test_another_hosts_session_leaves_the_environment_alone_where_the_callers_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with ScriptedServer() as proxy, requests.Session() as session:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        session.trust_env = False
+        own = Session.like(session)
+        with pytest.raises(sidefx.TransportError, match="does not resolve"):
+            own.send(requests.Request("GET", ELSEWHERE).prepare(), 5, "download")
+        own.close()
+        assert proxy.connections == 0
+
+
 def test_the_environments_ca_bundle_counts_where_none_is_given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with ScriptedServer(OK, tls="good") as server:
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", certificates.CA_BUNDLE)

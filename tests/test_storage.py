@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -189,7 +190,7 @@ with Partial(Path(sys.argv[1])) as partial:
 @pytest.mark.skipif(os.name != "posix", reason="on Windows the open file is the claim")
 def test_a_partial_is_free_once_its_process_was_killed_and_not_before(target: Path) -> None:
     command = [sys.executable, "-c", HOLD, str(target)]
-    environment = {**os.environ, "PYTHONPATH": str(Path(partial_module.__file__).parents[1])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(partial_module.__file__).parents[2])}
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as child:
         assert child.stdout is not None
         assert child.stdout.readline() == b"ready\n"
@@ -206,12 +207,33 @@ def test_a_partial_is_free_once_its_process_was_killed_and_not_before(target: Pa
 def test_another_machines_partial_is_free_a_day_after_its_last_byte(target: Path, age: int, size: int) -> None:
     begin(target)
     free = next(target.parent.glob("*.part"))
-    theirs = free.with_name(free.name.replace(".part", ".elsewhere-7-0a1b.part"))
+    theirs = free.with_name(free.name.replace(".part", ".elsewhere-999999999-0a1b.part"))
     free.rename(theirs)
     then = theirs.stat().st_mtime - age
     os.utime(theirs, (then, then))
     with Partial(target) as partial:
         assert partial.size == size
+
+
+def test_the_partial_of_a_process_that_cannot_be_is_free(target: Path) -> None:
+    begin(target)
+    free = next(target.parent.glob("*.part"))
+    free.rename(free.with_name(free.name.replace(".part", f".{partial_module._HOST}-{10**20}-0a1b.part")))
+    with Partial(target) as partial:
+        assert partial.size == 5
+
+
+@pytest.mark.parametrize("newest", [1, 2, 3, 4, 5])
+def test_of_several_partials_the_newest_is_gone_on_with(target: Path, newest: int) -> None:
+    with contextlib.ExitStack() as runs:
+        for size in range(1, 6):
+            partial = runs.enter_context(Partial(target))
+            partial.describe(NOTE)
+            partial.write(bytes(size))
+    for path in target.parent.glob("*.part"):
+        os.utime(path, (2e9, 2e9) if path.stat().st_size == newest else (1e9, 1e9))
+    with Partial(target) as last:
+        assert last.size == newest
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs symbolic links")
@@ -234,6 +256,15 @@ def test_a_partial_that_was_taken_away_is_said_to_be_lost(target: Path) -> None:
         partial.path.rename(target.with_name("taken"))
         with pytest.raises(PartialLost):
             partial.commit()
+
+
+def test_the_note_of_a_partial_that_was_taken_away_is_its_new_owners(target: Path) -> None:
+    with Partial(target) as partial:
+        partial.describe(NOTE)
+        partial.write(b"01234")
+        partial.path.rename(target.with_name("taken"))
+        partial.restart()
+    assert [path for path in left(target) if path.endswith(".json")]
 
 
 def test_a_move_that_fails_keeps_the_whole_file_for_the_next_run(target: Path) -> None:

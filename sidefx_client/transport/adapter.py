@@ -87,6 +87,8 @@ class Adapter(HTTPAdapter):
 
     def close(self) -> None:
         # urllib3 2 leaves it to the garbage collector, for whom a kept traceback is reason enough to wait.
+        for pool in list(self._direct.values()):  # also those that their manager, which keeps only so many, has dropped
+            pool.close()
         for manager in (self.poolmanager, *self.proxy_manager.values()):
             for key in manager.pools.keys():  # noqa: SIM118 (urllib3's container refuses to be iterated)
                 pool = manager.pools.get(key)

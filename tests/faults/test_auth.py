@@ -187,6 +187,18 @@ def test_A10_a_given_token_that_is_refused_is_an_api_error_where_there_are_no_cr
             service.bugs.submit_issue(summary="x")
 
 
+@pytest.mark.parametrize("where", ["service", "Service", "the attribute"])
+def test_A10_a_token_that_no_header_can_carry_is_refused_and_not_shown(case: Case, where: str) -> None:
+    service = case.service()
+    with case.raises(sidefx.ConfigError, match="in one word"):
+        if where == "service":
+            sidefx.service(access_token=TOKEN + "\n")
+        elif where == "Service":
+            sidefx.Service("https://localhost/api/", TOKEN + "\n", None)
+        else:
+            service.access_token = TOKEN + "\n"
+
+
 def test_A10_an_empty_token_sends_no_authorization(case: Case) -> None:
     with ScriptedServer([OK], tokens=[]) as server:
         case.service(server, client_id=None, client_secret_key=None, access_token="").things.get_all()

@@ -161,6 +161,21 @@ def test_C4_nobody_waits_for_a_server_that_is_busy(case: Case, status: int) -> N
         assert len(server.requests) == THREADS
 
 
+def test_C4_nobody_waits_for_a_token_endpoint_that_is_busy(case: Case) -> None:
+    with ScriptedServer(tokens=answer(429, "busy", {"Retry-After": "30"})) as server:
+        service = case.service(server)
+        service.access_token_expiry_time = 0
+        with ThreadPoolExecutor(1) as threads:
+            waiting = threads.submit(service.things.any)
+            while not server.requests:
+                time.sleep(0.001)
+            started = time.monotonic()
+            service.close()
+        assert time.monotonic() - started < 5
+        with case.raises(TypeError, match="closed"):
+            waiting.result()
+
+
 def test_C4_a_silent_server_is_left_at_the_timeout(case: Case) -> None:
     with ScriptedServer(stall) as server:
         service = case.service(server, timeout=0.5)

@@ -10,7 +10,7 @@ from downloading import md5
 from scripted import Action, Connection, Request, ScriptedServer, answer
 
 import sidefx_client as sidefx
-from faults.case import Case
+from faults.case import SIGNATURE, Case
 from faults.files import (
     API,
     CONTENT,
@@ -20,6 +20,7 @@ from faults.files import (
     cut_200,
     fetch,
     fetch_build,
+    keep_partial,
     left,
     send,
     serve,
@@ -95,6 +96,15 @@ def test_D2_a_part_that_nobody_asked_for_is_not_begun_with(case: Case) -> None:
     whole(case)
 
 
+def test_D2_a_part_that_is_shorter_than_was_asked_for_is_gone_on_with(case: Case) -> None:
+    end = 3 * MIB // 4
+    script = [cut_200(), lie(f"bytes {MIB // 2}-{end - 1}/{MIB}", CONTENT[MIB // 2 : end]), serve()]
+    with ScriptedServer(script) as server:
+        fetch(case, server)
+        assert starts(server) == [0, MIB // 2, end]
+    whole(case)
+
+
 def partial_of(case: Case, content: bytes) -> None:
     """Leaves a partial of ``content`` behind, as a run that was cut does."""
 
@@ -129,6 +139,13 @@ def test_D3_a_416_for_any_other_partial_starts_once_more(case: Case, content: by
             fetch(case, server, md5=md5(CONTENT))
         assert starts(server)[-1] == 0
     whole(case)
+
+
+def test_D3_a_416_does_not_make_a_part_the_whole(case: Case) -> None:
+    with ScriptedServer([cut_200(1000), range_not_satisfiable(1000)]) as server:
+        with case.raises(sidefx.DownloadError, match="has 1000 bytes, expected"):
+            fetch(case, server, size=MIB)
+    assert left(case) == []
 
 
 def test_D3_a_416_for_ever_is_an_error(case: Case) -> None:
@@ -186,6 +203,19 @@ def test_D6_another_file_behind_the_new_url_is_not_appended(case: Case) -> None:
     assert (case.directory / NAME).read_bytes() == other
     assert left(case) == [NAME]
     case.declared.add(case.directory / NAME)
+
+
+def test_D6_a_newer_build_in_place_of_the_old_one_is_an_error(case: Case) -> None:
+    api = API([cut_200(), FORBIDDEN], {}, {"filename": "houdini-20.5.446-linux.tar.gz"})
+    with case.raises(sidefx.DownloadError, match="replaced by a newer build"):
+        fetch_build(case, api)
+    keep_partial(case)
+
+
+@pytest.mark.parametrize("place", ["http://files.invalid", "https://files.invalid"])
+def test_D6_a_signed_url_is_in_no_frame_that_refuses_it(case: Case, place: str) -> None:
+    with case.raises(sidefx.ConfigError):
+        sidefx.download_file(f"{place}/{NAME}?{SIGNATURE}", case.directory / NAME, size=-1)
 
 
 def test_D6_a_url_that_is_refused_twice_is_an_error(case: Case) -> None:
