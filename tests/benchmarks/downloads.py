@@ -123,7 +123,7 @@ def target(stage: Stage) -> Iterator[str]:
 
 WORKLOADS = {
     "download": Workload(
-        title="Download one file over TLS, MD5 verified",
+        title="Download {size} MiB over TLS, MD5 verified",
         contenders={OURS: fast(ours), "curl, md5sum": fast(curl), "vendor's recipe": fast(recipe)},
         needs={"curl, md5sum": "curl"},
         metric="wall_s",
@@ -135,7 +135,7 @@ WORKLOADS = {
         ),
     ),
     "slow line": Workload(
-        title="Download a quarter of it, 80 ms round trip, 4 MiB/s per connection",
+        title="Download {quarter} MiB, 80 ms round trip, 4 MiB/s per connection",
         contenders={
             OURS: slow(ours),
             f"{OURS}, connections=8": slow(ours_in_8),
@@ -150,7 +150,7 @@ WORKLOADS = {
         ),
     ),
     "resume": Workload(
-        title="Download a quarter of it, the line cut at 50 %",
+        title="Download {quarter} MiB, the line cut at 50 %",
         contenders={OURS: cut(ours), "curl -C -, md5sum": cut(curl_continued), "vendor's recipe": cut(recipe_again)},
         needs={"curl -C -, md5sum": "curl"},
         metric="sent_again",

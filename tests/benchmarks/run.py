@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import importlib
 import json
 import os
@@ -36,6 +37,8 @@ def main() -> None:
         for suite in SUITES[options.suite]:
             for name, workload in importlib.import_module(suite).WORKLOADS.items():
                 if not options.only or name in options.only:
+                    title = workload.title.format(size=options.size, quarter=options.size // 4)
+                    workload = dataclasses.replace(workload, title=title)
                     with on_cpus(workload.one_cpu, server_pid):
                         outcome[name] = workload, rounds(suite, name, workload, place, options.rounds)
         head = report.surroundings(place, options.rounds)

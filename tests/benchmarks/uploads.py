@@ -97,7 +97,7 @@ def curl(stage: Stage) -> Sample:
 
 WORKLOADS = {
     "upload": Workload(
-        title="Upload one file as multipart over TLS",
+        title="Upload {size} MiB as multipart over TLS",
         contenders={
             OURS: upload_with(ours, sparse=True),
             "http.client, 256 KiB": upload_with(bare),
