@@ -199,7 +199,10 @@ def fetch_token(
         code = 200
     if 200 <= code < 300:  # what came may hold a token: it is not shown
         text = "the endpoint gave no usable token: is access_token_url right?"
-    raise AuthorizationError(code, f"{code}: {text}")
+    refused = AuthorizationError(code, f"{code}: {text}")
+    if code in (400, 401, 403):
+        refused.add_hint(f"the credentials are from {credentials.source}")
+    raise refused
 
 
 def _as_before(failure: Exception) -> bool:

@@ -7,7 +7,12 @@ The classes are never instantiated. ``Service`` inherits the annotations of ``Ca
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypedDict
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from typing import Protocol, TypedDict
+else:
+    Protocol = TypedDict = object  # for type checkers alone: to make the real ones is a tenth of our import
 
 
 class DailyBuild(TypedDict):
@@ -94,7 +99,6 @@ class Download(Module, Protocol):
         The account must have accepted https://www.sidefx.com/services/eula/ once.
         From https://www.sidefx.com/docs/api/download/index.html
         """
-        ...
 
     def get_daily_build_download(self, product: str, version: str, build: str | int, platform: str) -> BuildDownload:
         """Where to fetch one build; sidefx_client.download_build() asks this and fetches it.
@@ -109,7 +113,6 @@ class Download(Module, Protocol):
         The account must have accepted https://www.sidefx.com/services/eula/ once.
         From https://www.sidefx.com/docs/api/download/index.html
         """
-        ...
 
 
 class License(Module, Protocol):
@@ -127,7 +130,6 @@ class License(Module, Protocol):
         Returns a dictionary: license_keys (a list of lines) and server_key (a line), for `sesictrl install`.
         From https://www.sidefx.com/docs/api/license/index.html
         """
-        ...
 
 
 class Bugs(Module, Protocol):
@@ -138,7 +140,6 @@ class Bugs(Module, Protocol):
 
         From https://www.sidefx.com/docs/api/bugdb/index.html
         """
-        ...
 
     def submit_issue(
         self,
@@ -166,7 +167,6 @@ class Bugs(Module, Protocol):
         Returns a confirmation, a dictionary whose fields are not public.
         From https://www.sidefx.com/docs/api/bugdb/index.html
         """
-        ...
 
 
 class Changelog(Module, Protocol):
@@ -180,7 +180,6 @@ class Changelog(Module, Protocol):
         Returns a list of dictionaries: title, description (HTML), pubdate ('2023/10/26'), version, build (int).
         From https://www.sidefx.com/docs/api/
         """
-        ...
 
 
 class Catalogue:

@@ -69,8 +69,8 @@ def find(given: Sealed, *, token_url: str) -> Credentials:
     raise ConfigError(
         f"No credentials for {host}. Looked at, in this order:\n"
         + "\n".join(looked_at)
-        + "\nSet SIDEFX_CLIENT_ID and SIDEFX_CLIENT_SECRET to a pair from "
-        "https://www.sidefx.com/oauth2/applications/"
+        + "\nSet SIDEFX_CLIENT_ID and SIDEFX_CLIENT_SECRET, or, for sidefx.com, write the lines 'ClientID = ...' and "
+        f"'ClientSecret = ...' into {_hserver_ini_paths()[-1]}. A pair comes from https://www.sidefx.com/services/"
     )
 
 

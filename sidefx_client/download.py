@@ -71,6 +71,8 @@ def download_build(
     Raises also what a call raises: APIError says "EULA not accepted" until the account has accepted it.
     https://www.sidefx.com/docs/api/download/index.html
     """
+    if not isinstance(service, Service):
+        raise TypeError(f"download_build() takes a service first, not {type(service).__name__}")
     reason = _bad_options(progress, connections)
     if reason:
         raise ConfigError(reason)

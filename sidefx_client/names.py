@@ -8,7 +8,7 @@ import re
 
 _LONGEST = 200  # bytes: file systems take 255, and a partial's name is longer than its target's
 _ENDING = 20  # bytes: a longer one is no ending, but the rest of a sentence
-_RESERVED = re.compile(r"(CON|PRN|AUX|NUL|COM[0-9¹²³]|LPT[0-9¹²³]|CONIN\$|CONOUT\$) *(\..*)?", re.IGNORECASE)
+_RESERVED = r"(CON|PRN|AUX|NUL|COM[0-9¹²³]|LPT[0-9¹²³]|CONIN\$|CONOUT\$) *(\..*)?"
 
 
 def last_component(path: str) -> str:
@@ -46,7 +46,7 @@ def _marked(name: str) -> str:
     """``name`` with an underscore in place of a leading dot or hyphen, and before the name of a device."""
     if name[:1] in (".", "-"):
         return "_" + name[1:]
-    return "_" + name if _RESERVED.fullmatch(name) else name
+    return "_" + name if re.fullmatch(_RESERVED, name, re.IGNORECASE) else name
 
 
 def _clipped(name: str) -> str:

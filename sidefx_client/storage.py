@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import stat
 from pathlib import Path
 from typing import BinaryIO
@@ -20,7 +19,7 @@ class NewFile:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._target = Path(path)
         refuse_all_but_files(self._target)
-        self._path = self._target.with_name(f"{self._target.name}.{secrets.token_hex(4)}.tmp")
+        self._path = self._target.with_name(f"{self._target.name}.{os.urandom(4).hex()}.tmp")
         self._file: BinaryIO = open(self._path, "xb", buffering=0)  # noqa: SIM115 (closed by __exit__)
 
     def __enter__(self) -> NewFile:

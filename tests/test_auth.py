@@ -62,8 +62,8 @@ def test_a_grant_type_goes_to_standard_urls_only(path: str, body: bytes) -> None
 @pytest.mark.parametrize(
     ("refusal", "words"),
     [
-        (answer(403, "bad pair"), "403: bad pair"),
-        (json_answer({"error": "invalid_client"}, 401), "401: invalid_client"),
+        (answer(403, "bad pair"), "403: bad pair (the credentials are from arguments)"),
+        (json_answer({"error": "invalid_client"}, 401), "401: invalid_client (the credentials are from arguments)"),
         (answer(500, "Traceback:\noops"), "500: Traceback:\noops"),
         (answer(404), "404: Not Found (the server sent no message)"),
     ],
@@ -153,7 +153,7 @@ def test_a_401_that_a_new_token_does_not_heal_is_an_api_error() -> None:
 
 def test_a_refusal_to_renew_is_an_authorization_error() -> None:
     with ScriptedServer([EXPIRED], tokens=[answer(403, "revoked")]) as server, service_of(server) as service:
-        with pytest.raises(sidefx.AuthorizationError, match=r"^403: revoked$"):
+        with pytest.raises(sidefx.AuthorizationError, match=r"^403: revoked \(the credentials are from arguments\)$"):
             service.things.do()
 
 

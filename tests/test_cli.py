@@ -247,7 +247,7 @@ def test_an_answer_of_another_form_is_shown_as_it_is(shell: Shell, odd: Any) -> 
         assert (status, json.loads(out), err) == (0, odd, "")
 
 
-def test_auth_tells_all_but_the_secret_and_the_token_is_kept(shell: Shell) -> None:
+def test_auth_tells_all_but_the_secret(shell: Shell) -> None:
     first = shell("auth")
     lines = dict(line.split(None, 1) if line[0] != "C" else re.split("  +", line) for line in first.out.splitlines())
     assert first == (0, first.out, "")
@@ -257,12 +257,20 @@ def test_auth_tells_all_but_the_secret_and_the_token_is_kept(shell: Shell) -> No
     assert until is not None
     left = time.mktime(time.strptime(until[1], "%Y-%m-%d %H:%M:%S")) - time.time()
     assert 43000 < left < 43200
-    kept = Path(lines["Kept"].split(None, 1)[1])
-    assert Path.home() in kept.parents
-    token = next(iter(json.loads(kept.read_text()).values()))["access_token"]
-    assert token not in first.out
-    assert shell("auth").out == first.out
+    assert lines["Kept"].endswith("tokens.json by the other commands")
+
+
+def test_a_token_is_kept_for_the_next_command_and_auth_tries_the_secret_all_the_same(shell: Shell) -> None:
+    for _ in range(2):
+        assert shell("builds", "houdini").status == 0
     assert shell.server.token_requests == 1
+    (kept,) = Path.home().rglob("tokens.json")
+    token = next(iter(json.loads(kept.read_text()).values()))["access_token"]
+    assert token not in shell("auth").out
+    assert shell.server.token_requests == 2
+    shell.environment["SIDEFX_CLIENT_SECRET"] = "mistyped"
+    assert shell("auth").status == 1
+    assert shell("builds", "houdini").status == 0  # the kept token is good
 
 
 @needs_terminal

@@ -47,7 +47,6 @@ ERRORS = [
     ),
     (["builds", "houdini", "--timeout", "0"], "timeout must be seconds"),
     (["download", "houdini", "20.5", "-o", "nowhere"], "sidefx-client: error: nowhere: "),
-    (["download", "houdini", "20.5", "-x", "99"], "connections must be a number from 1 to 32, not 99"),
     (
         ["download", "houdini", "20.5", "7", "linux"],
         "sidefx-client: error: There is no build 7 of houdini 20.5 for linux.",
@@ -78,11 +77,9 @@ def test_an_error_is_one_line_that_says_what_to_do(shell: Shell, words: list[str
 
 def test_errors_about_credentials_are_one_line_and_with_v_the_whole_list(shell: Shell) -> None:
     shell.environment["SIDEFX_CLIENT_SECRET"] = "wrong"
-    told = "sidefx-client: error: 403: Invalid client id or client secret; {} where the credentials come from\n"
-    assert shell("builds", "houdini") == (1, "", told.format("sidefx-client auth shows"))
-    status, out, err = shell("auth")
-    assert (status, err) == (1, told.format("above is"))
-    assert out.startswith("Credentials  SIDEFX_CLIENT_ID and SIDEFX_CLIENT_SECRET\n")
+    source = "SIDEFX_CLIENT_ID and SIDEFX_CLIENT_SECRET"
+    told = f"sidefx-client: error: 403: Invalid client id or client secret. (the credentials are from {source})\n"
+    assert shell("builds", "houdini") == (1, "", told)
     del shell.environment["SIDEFX_CLIENT_ID"], shell.environment["SIDEFX_CLIENT_SECRET"]
     status, out, err = shell("auth")
     assert (status, out, err.count("\n")) == (1, "", 1)
@@ -100,7 +97,7 @@ def test_a_page_of_html_is_not_poured_out(shell: Shell) -> None:
 
 
 def test_a_server_that_is_down_is_one_line(shell: Shell) -> None:
-    shell("auth")  # keeps a token
+    shell("builds", "houdini")  # keeps a token
     shell.environment["SIDEFX_ENDPOINT_URL"] = "http://127.0.0.1:9/api/"
     told = "the connection was refused: http://127.0.0.1:9; check the URL, the network and the proxy"
     assert shell("call", "farm.count") == (1, "", f"sidefx-client: error: {told}\n")
@@ -114,6 +111,7 @@ def test_a_server_that_is_down_is_one_line(shell: Shell) -> None:
         ["builds"],
         ["builds", "houdini", "--prod"],
         ["download", "houdini"],
+        ["download", "houdini", "20.5", "-x", "33"],
         ["call", "farm.f", "a=1", "a:=2"],
         ["call", "farm.f", "a:=tru"],
         ["call", "farm.f", "--arg"],

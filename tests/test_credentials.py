@@ -162,7 +162,7 @@ def test_hserver_ini_is_looked_for_where_the_vendor_keeps_it(
     for name, value in (("HOME", "/h"), ("SystemDrive", "D:"), ("USERPROFILE", "D:/Users/me")):
         monkeypatch.setenv(name, value)
     # For a foreign host the files are listed and not read: the test holds where Houdini is installed, too.
-    listed = [line for line in refusal(token_url=STUDIO).splitlines() if "hserver.ini" in line]
+    listed = [line for line in refusal(token_url=STUDIO).splitlines() if "hserver.ini: " in line]
     reason = "not read, its keys are not for tokens.studio.example"
     assert listed == [f"  {directory}/hserver.ini: {reason}" for directory in expected]
 

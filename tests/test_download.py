@@ -424,6 +424,11 @@ def test_a_build_that_is_there_and_right_is_not_fetched_again(tmp_path: Path) ->
         assert seen == [(path.stat().st_size, path.stat().st_size)]
 
 
+def test_a_build_without_a_service_is_told_in_clear_words(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="takes a service first, not str"):
+        sidefx.download_build("houdini", "20.5", "production", directory=tmp_path)  # type: ignore[arg-type]
+
+
 def test_a_missing_directory_for_a_build_is_an_error_before_any_request(tmp_path: Path) -> None:
     with LocalServer() as server, server.service() as service:
         with pytest.raises(FileNotFoundError):

@@ -23,7 +23,7 @@ from .display import Bars, is_builds, json_text, print_builds
 
 
 def builds(options: argparse.Namespace) -> None:
-    with _service(options) as api:
+    with _service(options, _token_cache()) as api:
         found = api.download.get_daily_builds_list(
             options.product,
             version=options.version,
@@ -37,7 +37,7 @@ def builds(options: argparse.Namespace) -> None:
 
 
 def download(options: argparse.Namespace) -> None:
-    with _service(options) as api, Bars() as bars:
+    with _service(options, _token_cache()) as api, Bars() as bars:
         path = download_build(
             api,
             options.product,
@@ -55,7 +55,7 @@ def call(options: argparse.Namespace) -> None:
     args = [item.value for item in options.items if item.name is None]
     kwargs = {item.name: item.value for item in options.items if item.name is not None}
     target = _checked_target(options.output)
-    with _service(options) as api, Bars() as bars:
+    with _service(options, _token_cache()) as api, Bars() as bars:
         for value in kwargs.values():
             if isinstance(value, File):
                 value.progress = bars.add(value.name_on_wire)
@@ -72,7 +72,7 @@ def call(options: argparse.Namespace) -> None:
 
 
 def license_keys(options: argparse.Namespace) -> None:
-    with _service(options) as api:
+    with _service(options, _token_cache()) as api:
         keys = api.license.get_non_commercial_license(
             server_name=options.server_name,
             server_code=options.server_code,
@@ -90,13 +90,13 @@ def auth(options: argparse.Namespace) -> None:
     credentials = find(seal(None, None), token_url=checked(options.token_url, "--token-url"))
     print(f"Credentials  {credentials.source}")
     print(f"Client id    {credentials.client_id}")
-    with _service(options) as api:
+    with _service(options, None) as api:  # a kept token would say nothing of the secret
         expiry = api.access_token_expiry_time
     if expiry is None:
         print("Token        good until the server refuses it")
     else:
         print(time.strftime("Token        good until %Y-%m-%d %H:%M:%S %Z", time.localtime(expiry)))
-    print(f"Kept in      {_token_cache()}")
+    print(f"Kept in      {_token_cache()} by the other commands")
 
 
 def serve(options: argparse.Namespace) -> None:
@@ -110,12 +110,12 @@ def serve(options: argparse.Namespace) -> None:
             time.sleep(3600)  # on Windows, Ctrl-C ends a sleep and not the wait for a lock
 
 
-def _service(options: argparse.Namespace) -> Service:
+def _service(options: argparse.Namespace, token_cache: Path | None) -> Service:
     return service(
         access_token_url=options.token_url,
         endpoint_url=options.endpoint_url,
         timeout=options.timeout,
-        token_cache=_token_cache(),
+        token_cache=token_cache,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..catalogue import read_only
-from ..errors import APIError, AuthorizationError, CallTimeout, RateLimitError, SideFXError, TransportError
+from ..errors import APIError, CallTimeout, RateLimitError, SideFXError, TransportError
 from .display import plain
 
 _LONGEST = 500  # characters: some servers answer with a page of HTML
@@ -36,9 +36,6 @@ def _text(error: Exception) -> str:
 
 
 def _advice(error: Exception, options: argparse.Namespace) -> str:
-    if isinstance(error, AuthorizationError) and error.http_code in (400, 401, 403):
-        shows = "above is" if options.command == "auth" else "sidefx-client auth shows"
-        return f"{shows} where the credentials come from"
     if isinstance(error, RateLimitError):
         return f"wait {error.retry_after or 60:.0f} s, then run it again"
     if isinstance(error, APIError) and "EULA not accepted" in error.message:

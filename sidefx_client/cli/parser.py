@@ -111,7 +111,15 @@ def _add_download(known: Any) -> None:
     parser.add_argument("build", metavar="BUILD", nargs="?", default="production", help="a number, or production")
     parser.add_argument("platform", metavar="PLATFORM", nargs="?", help="linux, ...; without it, this machine's")
     parser.add_argument("-o", "--output", metavar="DIR", default=".", help="the directory for the file")
-    parser.add_argument("-x", "--connections", metavar="N", type=int, default=1, help="fetch N parts at a time")
+    parser.add_argument(
+        "-x",
+        "--connections",
+        metavar="N",
+        type=int,
+        default=1,
+        choices=range(1, 33),
+        help="fetch N parts at a time, up to 32",
+    )
 
 
 def _add_call(known: Any) -> None:

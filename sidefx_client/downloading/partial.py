@@ -12,7 +12,6 @@ import errno
 import json
 import os
 import re
-import secrets
 import socket
 import stat
 import time
@@ -134,7 +133,7 @@ class Partial:
 
     def _begin(self) -> None:
         self.note, self.size = None, 0
-        self._own(secrets.token_hex(3))
+        self._own(os.urandom(3).hex())
         try:
             self.file = open(self.path, "x+b", buffering=0)  # noqa: SIM115 (closed at the end)
         except BaseException:
@@ -161,7 +160,7 @@ class Partial:
 
     def _own(self, identifier: str) -> None:
         self._id = identifier
-        owner = f"{_HOST}-{os.getpid()}-{secrets.token_hex(2)}"
+        owner = f"{_HOST}-{os.getpid()}-{os.urandom(2).hex()}"
         self.path = self._target.with_name(f"{self._target.name}.{identifier}.{owner}.part")
         _claimed.add(self.path)  # before it is there: another thread may be looking
 

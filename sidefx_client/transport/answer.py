@@ -21,7 +21,7 @@ from .connection import BLOCK
 from .failures import FAILURES, transport_error
 
 # Python knows many more; some raise what a decoder should not (idna, hex), and some mean code (unicode_escape).
-_CHARSETS = re.compile("utf-(16|32)|iso8859-|cp125|ascii")
+_CHARSETS = "utf-(16|32)|iso8859-|cp125|ascii"
 
 
 class Body(io.RawIOBase):
@@ -138,7 +138,7 @@ def charset(response: requests.Response) -> str:
         name = codecs.lookup(named[1]).name if named else ""
     except LookupError:
         name = ""
-    return name if _CHARSETS.match(name) else "utf-8-sig"
+    return name if re.match(_CHARSETS, name) else "utf-8-sig"
 
 
 def _decoder() -> Any:
