@@ -101,8 +101,7 @@ class Token:
         self.bearer = bearer
         self._refused: Bearer | None = None
         self._lock = threading.Lock()
-        self._failures = 0
-        self._failure: SideFXError
+        self._failed: tuple[SideFXError, Timeout] | None = None  # the last fetch that failed, with its timeout
         forks.watch(self)
 
     def current(self, timeout: Timeout) -> Bearer:
@@ -114,28 +113,30 @@ class Token:
         good = self._good()
         if good is not None:
             return good
-        failures = self._failures
+        failed = self._failed
         with self._lock:
             good = self._good()  # another thread's, for which we waited
             if good is not None:
                 return good
-            if self._failures != failures:
-                raise copy.copy(self._failure)
+            if self._failed is not None and self._failed is not failed and self._failed[1] == timeout:
+                raise copy.copy(self._failed[0])
             bearer = self.bearer
             try:
-                bearer = self.bearer = self._obtain(timeout)
+                new = self._obtain(timeout)
             except ConfigError:
                 if bearer is None or not bearer.valid:
                     raise
+                return bearer
             except SideFXError as error:
-                self._failures += 1
-                self._failure = copy.copy(error)  # a copy has no traceback, which would keep all that its frames hold
+                self._failed = copy.copy(error), timeout  # a copy has no traceback, and so nothing of its frames
                 raise
-            return bearer
+            if self.bearer is bearer:  # else the caller has set another meanwhile
+                self.bearer = new
+            return self._good() or new
 
     def refuse(self, bearer: Bearer) -> None:
         """The server takes this token no more. Who gave an empty one wanted none to be sent: no other is fetched."""
-        if bearer.reveal():
+        if bearer.reveal() and bearer is self.bearer:  # a late answer to an older one says nothing of the current one
             self._refused = bearer
 
     def after_fork_in_child(self) -> None:

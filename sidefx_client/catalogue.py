@@ -7,12 +7,12 @@ The classes are never instantiated. ``Service`` inherits the annotations of ``Ca
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 if TYPE_CHECKING:
-    from typing import Protocol, TypedDict
+    from typing import Protocol
 else:
-    Protocol = TypedDict = object  # for type checkers alone: to make the real ones is a tenth of our import
+    Protocol = object  # these classes are for type checkers and for help(): real protocols would slow the import
 
 
 class DailyBuild(TypedDict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -115,6 +116,7 @@ def open_client(
         return find(pair, token_url=access_token_url)
 
     def fetch(credentials: Credentials, timeout: Timeout) -> Bearer:
+        client.check_open()  # waiting for another thread's fetch may have taken a while
         return fetch_token(
             client.session,
             access_token_url,
@@ -173,10 +175,15 @@ class _Call:
             failure.add_hint("the upload cannot be read a second time, so it was not sent again")
             return False
         if isinstance(failure, APIError) and failure.http_code == 401:
-            refused, self._bearer = self._bearer, self._client.token.current(self._timeout)
+            refused = self._bearer
+            self._take_token()
             return self._bearer is not refused
         return True
 
     def _pause(self, seconds: float) -> None:
         self._client.pause(seconds)
-        self._bearer = self._client.token.current(self._timeout)  # the wait may have outlasted the token
+        self._take_token()  # the wait may have outlasted the old one
+
+    def _take_token(self) -> None:
+        with contextlib.suppress(ConfigError):  # nobody to ask for another: the server has the last word on this one
+            self._bearer = self._client.token.current(self._timeout)

@@ -7,6 +7,7 @@ The form is that of https://www.sidefx.com/docs/api/: a form field ``json=["modu
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import math
 import os
@@ -132,14 +133,10 @@ def _find_culprit(value: Any, place: str, inside: tuple[int, ...]) -> None:
 
 
 def _read(response: requests.Response) -> bytes:
-    blocks: list[bytes] = []
-    size = 0
-    with Body(response) as body:
-        while block := body.read(BLOCK):
-            blocks.append(block)
-            size += len(block)
-            if size > JSON_LIMIT:
-                break
-    if size > JSON_LIMIT:
-        raise APIError(response.status_code, f"the answer has more than {JSON_LIMIT >> 20} MiB of JSON: ask for less")
-    return b"".join(blocks)
+    with io.BytesIO() as data:  # which shows nothing of what came before an error: a token, perhaps, or a signed URL
+        with Body(response) as body:
+            while data.tell() <= JSON_LIMIT and data.write(body.read(BLOCK)):
+                pass
+        if data.tell() > JSON_LIMIT:
+            raise APIError(response.status_code, f"the answer has more than {JSON_LIMIT >> 20} MiB of JSON")
+        return data.getvalue()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import threading
 import time
@@ -189,6 +190,67 @@ def test_a_token_that_expires_during_a_wait_is_renewed_before_the_call_is_sent_a
 # Many threads
 
 
+def test_a_late_401_for_an_old_token_does_not_make_a_newer_refused_one_good() -> None:
+    late = threading.Event()
+
+    def void(connection: Connection, request: Request) -> None:
+        connection.read_body(request)
+        if request.call[0] == "a.slow":
+            late.wait(10)
+        good = request.call[0] == "a.warm" or request.header("Authorization") == "Bearer third"
+        connection.send(OK if good else EXPIRED)
+
+    tokens = [token_answer("second"), token_answer("third")]
+    with ScriptedServer(void, tokens=tokens) as server, service_of(server, retries=0) as service:
+        with ThreadPoolExecutor(1) as threads:
+            slow = threads.submit(service.a.slow)
+            while not server.api_requests:
+                time.sleep(0.001)
+            for call in (service.a.do, service.a.warm, service.a.do):  # refused, with the second, refused
+                with contextlib.suppress(sidefx.APIError):
+                    call()
+            late.set()
+            assert isinstance(slow.exception(), sidefx.APIError)
+        assert service.a.do() == "done"
+        assert tokens_used(server)[-2:] == ["second", "third"]
+
+
+def test_a_token_that_is_set_while_another_is_fetched_stays() -> None:
+    asked, answered = threading.Event(), threading.Event()
+
+    def slowly(connection: Connection, request: Request) -> None:
+        asked.set()
+        answered.wait(10)
+        connection.send(token_answer("fetched"))
+
+    with ScriptedServer(OK, tokens=[slowly]) as server, service_of(server) as service:
+        service.access_token_expiry_time = 0
+        with ThreadPoolExecutor(1) as threads:
+            call = threads.submit(service.things.do)
+            asked.wait(10)
+            service.access_token = "mine"
+            answered.set()
+            assert call.result() == "done"
+        service.things.do()
+        assert tokens_used(server) == ["mine", "mine"]
+
+
+def test_a_patient_call_does_not_fail_with_the_timeout_of_an_impatient_one() -> None:
+    def slowly(connection: Connection, request: Request) -> None:
+        connection.read_body(request)
+        time.sleep(0.5)
+        connection.send(token_answer("new"))
+
+    with ScriptedServer(OK, tokens=slowly) as server, service_of(server, timeout=10) as service:
+        service.access_token_expiry_time = 0
+        with ThreadPoolExecutor(2) as threads:
+            hasty = threads.submit(sidefx.call, service, "things.do", timeout=0.1)
+            while not server.token_requests:
+                time.sleep(0.001)
+            assert threads.submit(service.things.do).result() == "done"
+            assert isinstance(hasty.exception(), sidefx.CallTimeout)
+
+
 def test_threads_that_find_no_token_ask_for_one() -> None:
     with ScriptedServer(OK, tokens=[token_answer("first", 0.001), token_answer("second")]) as server:
         with service_of(server, **COLD) as service, ThreadPoolExecutor(THREADS) as threads:
@@ -246,6 +308,18 @@ def test_a_given_token_without_credentials_is_not_renewed() -> None:
             with pytest.raises(sidefx.APIError, match=r"^401 expired$"):
                 service.things.do()
         assert counted(server) == (0, 1)
+
+
+def test_a_given_token_that_expires_on_its_way_is_the_servers_to_judge() -> None:
+    def late(connection: Connection, request: Request) -> None:
+        connection.read_body(request)
+        time.sleep(0.2)
+        connection.send(EXPIRED)
+
+    soon = {"access_token_expiry_time": time.time() + 0.1, "client_id": None, "client_secret_key": None}
+    with ScriptedServer([late]) as server, service_of(server, **soon) as service:
+        with pytest.raises(sidefx.APIError, match=r"^401 expired$"):
+            service.things.do()
 
 
 def test_an_empty_token_sends_no_header_and_is_never_replaced_by_one() -> None:

@@ -30,6 +30,13 @@ def test_the_catalogue_has_the_documented_functions_and_no_others() -> None:
     assert catalogue.functions("hpack") == []
 
 
+def test_a_result_can_be_made_up_for_a_test() -> None:
+    build = catalogue.DailyBuild(
+        build="1", date="2026/01/01", platform="linux", product="houdini", release="gold", status="good", version="20.5"
+    )
+    assert build["status"] == "good"
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [

@@ -238,7 +238,10 @@ def test_a_license_is_lines_of_keys(shell: Shell) -> None:
     assert starts == ["SERVER lic 12ab", "LICENSE HOUDINI-NC 20.5", "LICENSE RENDER-NC 20.5"]
 
 
-@pytest.mark.parametrize("odd", [{"license_keys": ["KEY"]}, ["KEY"], None], ids=["no server_key", "list", "null"])
+ODD = [{"license_keys": ["KEY"]}, {"server_key": "KEY", "license_keys": "KEY"}, ["KEY"], None]
+
+
+@pytest.mark.parametrize("odd", ODD, ids=["no server_key", "one text", "list", "null"])
 def test_an_answer_of_another_form_is_shown_as_it_is(shell: Shell, odd: Any) -> None:
     shell.server.register("license.get_non_commercial_license", lambda **_: odd)
     shell.server.register("download.get_daily_builds_list", lambda *_, **__: odd)

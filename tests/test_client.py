@@ -8,6 +8,7 @@ import os
 import pickle
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -129,6 +130,21 @@ def test_closing_ends_a_wait(sidefx_server: LocalServer) -> None:
         service.bugs.get_submission_options()
     assert time.monotonic() - started < 5
     ending.join()
+
+
+def test_a_file_that_the_caller_closes_meanwhile_hides_nothing(tmp_path: Path) -> None:
+    class Cancelled(Exception):
+        pass
+
+    def cancel(done: int, total: int | None) -> None:
+        file.close()
+        raise Cancelled
+
+    file = (tmp_path / "file").open("w+b")
+    file.write(b"content")
+    file.seek(0)
+    with ScriptedServer(OK) as server, service_of(server) as service, pytest.raises(Cancelled):
+        service.things.do(scene=sidefx.File(file, progress=cancel))
 
 
 def test_a_wrong_pair_is_told_once() -> None:

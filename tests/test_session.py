@@ -79,6 +79,30 @@ def test_a_callers_adapters_are_used_and_its_session_is_left_open() -> None:
         assert server.connections == 1  # the very one that the service used is still open
 
 
+def test_a_session_without_an_adapter_for_the_url_is_a_config_error() -> None:
+    with requests.Session() as session:
+        session.adapters.clear()
+        with sidefx.service(access_token="", endpoint_url="http://127.0.0.1:1/", session=session) as service:
+            with pytest.raises(sidefx.ConfigError, match="cannot be used"):
+                service.things.do()
+
+
+def test_a_session_whose_verify_is_no_path_is_a_config_error() -> None:
+    with requests.Session() as session:
+        session.verify = 1  # type: ignore[assignment]
+        with pytest.raises(sidefx.ConfigError, match="verify must be"):
+            sidefx.service(access_token="", session=session)
+
+
+def test_an_empty_proxy_is_none() -> None:
+    with ScriptedServer() as server, requests.Session() as session:
+        session.proxies = {"https": ""}
+        with service_of(server, session=session, endpoint_url=ELSEWHERE, retries=0) as service:
+            with pytest.raises(sidefx.TransportError) as caught:
+                service.things.do()
+    assert "proxy" not in str(caught.value)
+
+
 @pytest.mark.parametrize("place", ["", "/", "/api", "/api/"])
 def test_a_callers_adapter_is_found_wherever_requests_would_find_it(place: str) -> None:
     with ScriptedServer(OK) as server, requests.Session() as session:

@@ -215,6 +215,13 @@ def test_another_machines_partial_is_free_a_day_after_its_last_byte(target: Path
         assert partial.size == size
 
 
+def test_what_is_in_the_way_of_tidying_up_does_not_undo_a_whole_file(target: Path) -> None:
+    target.with_name(f"{target.name}.0a1b2c.part").mkdir()
+    with Partial(target) as partial:
+        partial.write(b"whole")
+        assert partial.commit().read_bytes() == b"whole"
+
+
 def test_the_partial_of_a_process_that_cannot_be_is_free(target: Path) -> None:
     begin(target)
     free = next(target.parent.glob("*.part"))

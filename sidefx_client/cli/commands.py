@@ -9,6 +9,7 @@ import shutil
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from ..credentials import find
 from ..download import download_build
@@ -30,10 +31,10 @@ def builds(options: argparse.Namespace) -> None:
             platform=options.platform,
             only_production=options.production,
         )
-    if options.json or not is_builds(found):
-        print(json_text(found))
-    else:
+    if is_builds(found) and not options.json:
         print_builds(found)
+    else:
+        _show(found)
 
 
 def download(options: argparse.Namespace) -> None:
@@ -63,12 +64,10 @@ def call(options: argparse.Namespace) -> None:
         if isinstance(answer, ResponseFile) and target is not None:
             answer.save(target, progress=bars.add(target.name))
             return
-    if isinstance(answer, ResponseFile):
-        _pass_on(answer)
-    elif target is not None:
+    if target is not None and not isinstance(answer, ResponseFile):
         target.write_text(json_text(answer, ascii_only=True) + "\n", encoding="ascii")
     else:
-        print(json_text(answer))
+        _show(answer)
 
 
 def license_keys(options: argparse.Namespace) -> None:
@@ -79,11 +78,12 @@ def license_keys(options: argparse.Namespace) -> None:
             products=";".join(options.product),
             **({"version": options.version} if options.version else {}),
         )
-    try:
-        lines = [keys["server_key"], *keys["license_keys"]]
-    except (KeyError, TypeError):  # they have been made: in whatever form they come, they must not be lost
-        lines = [json_text(keys)]
-    print(*lines, sep="\n")
+    fields = keys if isinstance(keys, dict) else {}
+    server_key, license_keys = fields.get("server_key"), fields.get("license_keys")
+    if isinstance(license_keys, list) and all(isinstance(key, str) for key in [server_key, *license_keys]):
+        print(server_key, *license_keys, sep="\n")
+    else:  # they have been made: in whatever form they come, they must not be lost
+        _show(keys)
 
 
 def auth(options: argparse.Namespace) -> None:
@@ -133,6 +133,13 @@ def _checked_target(output: str | None) -> Path | None:
     if not target.parent.is_dir() or (target.exists() and not target.is_file()):  # /dev/null would be replaced
         raise ConfigError(f"-o {output}: give the path of a file, in a directory that is there")
     return target
+
+
+def _show(answer: Any) -> None:
+    if isinstance(answer, ResponseFile):
+        _pass_on(answer)
+    else:
+        print(json_text(answer))
 
 
 def _pass_on(answer: ResponseFile) -> None:

@@ -104,7 +104,7 @@ def json_text(value: Any, *, ascii_only: bool = False) -> str:
     text = json.dumps(value, indent=2, ensure_ascii=ascii_only)
     text = "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
     try:
-        text.encode(sys.stdout.encoding)
+        text.encode(sys.stdout.encoding or "utf-8")
     except UnicodeEncodeError:
         text = json.dumps(value, indent=2)
     return text

@@ -113,8 +113,9 @@ class Partial:
             raise
         self._committed = True
         for other in _free(self._target):  # left where two were at work, and of no use any more
-            _note_path(self._target, other.id).unlink(missing_ok=True)
-            other.path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # somebody else's, in a directory such as /tmp
+                _note_path(self._target, other.id).unlink(missing_ok=True)
+                other.path.unlink(missing_ok=True)
         return self._target
 
     def __exit__(self, *exc_info: object) -> None:

@@ -29,6 +29,8 @@ class Adapter(HTTPAdapter):
     seconds after which an unused connection is not used again. Raises ConfigError where a file cannot be read.
     """
 
+    __attrs__ = [*HTTPAdapter.__attrs__, "_verify", "_cert", "_idle_limit"]  # what requests copies and pickles
+
     def __init__(
         self, verify: bool | str | os.PathLike[str] = True, cert: Any = None, idle_limit: float = 30.0
     ) -> None:
@@ -39,6 +41,12 @@ class Adapter(HTTPAdapter):
         # Never closed in the child of a fork: its finalizers could wait for a lock that a thread of the parent held.
         self._of_the_parent: list[Any] = []
         super().__init__(pool_maxsize=_POOL_SIZE)
+        forks.watch(self)
+
+    def __setstate__(self, state: Any) -> None:
+        self._context = None
+        self._of_the_parent = []
+        super().__setstate__(state)
         forks.watch(self)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:

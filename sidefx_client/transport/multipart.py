@@ -7,6 +7,7 @@ waiting: each part sends what was announced.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Sequence
@@ -89,7 +90,8 @@ class FileSource:
         if self._owned:
             self._file.close()
         elif self._start is not None:
-            self._file.seek(self._start)
+            with contextlib.suppress(OSError, ValueError):  # the caller has closed it
+                self._file.seek(self._start)
 
     def _read(self, size: int) -> bytes:
         if not self._begun:

@@ -66,18 +66,19 @@ class Session:
 
         Raises TransportError or CallTimeout.
         """
-        route = self._route(str(request.url).partition("?")[0])
+        route: _Route | None = None
         attempt.sent = None
         started = time.monotonic()
         outcome: object = "cancelled"
         try:
+            route = self._route(str(request.url).partition("?")[0])
             response = route.send(request, timeout)
             outcome = response.status_code
             return response
         except SideFXError:
             raise
         except FAILURES as error:
-            failure = transport_error(error, str(request.url), attempt.sent, route.proxy)
+            failure = transport_error(error, str(request.url), attempt.sent, route.proxy if route else None)
             outcome = str(failure)
         finally:
             spent = (time.monotonic() - started) * 1000
@@ -113,10 +114,10 @@ class _Route:
                 raise ConfigError(f"the CA bundle or client certificate {os.fspath(file)} is not there")
         proxy = select_proxy(url, self._settings["proxies"])
         self.proxy: str | None = None
-        if proxy is None or is_loopback(urlsplit(url).hostname):
+        if not proxy or is_loopback(urlsplit(url).hostname):
             self._settings["proxies"] = {}  # said so once, the adapter need not look at every call
         else:
-            self.proxy = proxy if "://" in proxy else f"http://{proxy}"
+            self.proxy = proxy if "://" in proxy else f"http://{proxy.lstrip('/')}"
 
     def send(self, request: requests.PreparedRequest, timeout: Timeout) -> requests.Response:
         return self._adapter.send(request, timeout=timeout, **self._settings)
@@ -135,6 +136,10 @@ def _files(cert: Any) -> tuple[Any, ...]:
 def _checked_session(session: Any) -> requests.Session:
     if not isinstance(session, requests.Session):
         raise ConfigError(f"session must be a requests.Session, not {type(session).__name__}")
+    if session.verify is not None and not isinstance(session.verify, (bool, str, os.PathLike)):
+        raise ConfigError(
+            f"the session's verify must be True, False or the path of a CA bundle, not {session.verify!r}"
+        )
     return session
 
 

@@ -112,6 +112,16 @@ def test_A4_a_busy_token_endpoint_is_asked_again(case: Case, tls: str | None, fi
         assert server.api_requests[0].header("Authorization") == f"Bearer {NEW_TOKEN}"
 
 
+def test_A5_a_token_in_an_answer_that_is_cut_shows_nowhere(case: Case) -> None:
+    def cut_late(connection: Connection, request: Request) -> None:
+        whole = token_answer(TOKEN)
+        connection.send(whole.replace(b"Content-Length: ", b"Content-Length: 9"), pause=0.1)
+        connection.finish()
+
+    with ScriptedServer(tokens=cut_late) as server, case.raises(sidefx.TransportError):
+        case.cold(server, retries=0)
+
+
 HUGE = pytest.param(10**400, id="10**400")
 
 

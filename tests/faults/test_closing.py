@@ -142,6 +142,19 @@ def test_C4_a_token_that_is_being_fetched_is_the_last_thing_sent(case: Case) -> 
         assert len(server.api_requests) <= 1
 
 
+def test_C4_threads_that_wait_for_a_token_ask_for_none_afterwards(case: Case) -> None:
+    with ScriptedServer(tokens=stall) as server:
+        service = case.service(server, timeout=0.5)
+        service.access_token_expiry_time = 0
+        with ThreadPoolExecutor(THREADS) as threads:
+            waiting = [threads.submit(service.things.any) for _ in range(THREADS)]
+            while not server.requests:
+                time.sleep(0.001)
+            service.close()
+        assert all(isinstance(call.exception(), (TypeError, sidefx.CallTimeout)) for call in waiting)
+        assert len(server.requests) == 1
+
+
 @pytest.mark.parametrize("status", [429, 503])
 def test_C4_nobody_waits_for_a_server_that_is_busy(case: Case, status: int) -> None:
     busy = answer(status, "busy", {"Retry-After": "30"})
