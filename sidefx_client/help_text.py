@@ -21,7 +21,7 @@ def doc(name: str) -> str | None:
         return f"{name}{shown}\n\n{inspect.getdoc(_method(name))}"
     if name not in MODULES:
         return None
-    lines = [f"{inspect.getdoc(MODULES[name])}"]
+    lines = [str(inspect.getdoc(MODULES[name]))]
     for function in functions(name):
         full_name = f"{name}.{function}"
         summary = str(inspect.getdoc(_method(full_name))).splitlines()[0]

@@ -18,7 +18,7 @@ from ..log import logger
 from ..progress import INTERVAL, Progress
 from ..storage import write_all
 from ..transport.answer import Body, content_length
-from ..transport.headers import content_range, validator
+from ..transport.headers import content_range, may_be_in_state
 from .hashing import Hasher
 from .partial import Note, Partial
 from .patience import Busy, Patience
@@ -215,10 +215,9 @@ class Ranges:
                     self._received += len(block)
 
     def _is_part(self, response: requests.Response, piece: _Piece) -> bool:
-        told, state = content_range(response.headers), validator(response.headers)
         return (
             response.status_code == 206
-            and told == (piece.at, piece.end, self._total)
+            and content_range(response.headers) == (piece.at, piece.end, self._total)
             and content_length(response) in (None, piece.end - piece.at)
-            and (None in (state, self._note.validator) or state == self._note.validator)
+            and may_be_in_state(response.headers, self._note.validator)
         )

@@ -17,7 +17,7 @@ from ..errors import ChecksumError, DownloadError, TransportError
 from ..log import logger
 from ..progress import Progress, ProgressCallback
 from ..transport.answer import Body, content_length
-from ..transport.headers import ContentRange, content_range, validator
+from ..transport.headers import ContentRange, content_range, may_be_in_state, validator
 from ..transport.session import Session
 from .hashing import Hasher
 from .partial import Note, Partial, PartialLost
@@ -169,7 +169,7 @@ class Transfer:
 
     def _goes_on(self, response: requests.Response, told: ContentRange, end: int | None) -> bool:
         """Whether the body is what was asked for: from where the partial ends, of the same file in the same state."""
-        partial, state, total = self._partial, validator(response.headers), told.total or self._steps.total
+        partial, total = self._partial, told.total or self._steps.total
         if told.start != partial.size or told.end is None or total is None or told.end > (end or total):
             return False
         if content_length(response) not in (None, told.end - told.start) or (partial.size == 0 and end is None):
@@ -177,7 +177,7 @@ class Transfer:
         if partial.note is None:
             self._describe(response, total)
             return partial.note is not None
-        if None not in (state, partial.note.validator) and state != partial.note.validator:
+        if not may_be_in_state(response.headers, partial.note.validator):
             return False
         same = self._steps.total in (None, total)
         self._steps.total = total

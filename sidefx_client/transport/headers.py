@@ -55,3 +55,8 @@ def validator(headers: Mapping[str, str]) -> str | None:
         return etag
     date = headers.get("Last-Modified", "")
     return date if re.fullmatch(r"[\x20-\x7e]{1,60}", date) else None
+
+
+def may_be_in_state(headers: Mapping[str, str], known: str | None) -> bool:
+    """Whether nothing tells that this is another state of the file than the one whose validator is ``known``."""
+    return known is None or validator(headers) in (None, known)
