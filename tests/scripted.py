@@ -306,6 +306,18 @@ def early(data: bytes) -> Action:
     return step
 
 
+def keep(data: bytes, closed: threading.Event) -> Action:
+    """Read the request, send ``data``, and set ``closed`` once the client has closed the connection."""
+
+    def step(connection: Connection, request: Request) -> None:
+        connection.read_body(request)
+        connection.send(data)
+        if not connection.read():
+            closed.set()
+
+    return step
+
+
 def stall(connection: Connection, request: Request) -> None:
     """Read the request and never answer."""
     connection.read_body(request)

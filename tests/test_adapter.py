@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import copy
 import pickle
-import time
+import threading
 from pathlib import Path
 from typing import Any
 
 import certificates
 import pytest
 import requests
-from scripted import Connection, Request, ScriptedServer, answer, cut, json_answer
+from scripted import Connection, Request, ScriptedServer, answer, cut, json_answer, keep
 from services import service_of
 
 import sidefx_client as sidefx
@@ -74,25 +74,15 @@ def test_more_hosts_than_pools_are_kept_are_all_reached_again() -> None:
 
 
 def test_all_connections_are_closed_however_many_hosts_there_were() -> None:
-    closed: list[str] = []
-
-    def answer_and_wait(connection: Connection, request: Request) -> None:
-        connection.read_body(request)
-        connection.send(OK)
-        if not connection.read():
-            closed.append(request.path)
-
+    closed = [threading.Event() for _ in range(12)]
     with contextlib.ExitStack() as stack:
-        servers = [stack.enter_context(ScriptedServer([answer_and_wait])) for _ in range(12)]
+        servers = [stack.enter_context(ScriptedServer([keep(OK, event)])) for event in closed]
         service = service_of(servers[0])
         for server in servers:
             service.endpoint_url = server.api_url
             service.things.do()
         service.close()
-        deadline = time.monotonic() + 5
-        while len(closed) < 12 and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert len(closed) == 12
+        assert all(event.wait(5) for event in closed)
 
 
 def test_tls_1_3_and_1_2_are_offered_and_nothing_older() -> None:

@@ -10,7 +10,7 @@ import time
 
 import pytest
 import requests
-from scripted import Connection, Request, ScriptedServer, answer, cut, early, json_answer
+from scripted import Connection, Request, ScriptedServer, answer, cut, early, json_answer, keep
 from services import service_of
 
 import sidefx_client as sidefx
@@ -129,14 +129,7 @@ UNREADABLE = {
 @pytest.mark.parametrize("unreadable", UNREADABLE.values(), ids=list(UNREADABLE))
 def test_a_connection_is_closed_as_soon_as_its_answer_proves_unreadable(unreadable: bytes) -> None:
     closed = threading.Event()
-
-    def wait_for_the_end(connection: Connection, request: Request) -> None:
-        connection.read_body(request)
-        connection.send(unreadable)
-        if not connection.read():
-            closed.set()
-
-    with ScriptedServer([wait_for_the_end]) as server, service_of(server) as service:
+    with ScriptedServer([keep(unreadable, closed)]) as server, service_of(server) as service:
         with pytest.raises(sidefx.TransportError) as caught, service.things.do() as file:
             file.read()
         assert closed.wait(5), f"{caught.value!r} keeps its connection open"

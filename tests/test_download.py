@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from downloading import NAME, QUERY, fetch, kept, left, md5, program
-from scripted import Connection, Request, ScriptedServer, Step, answer, cut
+from scripted import ScriptedServer, Step, answer, cut, keep
 from served import BLOCK, MIB, Served, content_of
 
 import sidefx_client as sidefx
@@ -152,16 +152,12 @@ def test_what_progress_raises_reaches_the_caller_unchanged(
 
 def test_a_download_that_is_cancelled_at_once_closes_its_connection(tmp_path: Path) -> None:
     closed = threading.Event()
-
-    def wait_for_the_end(connection: Connection, request: Request) -> None:
-        connection.send(answer(200, CONTENT[:100], {"ETag": '"one"', "Content-Length": str(len(CONTENT))}))
-        if not connection.read():
-            closed.set()
+    part = answer(200, CONTENT[:100], {"ETag": '"one"', "Content-Length": str(len(CONTENT))})
 
     def cancel(done: int, total: int | None) -> None:
         raise KeyboardInterrupt
 
-    with ScriptedServer([wait_for_the_end]) as server:
+    with ScriptedServer([keep(part, closed)]) as server:
         with pytest.raises(KeyboardInterrupt) as caught:
             fetch(server, tmp_path, progress=cancel)
         assert closed.wait(5), f"{caught.value!r} keeps its connection open"
@@ -254,13 +250,7 @@ def test_a_bad_certificate_is_told_at_the_first_try(tmp_path: Path) -> None:
 
 def test_a_download_that_failed_leaves_no_connection_open(tmp_path: Path) -> None:
     closed = threading.Event()
-
-    def wait_for_the_end(connection: Connection, request: Request) -> None:
-        connection.send(answer(200, CONTENT))
-        if not connection.read():
-            closed.set()
-
-    with ScriptedServer([wait_for_the_end]) as server:
+    with ScriptedServer([keep(answer(200, CONTENT), closed)]) as server:
         with pytest.raises(sidefx.ChecksumError) as caught:
             fetch(server, tmp_path, md5=md5(b"another"))
         assert closed.wait(5), f"{caught.value!r} keeps its connection open"
