@@ -10,16 +10,16 @@ The way of a call: ``Service.__getattr__`` -> ``APIFunction.__call__`` (proxy) -
 grouped by purpose, each group in reading order:
 
     a call          proxy, client, wire, retry (what is sent again), api_errors
-    its help        catalogue (what is documented), help_text
-    its token       auth, token_cache, credentials, sealed
-    its bytes       transport/: prepared, session, adapter, connection, head, headers, answer, multipart, failures
-    files           files (up and down), progress, names, storage
-    a download      download, downloading/: transfer, remote, partial, patience, hashing, ranges
+    its token       auth, sealed; credentials/: find, token_cache
+    its help        documented/: functions, help
+    its bytes       transport/: prepared, session, adapter, connection, head, headers, response, multipart, failures
+    files           files (up and down), progress, names, atomic
+    a download      downloads/: transfer, remote, partial, patience, hashing, workers
     for all         errors, urls, log, forks, version; reference (names of the vendor's wrapper)
     beside it       cli/, testing/
 """
 
-from .download import download_build, download_file
+from .downloads import download_build, download_file
 from .errors import (
     APIError,
     AuthorizationError,

@@ -9,8 +9,8 @@ from urllib.parse import urljoin
 import requests
 
 from .errors import APIError, RateLimitError, TransportError
-from .transport.answer import Body, charset
 from .transport.headers import retry_after
+from .transport.response import Body, charset
 from .urls import origin
 
 ERROR_TEXT_LIMIT = 64 * 1024  # bytes of an error's body that are read

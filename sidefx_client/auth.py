@@ -15,12 +15,12 @@ from requests.auth import AuthBase
 
 from . import forks, wire
 from .api_errors import json_error
-from .credentials import Credentials
+from .credentials.find import Credentials
+from .credentials.token_cache import LONGEST, TokenCache, is_token
 from .errors import APIError, AuthorizationError, ConfigError, SideFXError
 from .files import ResponseFile
 from .retry import with_retries
 from .sealed import Sealed
-from .token_cache import LONGEST, TokenCache, is_token
 from .transport.prepared import endpoint, post
 from .transport.session import Session, Timeout
 

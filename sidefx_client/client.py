@@ -11,13 +11,13 @@ from typing import Any, NoReturn
 
 import requests
 
-from . import catalogue
 from .auth import Bearer, Token, fetch_token
-from .credentials import Credentials, find
+from .credentials.find import Credentials, find
+from .credentials.token_cache import TokenCache
+from .documented import functions as catalogue
 from .errors import APIError, ConfigError, SideFXError
 from .retry import with_retries
 from .sealed import Sealed
-from .token_cache import TokenCache
 from .transport.multipart import SourceError
 from .transport.prepared import endpoint, post
 from .transport.session import Session, Timeout, checked_timeout

@@ -12,12 +12,12 @@ from typing import Any, BinaryIO, Union
 
 import requests
 
+from .atomic import NewFile
 from .names import last_component, name_in_disposition
 from .progress import Progress, ProgressCallback
-from .storage import NewFile
-from .transport.answer import Body
 from .transport.connection import BLOCK
 from .transport.multipart import FileSource
+from .transport.response import Body
 
 AnyPath = Union[str, "os.PathLike[str]"]
 

@@ -8,9 +8,9 @@ from typing import Any, NoReturn
 
 import requests
 
-from . import catalogue
 from .auth import given_bearer
 from .client import Client, open_client
+from .documented import functions as catalogue
 from .sealed import seal
 from .transport.session import DEFAULT_TIMEOUT, Timeout, checked_timeout
 
@@ -136,7 +136,7 @@ class _Help:
     def __get__(self, function: APIFunction | None, owner: type) -> Any:
         found = self._otherwise
         if function is not None:
-            from . import help_text  # with inspect: 5 ms that only a reader of help pays
+            from .documented import help as help_text  # with inspect: 5 ms that only a reader of help pays
 
             found = getattr(help_text, self._what)(function.function_name) or found
         if found is None:

@@ -20,9 +20,9 @@ import requests
 from .api_errors import api_error
 from .errors import APIError
 from .files import File, ResponseFile
-from .transport.answer import Body, charset
 from .transport.connection import BLOCK
 from .transport.multipart import BytesSource, MultipartBody, Source
+from .transport.response import Body, charset
 
 JSON_LIMIT = 256 * 1024 * 1024  # bytes of an answer that are held in memory
 _SHOWN = 200  # characters of an answer that is not JSON

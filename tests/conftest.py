@@ -13,7 +13,7 @@ from typing import Any, Callable
 
 import pytest
 
-from sidefx_client.downloading import transfer
+from sidefx_client.downloads import transfer
 
 PLUGIN = "sidefx_client.testing.pytest_plugin"
 SCRUBBED = ("HOUDINI_API_KEY_FILE", "NETRC", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -58,7 +58,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def stage() -> Iterator[Any]:
     """A server and a service for all the examples of a module of property tests."""
-    from properties import Stage  # with Hypothesis, which most of the tests do without
+    from support.stage import Stage  # with Hypothesis, which most of the tests do without
 
     stage = Stage()
     yield stage

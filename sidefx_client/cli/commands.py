@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ..credentials import find
-from ..download import download_build
+from ..credentials.find import find
+from ..downloads import download_build
 from ..errors import ConfigError
 from ..files import File, ResponseFile
 from ..proxy import Service, service

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ..catalogue import read_only
+from ..documented.functions import read_only
 from ..errors import APIError, CallTimeout, RateLimitError, SideFXError, TransportError
 from .display import plain
 

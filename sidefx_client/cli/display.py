@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..catalogue import DailyBuild
+from ..documented.functions import DailyBuild
 from ..progress import ProgressCallback
 
 if TYPE_CHECKING:

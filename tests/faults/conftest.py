@@ -15,8 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from faults.case import Case, check_text
+from support.case import Case, check_text
 
 DESCRIPTORS = Path("/proc/self/fd")
 PATIENCE = 2.0  # seconds for a thread that is on its way out

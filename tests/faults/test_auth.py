@@ -9,10 +9,10 @@ import time
 from typing import Any
 
 import pytest
-from scripted import Connection, Request, ScriptedServer, answer, json_answer, token_answer
+from support.case import NEW_TOKEN, TOKEN, Case, check_error
+from support.scripted import Connection, Request, ScriptedServer, answer, json_answer, token_answer
 
 import sidefx_client as sidefx
-from faults.case import NEW_TOKEN, TOKEN, Case, check_error
 
 OK = json_answer("done")
 REFUSED = answer(401, "token refused")

@@ -10,12 +10,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Callable
 
 import pytest
-from downloading import md5
-from scripted import Connection, Request, ScriptedServer, answer, json_answer, stall, token_answer
+from support.case import TOKEN, Case
+from support.downloads import md5
+from support.files import CONTENT, NAME
+from support.scripted import Connection, Request, ScriptedServer, answer, json_answer, stall, token_answer
 
 import sidefx_client as sidefx
-from faults.case import TOKEN, Case
-from faults.files import CONTENT, NAME
 
 THREADS = 16
 STREAM = {"Content-Type": "application/octet-stream"}

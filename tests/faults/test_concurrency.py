@@ -12,10 +12,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from scripted import Connection, Request, ScriptedServer, answer, json_answer, stall, token_answer
+from support.case import CLIENT_ID, CLIENT_SECRET, NEW_TOKEN, ROOT, TOKEN, Case, check_text
+from support.scripted import Connection, Request, ScriptedServer, answer, json_answer, stall, token_answer
 
 import sidefx_client as sidefx
-from faults.case import CLIENT_ID, CLIENT_SECRET, NEW_TOKEN, ROOT, TOKEN, Case, check_text
 
 THREADS = 16
 OK = json_answer("done")

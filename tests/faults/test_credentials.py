@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, Callable
 
 import pytest
-from scripted import ScriptedServer, answer, json_answer, token_answer
+from support.case import BASIC, CLIENT_ID, CLIENT_SECRET, NEW_TOKEN, ROOT, TOKEN, Case
+from support.scripted import ScriptedServer, answer, json_answer, token_answer
 
 import sidefx_client as sidefx
-from faults.case import BASIC, CLIENT_ID, CLIENT_SECRET, NEW_TOKEN, ROOT, TOKEN, Case
 
 OK = json_answer("done")
 REFUSED = answer(401, "token refused")

@@ -11,12 +11,9 @@ import sys
 import time
 
 import pytest
-from downloading import md5
-from scripted import Action, Connection, Request, ScriptedServer, answer, stall
-
-import sidefx_client as sidefx
-from faults.case import ROOT, Case, needs_proc
-from faults.files import (
+from support.case import ROOT, Case, needs_proc
+from support.downloads import md5
+from support.files import (
     CONTENT,
     ETAG,
     MIB,
@@ -32,6 +29,9 @@ from faults.files import (
     starts,
     whole,
 )
+from support.scripted import Action, Connection, Request, ScriptedServer, answer, stall
+
+import sidefx_client as sidefx
 
 pytestmark = pytest.mark.usefixtures("hasty")
 
@@ -75,7 +75,7 @@ def test_D11_a_download_that_is_killed_anywhere_resumes_in_the_next_run(case: Ca
 KILLED_AT_EACH_STEP = """
 import hashlib, os, signal, sys
 import sidefx_client as sidefx
-from sidefx_client.downloading import transfer
+from sidefx_client.downloads import transfer
 
 transfer.BACKOFF = 0.01
 url, target, md5 = sys.argv[1:]

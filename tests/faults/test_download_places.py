@@ -8,12 +8,9 @@ import random
 from typing import Any
 
 import pytest
-from downloading import md5
-from scripted import ScriptedServer, Step, answer
-
-import sidefx_client as sidefx
-from faults.case import SIGNATURE, TOKEN, Case, needs_proc, without_roots_powers
-from faults.files import (
+from support.case import SIGNATURE, TOKEN, Case, needs_proc, without_roots_powers
+from support.downloads import md5
+from support.files import (
     API,
     CONTENT,
     MIB,
@@ -26,6 +23,9 @@ from faults.files import (
     starts,
     whole,
 )
+from support.scripted import ScriptedServer, Step, answer
+
+import sidefx_client as sidefx
 
 pytestmark = pytest.mark.usefixtures("hasty")
 

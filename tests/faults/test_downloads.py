@@ -6,12 +6,9 @@ import random
 from typing import Any
 
 import pytest
-from downloading import md5
-from scripted import Action, Connection, Request, ScriptedServer, answer
-
-import sidefx_client as sidefx
-from faults.case import SIGNATURE, Case
-from faults.files import (
+from support.case import SIGNATURE, Case
+from support.downloads import md5
+from support.files import (
     API,
     CONTENT,
     ETAG,
@@ -28,6 +25,9 @@ from faults.files import (
     starts,
     whole,
 )
+from support.scripted import Action, Connection, Request, ScriptedServer, answer
+
+import sidefx_client as sidefx
 
 pytestmark = pytest.mark.usefixtures("hasty")
 

@@ -11,10 +11,10 @@ import time
 import zlib
 
 import pytest
-from scripted import Connection, Request, ScriptedServer, Step, answer, cut, json_answer
+from support.case import ATTEMPTS, PEAK_MEMORY, SIGNATURE, Case, check_object, needs_proc
+from support.scripted import Connection, Request, ScriptedServer, Step, answer, cut, json_answer
 
 import sidefx_client as sidefx
-from faults.case import ATTEMPTS, PEAK_MEMORY, SIGNATURE, Case, check_object, needs_proc
 
 OK = json_answer("done")
 HTML_TYPE = {"Content-Type": "text/html; charset=utf-8"}

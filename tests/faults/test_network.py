@@ -11,10 +11,21 @@ from typing import Any, Callable
 
 import pytest
 import requests
-from scripted import Action, Connection, Greeting, Request, ScriptedServer, answer, cut, early, json_answer, stall
+from support.case import ATTEMPTS, PROXY_PASSWORD, Case, check_error
+from support.scripted import (
+    Action,
+    Connection,
+    Greeting,
+    Request,
+    ScriptedServer,
+    answer,
+    cut,
+    early,
+    json_answer,
+    stall,
+)
 
 import sidefx_client as sidefx
-from faults.case import ATTEMPTS, PROXY_PASSWORD, Case, check_error
 from sidefx_client.transport.adapter import Adapter
 
 OK = json_answer("done")

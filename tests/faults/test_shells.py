@@ -15,11 +15,11 @@ from unittest.mock import MagicMock, create_autospec
 import pytest
 from IPython.core.completer import provisionalcompleter
 from IPython.core.interactiveshell import InteractiveShell
-from scripted import ScriptedServer
+from support.case import Case, check_object
+from support.scripted import ScriptedServer
 from traitlets.config import Config
 
 import sidefx_client as sidefx
-from faults.case import Case, check_object
 
 make_shell: Any = InteractiveShell  # which has no annotations
 

@@ -9,10 +9,10 @@ import re
 from typing import Any
 
 import pytest
-from scripted import Connection, Request, ScriptedServer, answer, json_answer
+from support.case import CLIENT_ID, CLIENT_SECRET, PEAK_MEMORY, Case, needs_proc, without_roots_powers
+from support.scripted import Connection, Request, ScriptedServer, answer, json_answer
 
 import sidefx_client as sidefx
-from faults.case import CLIENT_ID, CLIENT_SECRET, PEAK_MEMORY, Case, needs_proc, without_roots_powers
 
 OK = json_answer("done")
 MIB = 1 << 20

@@ -1,0 +1,1 @@
+"""Where the client id, the client secret and kept tokens come from."""

@@ -1,0 +1,1 @@
+"""The documented functions: what dir(), help() and type checkers know."""

@@ -1,0 +1,222 @@
+"""Scripts and tests that were written for the vendor's sidefx.py run unchanged."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+from unittest.mock import MagicMock, patch
+
+import pytest
+from support.responses import sample
+from support.scripted import ScriptedServer, answer
+
+import sidefx_client as sidefx
+from sidefx_client.testing import LocalServer, Stream
+
+ROOT = Path(__file__).parents[2]
+REQUIRED = inspect.Parameter.empty
+
+# Positional parameters in their order, with their defaults where PROTOCOL.md names them.
+PARAMETERS: dict[str, dict[str, Any]] = {
+    "service": {
+        "client_id": None,
+        "client_secret_key": None,
+        "access_token_url": "https://www.sidefx.com/oauth2/application_token",
+        "endpoint_url": "https://www.sidefx.com/api/",
+        "access_token": None,
+        "access_token_expiry_time": None,
+        "timeout": sidefx.DEFAULT_TIMEOUT,
+    },
+    "_Service": {
+        "endpoint_url": REQUIRED,
+        "access_token": REQUIRED,
+        "access_token_expiry_time": REQUIRED,
+        "timeout": sidefx.DEFAULT_TIMEOUT,
+    },
+    "_APIFunction": {"function_name": REQUIRED, "service": REQUIRED},
+    "File": {"filename": REQUIRED},
+    "ResponseFile": {"response": REQUIRED},
+    "AuthorizationError": {"http_code": REQUIRED, "message": REQUIRED},
+    "APIError": {"http_code": REQUIRED, "message": REQUIRED},
+    "get_access_token_and_expiry_time": {
+        "access_token_url": REQUIRED,
+        "client_id": REQUIRED,
+        "client_secret_key": REQUIRED,
+        "timeout": sidefx.DEFAULT_TIMEOUT,
+    },
+    "call_api_with_access_token": {
+        "endpoint_url": REQUIRED,
+        "access_token": REQUIRED,
+        "function_name": REQUIRED,
+        "args": REQUIRED,
+        "kwargs": REQUIRED,
+        "timeout": sidefx.DEFAULT_TIMEOUT,
+    },
+    "_extract_traceback_from_response": {"response": REQUIRED},
+}
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_every_name_has_the_parameters_of_old(name: str) -> None:
+    parameters = inspect.signature(getattr(sidefx, name)).parameters.values()
+    positional = {p.name: p.default for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD}
+    assert list(positional.items()) == list(PARAMETERS[name].items())
+
+
+def test_the_classes_are_classes_under_both_names() -> None:
+    assert sidefx._Service is sidefx.Service
+    assert sidefx._APIFunction is sidefx.APIFunction
+    assert all(isinstance(kind, type) for kind in (sidefx._Service, sidefx._APIFunction, sidefx.File))
+
+
+def test_a_services_attributes_can_be_read_and_written() -> None:
+    service = sidefx._Service("http://127.0.0.1:1/api", "token", 1e10, timeout=5)
+    assert (service.endpoint_url, service.access_token) == ("http://127.0.0.1:1/api", "token")
+    assert (service.access_token_expiry_time, service.timeout) == (1e10, 5)
+    service.endpoint_url, service.access_token = "http://127.0.0.1:2/api", "another"
+    service.access_token_expiry_time, service.timeout = 2e10, None
+    assert (service.endpoint_url, service.access_token) == ("http://127.0.0.1:2/api", "another")
+    assert (service.access_token_expiry_time, service.timeout) == (2e10, None)
+    service.close()
+
+
+def test_the_other_attributes_are_there() -> None:
+    service = sidefx._Service("http://127.0.0.1:1/api", "token", None)
+    function = sidefx._APIFunction("a.b", service)
+    assert (function.function_name, function.service) == ("a.b", service)
+    assert sidefx.File("shot.hip").filename == "shot.hip"
+    response = sample("stream.http")
+    with sidefx.ResponseFile(response) as file:
+        assert file.response is response
+    service.close()
+
+
+def test_errors_have_their_codes_and_texts() -> None:
+    refused, failed = sidefx.AuthorizationError(403, "403: bad pair"), sidefx.APIError(422, "no such build")
+    assert (refused.http_code, str(refused)) == (403, "403: bad pair")
+    assert (failed.http_code, str(failed), failed.args) == (422, "422 no such build", ("no such build",))
+
+
+def test_a_token_can_be_fetched_by_hand(sidefx_server: LocalServer) -> None:
+    pair = sidefx_server.client_id, sidefx_server.client_secret
+    token, expiry = sidefx.get_access_token_and_expiry_time(sidefx_server.access_token_url, *pair)
+    assert token
+    assert 43000 < (expiry or 0) - time.time() < 43200
+    with pytest.raises(sidefx.AuthorizationError, match=r"^403: "):
+        sidefx.get_access_token_and_expiry_time(sidefx_server.access_token_url, "a", "b", timeout=5)
+
+
+def test_a_call_can_be_made_by_hand(sidefx_server: LocalServer) -> None:
+    sidefx_server.register("a.b", lambda *args, **kwargs: [args, sorted(kwargs)])
+    pair = sidefx_server.client_id, sidefx_server.client_secret
+    token, _ = sidefx.get_access_token_and_expiry_time(sidefx_server.standard_token_url, *pair)
+    kwargs = {"x": 1, "data": bytearray(b"bytes")}
+    result = sidefx.call_api_with_access_token(sidefx_server.endpoint_url, token or "", "a.b", [1], kwargs, timeout=5)
+    assert result == [[1], ["data", "x"]]
+    assert sorted(kwargs) == ["data", "x"]  # the caller's own are left alone
+    with pytest.raises(sidefx.APIError, match=r"^401 "):
+        sidefx.call_api_with_access_token(sidefx_server.endpoint_url, "wrong", "a.b", (), {})
+
+
+def test_a_stream_by_hand_outlives_the_connection_that_brought_it(sidefx_server: LocalServer) -> None:
+    sidefx_server.authenticate = False
+    sidefx_server.register("a.b", lambda: Stream(b"x" * (1 << 20)))
+    with sidefx.call_api_with_access_token(sidefx_server.endpoint_url, "t", "a.b", [], {}) as file:
+        assert len(file.read()) == 1 << 20
+
+
+def test_the_traceback_is_extracted_by_hand() -> None:
+    for page in ("debug_page_old.http", "debug_page.http", "stack_trace.http"):
+        text = sidefx._extract_traceback_from_response(sample(page))
+        assert text.startswith("Traceback")
+        assert "<newest>" in text
+    assert sidefx._extract_traceback_from_response(sample("message.http")).startswith("There is no build 1")
+
+
+# A script and a test of somebody's
+
+
+SCRIPT = """
+from __future__ import print_function
+import os
+import sidefx
+
+service = sidefx.service(
+    client_id=os.environ["SIDEFX_CLIENT_ID"],
+    client_secret_key=os.environ["SIDEFX_CLIENT_SECRET"],
+    access_token_url=os.environ["SIDEFX_ACCESS_TOKEN_URL"],
+    endpoint_url=os.environ["SIDEFX_ENDPOINT_URL"],
+)
+builds = service.download.get_daily_builds_list(product="houdini", version="20.5", platform="linux")
+print(builds[0]["version"], service.access_token_expiry_time > 0)
+service.hpack.upload_chunk(data=bytearray(b"chunk"), archive=sidefx.File(__file__))
+with service.hpack.reserve_package_name(name="shelf") as stream:
+    print(stream.read(5), stream.read())
+try:
+    service.download.get_daily_builds_list("maya")
+except sidefx.APIError as error:
+    print(error.http_code, str(error)[:7])
+try:
+    sidefx.service(
+        client_id="wrong",
+        client_secret_key="pair",
+        access_token_url=os.environ["SIDEFX_ACCESS_TOKEN_URL"],
+    )
+except sidefx.AuthorizationError as error:
+    print(error.http_code, str(error)[:4])
+print(sidefx._Service, sidefx._extract_traceback_from_response.__name__)
+"""
+PRINTED = """\
+20.5 True
+b'reser' b'ved'
+422 422 Unk
+403 403:
+<class 'sidefx_client.proxy.Service'> _extract_traceback_from_response
+"""
+
+
+def test_an_old_script_runs_over_a_file_sidefx_py(sidefx_server: LocalServer, tmp_path: Path) -> None:
+    sidefx_server.register("hpack.upload_chunk", lambda data, archive: len(data.data))
+    sidefx_server.register("hpack.reserve_package_name", lambda name: b"reserved")
+    (tmp_path / "sidefx.py").write_text("from sidefx_client import *\n")
+    (tmp_path / "script.py").write_text(SCRIPT)
+    environment = {**os.environ, **sidefx_server.environment, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "script.py"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.stderr, done.stdout) == ("", PRINTED)
+
+
+def newest_build() -> Any:
+    """Somebody's function, as the tests below know it."""
+    service = sidefx.service(client_id="an-id", client_secret_key="a-secret")
+    return service.download.get_daily_builds_list(product="houdini")[0]["build"]
+
+
+def test_somebodys_test_may_patch_service_and_check_its_keywords() -> None:
+    with patch.object(sidefx, "service") as service:
+        service.return_value.download.get_daily_builds_list.return_value = [{"build": "382"}]
+        assert newest_build() == "382"
+    service.assert_called_once_with(client_id="an-id", client_secret_key="a-secret")
+
+
+def test_somebodys_test_may_patch_it_with_its_specification() -> None:
+    with patch.object(sidefx, "service", autospec=True) as service:
+        service.return_value = MagicMock(spec=sidefx._Service)
+        service.return_value.download = MagicMock()
+        newest_build()
+    service.assert_called_once_with(client_id="an-id", client_secret_key="a-secret")
+
+
+def test_what_the_wire_carries_is_what_it_was(sidefx_server: LocalServer) -> None:
+    with ScriptedServer([answer(200, b"5", {"Content-Type": "application/json"})]) as server:
+        assert sidefx.call_api_with_access_token(server.api_url, "token", "a.b", ("x",), {"y": 1}) == 5
+        (request,) = server.requests
+    assert request.header("Authorization") == "Bearer token"
+    assert request.header("Content-Type") == "application/x-www-form-urlencoded"
+    assert request.body == b"json=%5B%22a.b%22%2C+%5B%22x%22%5D%2C+%7B%22y%22%3A+1%7D%5D"

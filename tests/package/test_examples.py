@@ -1,0 +1,131 @@
+"""Every program in examples/, run as a person runs it: in a process of its own, without credentials or a home."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import sidefx_client
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+NEEDED = ("PATH", "SYSTEMROOT", "TEMP", "TMP", "COVERAGE_PROCESS_START")
+
+# Program and its arguments: what stands in its output, in this order.
+RUNS: dict[tuple[str, ...], tuple[str, ...]] = {
+    ("quickstart.py",): (
+        r"runs at http://127\.0\.0\.1:\d+; nothing leaves this machine",
+        r"1\. Listed: 47 production builds",
+        r"21\.0\.512 +2025/10/16  linux_x86_64_gcc11\.2",
+        r"\r +32 of 32 MiB\n2\. Uploaded .* 33,554,432 bytes of shot_010\.hip",
+        r"\r +8 of 8 MiB\n3\. Saved a stream: shot_010\.exr, 8,388,608 bytes",
+        r"\r +64 of 64 MiB\n4\. Fetched a build: houdini-20\.5\.583-\S+, 67,108,864 bytes",
+        r"It worked: 6 requests over 2 connections\.",
+    ),
+    ("newest_good_build.py", "--local", "--platform", "linux"): (
+        r"^21\.0\.541 of 2025/11/14 for linux_x86_64_gcc11\.2\n",
+        r"houdini-21\.0\.541-linux_x86_64_gcc11\.2\.tar\.gz\n$",
+    ),
+    # As text '99' would be the newest build, and 1002, which is the newest, is bad.
+    ("newest_good_build.py", "20.5", "--local", "--platform", "linux"): (r"^20\.5\.601 of ",),
+    ("newest_good_build.py", "20.5", "--local", "--platform", "linux", "--production"): (r"^20\.5\.583 of ",),
+    # As text 'gcc9.3' would be the newest compiler.
+    ("newest_good_build.py", "20.0", "--local", "--platform", "linux"): (
+        r"^20\.0\.1007 of .* linux_x86_64_gcc11\.2\n",
+    ),
+    ("newest_good_build.py", "20.0", "--local", "--platform", "linux", "--compiler", "gcc9.3"): (
+        r"gcc9\.3\.tar\.gz\n$",
+    ),
+    ("renew_licence.py", "--local"): (
+        r"^SERVER my-server 0123abcd \S+\nLICENSE HOUDINI-NC .*\nLICENSE RENDER-NC .*\n$",
+    ),
+    ("renew_licence.py", "wks", "beef", "--products", "RENDER-NC", "--version", "20.5", "--local"): (
+        r"^SERVER wks beef \S+\nLICENSE RENDER-NC 20\.5 wks \S+\n$",
+    ),
+    ("submit_bug.py", "--local"): (r"^Filed: \{'id': \d+, .*'summary': 'Sample', 'custom_id': '[0-9a-f]{32}'\}\n$",),
+    ("submit_bug.py", "It broke", "Open it.", "--type", "question", "--local"): (r"'question', 'summary': 'It broke'",),
+    ("wait_for_job.py", "--local"): (r"^\S+  queued\n\S+  running\n\S+  running\n\S+  done\n$",),
+    ("progress_bar.py", "--local"): (
+        r"^houdini-20\.5\.583-\S+\n",
+        r"The server has 33,554,432 bytes of shot\.hip\n$",
+    ),
+}
+
+# The same for runs that end in an error: what stands on stderr.
+FAILURES: dict[tuple[str, ...], tuple[str, ...]] = {
+    ("quickstart.py", "--live"): (
+        r"^No credentials for www\.sidefx\.com",
+        r"SIDEFX_CLIENT_ID .*: not set",
+        r"hserver\.ini",
+    ),
+    ("newest_good_build.py", "20.5", "--local", "--platform", "linux", "--compiler", "gcc1.0"): (
+        r"^none of the 6 builds that fit is good\n$",
+    ),
+    ("newest_good_build.py", "99.9", "--local"): (r"^422 Unknown version '99\.9'",),
+    ("submit_bug.py", "--local", "--cut"): (r"It may be filed all the same\. Look for custom_id [0-9a-f]{32} before",),
+    ("submit_bug.py", "x" * 101, "Open it.", "--local"): (r"^422 summary has 101 characters; 100 are allowed",),
+    ("wait_for_job.py", "--local", "--limit", "0"): (r"^job 42 is still queued after 0 seconds\n$",),
+}
+
+
+def run(arguments: tuple[str, ...], home: Path) -> subprocess.CompletedProcess[str]:
+    environment = {name: os.environ[name] for name in NEEDED if name in os.environ}
+    environment |= {name: str(home) for name in ("HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA")}
+    # The package that is under test, wherever it was imported from.
+    environment["PYTHONPATH"] = str(Path(sidefx_client.__file__).parents[1])
+    environment["PYTHONIOENCODING"] = "utf-8"
+    # Bytes, so that \r\n stays what it is: universal newlines would take the \r of a progress line for a line's end.
+    command = [sys.executable, "-W", "error", str(EXAMPLES / arguments[0]), *arguments[1:]]
+    done = subprocess.run(command, cwd=home, env=environment, capture_output=True, timeout=60, check=False)
+    out, err = (text.decode().replace(os.linesep, "\n") for text in (done.stdout, done.stderr))
+    return subprocess.CompletedProcess(command, done.returncode, out, err)
+
+
+def assert_in_order(patterns: tuple[str, ...], text: str) -> None:
+    position = 0
+    for pattern in patterns:
+        match = re.compile(pattern).search(text, position)
+        assert match, f"{pattern!r} is not in {text[position:]!r}"
+        position = match.end()
+
+
+@pytest.mark.parametrize("arguments", RUNS, ids=" ".join)
+def test_an_example_does_what_it_says(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    if arguments[0] == "progress_bar.py":
+        pytest.importorskip("tqdm")
+    done = run(arguments, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert_in_order(RUNS[arguments], done.stdout)
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("arguments", FAILURES, ids=lambda arguments: " ".join(arguments)[:60])
+def test_an_example_that_fails_says_what_to_do_and_shows_no_traceback(
+    arguments: tuple[str, ...], tmp_path: Path
+) -> None:
+    done = run(arguments, tmp_path)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert_in_order(FAILURES[arguments], done.stderr)
+
+
+def test_the_bars_of_progress_bar_reach_their_end(tmp_path: Path) -> None:
+    pytest.importorskip("tqdm")
+    bars = run(("progress_bar.py", "--local"), tmp_path).stderr
+    assert_in_order((r"down: 100%.*32\.0M/32\.0M", r"up: 100%.*32\.0M/32\.0M"), bars)
+
+
+def test_every_example_is_run_here() -> None:
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {arguments[0] for arguments in RUNS}
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
+def test_an_example_runs_with_local_alone_and_says_how(path: Path, tmp_path: Path) -> None:
+    shown = run((path.name, "--help"), tmp_path).stdout
+    assert "--local" in shown
+    assert f"python examples/{path.name}" in shown

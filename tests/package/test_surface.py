@@ -1,0 +1,161 @@
+"""The front door, the order of the rooms behind it, and what an import costs."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import sidefx_client as sidefx
+
+PACKAGE = Path(sidefx.__file__).parent
+ROOT = PACKAGE.parent
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+PUBLIC = {
+    "APIError",
+    "APIFunction",
+    "AuthorizationError",
+    "CallTimeout",
+    "ChecksumError",
+    "ConfigError",
+    "DEFAULT_TIMEOUT",
+    "DownloadError",
+    "File",
+    "RateLimitError",
+    "ResponseFile",
+    "Service",
+    "SideFXError",
+    "TransportError",
+    "_APIFunction",
+    "_Service",
+    "__version__",
+    "_extract_traceback_from_response",
+    "call",
+    "call_api_with_access_token",
+    "download_build",
+    "download_file",
+    "get_access_token_and_expiry_time",
+    "service",
+}
+
+# A room imports from the rows above its own, never from its own or from below.
+ROOMS = [
+    {"version", "errors", "log", "names", "progress", "atomic", "forks", "sealed", "head", "headers", "documented"},
+    {"urls", "connection", "retry", "multipart"},
+    {"credentials", "failures", "prepared", "adapter"},
+    {"response", "session"},
+    {"files", "api_errors"},
+    {"wire"},
+    {"auth"},
+    {"client"},
+    {"proxy"},
+    {"reference", "downloads"},
+    {"__init__"},
+    {"testing"},
+    {"cli"},
+    {"__main__"},
+]
+WINGS = ("transport",)  # packages whose modules are rooms; the other packages are one room each
+ROW = {room: row for row, rooms in enumerate(ROOMS) for room in rooms}
+
+
+def test_the_front_door_has_exactly_these_names() -> None:
+    assert sorted(sidefx.__all__) == sorted(PUBLIC)
+    namespace: dict[str, Any] = {}
+    exec("from sidefx_client import *", namespace)
+    assert set(namespace) - {"__builtins__"} == PUBLIC
+
+
+def test_nothing_public_hangs_about_beside_it() -> None:
+    beside = {
+        name for name, value in vars(sidefx).items() if not (name.startswith("_") or isinstance(value, ModuleType))
+    }
+    assert beside == {name for name in PUBLIC if not name.startswith("_")}
+
+
+def test_public_things_are_documented() -> None:
+    for name in PUBLIC - {"DEFAULT_TIMEOUT", "__version__"}:
+        assert getattr(sidefx, name).__doc__, name
+
+
+def test_every_room_has_its_row() -> None:
+    assert {room_of(path) for path in MODULES} == set(ROW)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_go_one_way(path: Path) -> None:
+    wrong = {room for room in imported_rooms(path) if ROW[room] >= ROW[room_of(path)]}
+    assert not wrong, f"{room_of(path)} imports {wrong}"
+
+
+def room_of(path: Path) -> str:
+    """A module, or one of the packages beside the core as a whole."""
+    first, *rest = path.relative_to(PACKAGE).with_suffix("").parts
+    return rest[0] if first in WINGS else first
+
+
+def imported_rooms(path: Path) -> set[str]:
+    """The rooms that a module imports, anywhere in it; what a package has of its own is left out."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            target = path.parents[node.level - 1].joinpath(*(node.module or "").split("."))
+            modules = [target / alias.name for alias in node.names] if target.is_dir() else [target]
+            found |= {room_of(module.with_suffix(".py")) for module in modules}
+    return found - {room_of(path)}
+
+
+def test_the_local_server_knows_the_client_only_to_make_a_service() -> None:
+    users: dict[str, int] = {}
+    for path in sorted((PACKAGE / "testing").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            assert not (isinstance(node, ast.ImportFrom) and node.level > 1), path
+            if isinstance(node, (ast.Import, ast.ImportFrom)) and "sidefx_client" in ast.unparse(node):
+                users[path.stem] = users.get(path.stem, 0) + 1
+    assert users == {"server": 2}  # for the type checker, and in service()
+
+
+IMPORTING = """
+import sys
+import requests, email.message, html, logging, secrets, netrc, unicodedata
+
+opened = []
+
+def watch(event, args):
+    if event == "open":
+        opened.append(str(args[0]))
+    elif event.startswith(("socket.", "subprocess.", "os.exec", "os.fork", "os.mkdir", "os.remove", "os.rename")):
+        opened.append(event)
+
+sys.addaudithook(watch)
+import sidefx_client
+unexpected = [path for path in opened if not path.endswith((".py", ".pyc", ".so", ".pyd"))]
+assert not unexpected, unexpected
+loaded = {name.partition(".")[0] for name in sys.modules}
+extras = loaded & {"werkzeug", "cheroot", "trustme", "rich", "platformdirs", "pytest", "tqdm"}
+assert not extras, extras
+"""
+
+
+def test_an_import_prints_nothing_reads_nothing_and_loads_no_extra(tmp_path: Path) -> None:
+    (tmp_path / ".netrc").write_text("machine www.sidefx.com login a password b\n")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(tmp_path), "SIDEFX_CLIENT_ID": "a"}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", IMPORTING], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_the_front_door_tells_of_every_room() -> None:
+    assert sidefx.__doc__ is not None
+    plan = sidefx.__doc__.partition("in reading order:")[2]
+    assert set(re.findall(r"\b[a-z_]+\b", plan)) >= set(ROW) - {"__init__", "__main__"}

@@ -1,0 +1,115 @@
+"""Any arguments that JSON can hold arrive as JSON has them, whatever they are called, with uploads and without.
+
+The profiles: see properties.py.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from typing import Any
+
+import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+from support.scripted import Request, json_answer
+from support.stage import TEXT, VALUES, Stage, examples
+
+import sidefx_client as sidefx
+
+OURS = ("self", "timeout", "name", "args", "kwargs", "function_name", "service", "session", "json", "progress", "")
+KEYWORDS = st.sampled_from(OURS) | TEXT
+# Other types that JSON takes, and keys that it turns into text.
+MORE = VALUES | st.recursive(
+    st.tuples(st.integers()) | st.integers(10**30, 10**60),
+    lambda inner: st.dictionaries(st.none() | st.booleans() | st.integers() | st.floats(0, 9), inner, max_size=3),
+)
+
+
+def parts(request: Request | None) -> list[tuple[bytes, bytes]]:
+    """The heads and bodies of a multipart request, which is parsed as strictly as RFC 2046, section 5.1, allows."""
+    assert request is not None
+    assert len(request.body) == request.length
+    media, _, boundary = str(request.header("Content-Type")).partition("; boundary=")
+    assert media == "multipart/form-data"
+    first, *between, last = (b"\r\n" + request.body).split(b"\r\n--" + boundary.encode("ascii"))
+    assert (first, last) == (b"", b"--\r\n")
+    assert all(part.startswith(b"\r\n") for part in between)
+    split = [part[2:].split(b"\r\n\r\n", 1) for part in between]
+    return [(head, body) for head, body in split]
+
+
+@examples(80)
+@given(args=st.lists(MORE, max_size=3), kwargs=st.dictionaries(KEYWORDS, MORE, max_size=4))
+@example(args=["\ud800", "\udc00\ud800", "\0\x7f\u2028"], kwargs={name: name for name in OURS})
+def test_arguments_arrive_as_json_has_them(stage: Stage, args: list[Any], kwargs: dict[str, Any]) -> None:
+    stage.answers(json_answer(None))
+    stage.service.things.echo(*args, **kwargs)
+    assert stage.request is not None
+    assert stage.request.call == json.loads(json.dumps(["things.echo", args, kwargs]))
+    stage.request = None
+    sidefx.call(stage.service, "things.echo", args, kwargs)
+    assert stage.request is not None
+    assert stage.request.call == json.loads(json.dumps(["things.echo", args, kwargs]))
+
+
+@examples(50)
+@given(name=st.text(st.characters(codec="utf-8"), min_size=1) | TEXT.filter(bool))
+def test_call_reaches_any_name_at_all(stage: Stage, name: str) -> None:
+    stage.answers(json_answer(None))
+    sidefx.call(stage.service, name)
+    assert stage.request is not None
+    assert stage.request.call == [json.loads(json.dumps(name)), [], {}]
+
+
+@examples(60)
+@given(
+    args=st.lists(MORE, max_size=2),
+    kwargs=st.dictionaries(KEYWORDS, MORE, max_size=3),
+    uploads=st.dictionaries(KEYWORDS, st.binary(max_size=50), min_size=1, max_size=3),
+    data=st.data(),
+)
+def test_arguments_and_uploads_arrive_beside_each_other(
+    stage: Stage, args: list[Any], kwargs: dict[str, Any], uploads: dict[str, bytes], data: st.DataObject
+) -> None:
+    assume("json" not in uploads)
+    kwargs = {key: value for key, value in kwargs.items() if key not in uploads}
+    kinds = st.sampled_from((bytes, bytearray, memoryview, lambda content: sidefx.File(io.BytesIO(content))))
+    stage.answers(json_answer(None))
+    stage.service.things.echo(*args, **kwargs, **{key: data.draw(kinds)(value) for key, value in uploads.items()})
+    (head, call), *rest = parts(stage.request)
+    assert head == b'Content-Disposition: form-data; name="json"'
+    assert json.loads(call) == json.loads(json.dumps(["things.echo", args, kwargs]))
+    assert [body for _, body in rest] == list(uploads.values())
+    for (head, _), keyword in zip(rest, uploads):
+        disposition, media = head.split(b"\r\n")
+        assert media == b"Content-Type: application/octet-stream"
+        assert disposition.startswith(b'Content-Disposition: form-data; name="')
+        if keyword.isidentifier() and keyword.isascii():
+            assert disposition.startswith(f'Content-Disposition: form-data; name="{keyword}"; '.encode())
+
+
+OTHERS = st.sampled_from((object(), {1}, 1j, math.nan, -math.inf, b"x", sidefx.File("x"), {(1, 2): 3}, range(3)))
+
+
+@examples(50)
+@given(
+    other=OTHERS,
+    steps=st.lists(st.integers(0, 3) | TEXT, max_size=4),
+    before=VALUES,
+    start=st.sampled_from(("args", "kwargs")),
+)
+def test_what_json_cannot_hold_is_refused_by_its_place(
+    stage: Stage, other: Any, steps: list[Any], before: Any, start: str
+) -> None:
+    assume(start == "args" or steps or not isinstance(other, (bytes, sidefx.File)))  # there it is an upload
+    for step in reversed(steps):
+        other = [before] * step + [other] if isinstance(step, int) else {"before": before, step: other}
+    stage.request = None
+    args, kwargs = ((before, other), {}) if start == "args" else ((), {"first": before, "f": other})
+    with pytest.raises((TypeError, ValueError)) as caught:
+        stage.service.things.echo(*args, **kwargs)
+    place = "".join(f"[{step!r}]" for step in (1 if start == "args" else "f", *steps))
+    assert str(caught.value).startswith(f"{start}{place}: ")
+    assert stage.request is None

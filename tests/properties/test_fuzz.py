@@ -1,0 +1,221 @@
+"""Whatever a server sends: answers, errors, tokens and the headers that we read. What was found is an @example here.
+
+``hserver.ini`` and the other places of credentials are fuzzed in test_credentials.py, the token cache in
+test_token_cache.py, the head of an answer as such in test_properties_answers.py. The profiles: see properties.py.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from support.scripted import answer
+from support.stage import VALUES, Stage, examples
+
+import sidefx_client as sidefx
+from sidefx_client.credentials.token_cache import is_token
+from sidefx_client.downloads import transfer
+from sidefx_client.names import name_in_disposition, safe_name
+from sidefx_client.transport.headers import content_range, retry_after
+
+SECRET = "clientsecretclientsecret"
+TOKEN = "bearertokenbearertoken"
+
+# What may stand in a header as http.client reads it.
+LATIN = st.text(st.characters(min_codepoint=32, max_codepoint=255, exclude_characters="\x7f\x85"), max_size=30)
+CHARSETS = st.sampled_from(
+    [
+        "utf-8",
+        "latin-1",
+        "utf-16",
+        "utf-7",
+        "idna",
+        "punycode",
+        "undefined",
+        "hex",
+        "rot13",
+        "unicode_escape",
+        "mbcs",
+        "klingon",
+        "\x00",
+    ]
+)
+MEDIA = st.sampled_from(
+    (
+        "application/json",
+        "text/html",
+        "application/octet-stream",
+        "text/plain; charset",
+        'a/b; charset="',
+        "+json",
+        ";=;",
+    )
+)
+TYPES = MEDIA | LATIN | st.builds("{}; charset={}".format, MEDIA, CHARSETS)
+CODINGS = LATIN | st.sampled_from(["gzip", "GZIP", "x-gzip", "deflate", "identity", "br", "gzip,gzip", "chunked"])
+STATUSES = st.sampled_from((200, 200, 201, 204, 206, 301, 307, 400, 401, 403, 404, 416, 422, 429, 500, 503))
+LOCATIONS = LATIN | st.sampled_from(["http://[", "//[::1", "https://x:port/", "http://a:b@c/", "mailto:x", "ÿ", "?"])
+COOKIES = LATIN | st.sampled_from(("a=b; expires=x; max-age=y; domain=;", "=;=;", "$Version=1"))
+HEADERS = {
+    "Content-Type": TYPES,
+    "Content-Encoding": CODINGS,
+    "Retry-After": LATIN,
+    "Location": LOCATIONS,
+    "Set-Cookie": COOKIES,
+    "Content-Disposition": LATIN,
+}
+NUMBERS = (
+    st.integers() | st.floats() | st.sampled_from(("", "soon", "12", "1e3", "0x1", True, [], {}, 10**400, "9" * 5000))
+)
+ODD_BODIES = st.sampled_from(
+    (b"[" * 100_000, b"9" * 5000, b'{"a": NaN}', b"\xef\xbb\xbf[]", b'"\\ud800"', b"\\d", b" \n", b"\xff")
+)
+JSON = VALUES.map(json.dumps)
+BODIES = st.binary(max_size=60) | JSON.map(str.encode) | JSON.map(lambda text: text.encode("utf-16")) | ODD_BODIES
+TOLD = st.sampled_from((None, "bytes 0-9/10", "bytes */0")) | LATIN
+
+
+@pytest.fixture(scope="module")
+def _hasty() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(transfer, "BACKOFF", 0.0)
+        yield
+
+
+@st.composite
+def any_answers(draw: st.DrawFn, bodies: st.SearchStrategy[bytes]) -> bytes:
+    body = draw(bodies)
+    headers = draw(st.fixed_dictionaries({}, optional=HEADERS))
+    if "gzip" in headers.get("Content-Encoding", ""):
+        body = gzip.compress(body)
+    return answer(draw(STATUSES), body, headers)
+
+
+def read(result: Any) -> Any:
+    if not isinstance(result, sidefx.ResponseFile):
+        return result
+    with result:
+        assert result.name is None or result.name == safe_name(result.name)
+        repr(result)
+        return result.read()
+
+
+def odd(status: int, body: bytes = b"x", **headers: str) -> bytes:
+    return answer(status, body, {name.replace("_", "-"): value for name, value in headers.items()})
+
+
+@pytest.mark.usefixtures("uncollected")
+@examples(250)
+@given(data=any_answers(BODIES))
+@example(data=odd(200, b"[]", Content_Type="application/json; charset=hex"))  # LookupError: no text encoding
+@example(data=odd(500, Content_Type="text/plain; charset=idna"))  # UnicodeError: no errors="replace"
+@example(data=odd(500, Content_Type="text/plain; charset=undefined"))
+@example(data=odd(200, b'"\\d"', Content_Type="application/json; charset=unicode_escape"))  # a warning
+@example(data=odd(302, Location="http://["))  # ValueError of urljoin
+@example(data=odd(200, b"[]", Content_Type="application/json; charset"))  # AttributeError in requests 2.28
+@example(data=odd(200, b"[" * 100_000))
+@example(data=odd(200, b"[]", Content_Length="one"))
+def test_whatever_a_server_answers_it_is_a_value_or_an_error_of_ours(stage: Stage, data: bytes) -> None:
+    stage.answers(data, ending="FIN")
+    try:
+        read(stage.service.things.any())
+    except sidefx.SideFXError as error:
+        assert str(error).strip()  # noqa: PT017
+
+
+TOKENS = (
+    st.fixed_dictionaries({"access_token": st.just(TOKEN) | VALUES}, optional={"expires_in": NUMBERS, "x": VALUES}).map(
+        lambda value: json.dumps(value).encode()
+    )
+    | BODIES
+    | st.just(f'{{"access_token": "{TOKEN}", '.encode())
+)
+
+
+@pytest.mark.usefixtures("uncollected")
+@examples(200)
+@given(data=any_answers(TOKENS))
+@example(data=odd(200, json.dumps({"access_token": TOKEN, "expires_in": 10**400}).encode()))
+@example(data=odd(200, f'{{"access_token": "{TOKEN}", "expires_in": {"9" * 5000}}}'.encode()))
+def test_whatever_the_token_endpoint_answers_it_is_a_token_or_an_error_of_ours(data: bytes, stage: Stage) -> None:
+    stage.tokens = data
+    try:
+        service = sidefx.service(
+            "an-id", SECRET, access_token_url=stage.server.token_url, endpoint_url=stage.server.api_url, retries=0
+        )
+    except (sidefx.AuthorizationError, sidefx.TransportError) as error:
+        assert str(error).strip()  # noqa: PT017
+        assert SECRET not in str(error)  # noqa: PT017
+        assert TOKEN not in str(error) or b" 200 " not in data[:20]  # noqa: PT017
+    else:
+        with service:
+            assert is_token(service.access_token)
+            expiry = service.access_token_expiry_time
+            assert expiry is None or math.isfinite(expiry)
+
+
+WORDS = st.sampled_from(
+    ("attachment", ";", "=", '"', "filename", "filename*", "UTF-8''", "''", "'", "%", "%00", "%2F", "..", "/", "\\",
+     " ", "\r\n ", "*0", "*0*", "*1*", "x", "idna''", "hex''", "undefined''", "\xff", "é", "\udc80")
+)  # fmt: skip
+
+
+@examples(300)
+@given(
+    header=st.lists(WORDS, max_size=14).map("".join)
+    | st.builds("attachment; {}{}={}".format, WORDS, WORDS, LATIN)
+    | st.text()
+)
+def test_any_content_disposition_is_a_safe_name_or_none(header: str) -> None:
+    name = name_in_disposition(header)
+    assert name is None or name == safe_name(name)
+
+
+DATES = st.sampled_from(
+    ("Sun", "Sunday", ",", " ", "06", "0", "-1", "31", "Nov", "Foo", "1994", "0001", "9999", "99999", "08:49:37",
+     "25:61:61", "8:49", ":", "GMT", "+0000", "-0000", "+9999", "-9999", "EST", "(", ")", "\\", '"', ".", "-", "٣")
+)  # fmt: skip
+
+
+@examples(300)
+@given(header=st.lists(DATES, max_size=10).map(" ".join) | st.lists(DATES, max_size=10).map("".join) | st.text())
+def test_any_retry_after_is_a_wait_or_none(header: str) -> None:
+    wait = retry_after({"Retry-After": header})
+    assert wait is None or 0 <= wait < math.inf
+
+
+@examples(200)
+@given(header=st.from_regex(r"bytes [0-9*-]{1,25}/[0-9*]{1,20}", fullmatch=True) | st.text())
+def test_any_content_range_is_possible_or_none(header: str) -> None:
+    found = content_range({"Content-Range": header})
+    if found is not None and found.start is not None:
+        assert found.end is not None
+        assert 0 <= found.start < found.end <= (found.end if found.total is None else found.total)
+
+
+@examples(150)
+@given(data=any_answers(st.binary(max_size=60)), etag=LATIN, told=TOLD)
+@example(data=odd(301, Location="http://["), etag="", told=None)  # ValueError of urljoin
+@example(data=odd(416), etag="", told="bytes */0")  # an empty file, though no range was asked for
+@pytest.mark.usefixtures("_hasty")
+def test_whatever_a_download_meets_it_is_a_file_or_an_error_of_ours(
+    data: bytes, etag: str, told: str | None, stage: Stage, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    head, _, body = data.partition(b"\r\n\r\n")
+    head += f"\r\nETag: {etag}".encode("latin-1") + (f"\r\nContent-Range: {told}".encode("latin-1") if told else b"")
+    stage.answers(head + b"\r\n\r\n" + body, ending="FIN")
+    path = Path(tmp_path_factory.mktemp("folder"), "file")
+    try:
+        assert sidefx.download_file(stage.server.url + "/file?signed", path) == path
+    except sidefx.SideFXError as error:
+        assert "signed" not in str(error)  # noqa: PT017
+        assert not path.exists()
+    else:
+        assert path.read_bytes() == body

@@ -1,0 +1,124 @@
+"""Any file name is safe on the wire, where it injects nothing, and on disk, where it stays inside its directory.
+
+The profiles: see properties.py.
+"""
+
+from __future__ import annotations
+
+import io
+import ntpath
+import re
+import sys
+import unicodedata
+from pathlib import Path, PureWindowsPath
+from urllib.parse import quote
+
+import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+from support.scripted import answer, json_answer
+from support.stage import TEXT, Stage, examples
+
+import sidefx_client as sidefx
+from properties.test_arguments import parts
+from sidefx_client.names import safe_name
+
+TRAPS = (
+    "../x", "/etc/passwd", "a\\b", "C:\\x", "C:x", "\\\\host\\share", "nul", "NUL.tar.gz", "com1 .txt", "..", ".",
+    "...", "a\0b", ".bashrc", "-rf", "a\u202egpj.exe", "\ufeffx", " x ", "x. .", "a:stream", '"; filename="b', "~",
+    "%2e%2e%2f", "x\r\nSet-Cookie: a=b\r\n\r\n", "con\u2003", "\u00a0.x", "é" * 300, "x" * 199 + " " + "y" * 9,
+    "x" * 199 + ".y" * 9, "x." + "y" * 18 + " z", "x" * 300 + ".tar.gz", "CON" + " " * 250 + "x",
+)  # fmt: skip
+ODD = st.text(st.sampled_from("/\\.:- _\"'%;=*?<>|\r\n\t\0aCOMN1\u202e\u200b\u00e9\U0001f600\ud800"), max_size=20)
+LENGTHS = st.integers(1, 260).map("a".__mul__)
+NAMES = st.sampled_from(TRAPS) | TEXT | ODD | st.builds("{}{}{}".format, ODD, LENGTHS, ODD)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("folder")
+
+
+def is_reserved(name: str) -> bool:
+    """Whether Windows would take ``name`` for something else than a file of that name."""
+    if sys.version_info >= (3, 13):
+        return ntpath.isreserved(name)
+    return PureWindowsPath(name).is_reserved() or name.endswith((" ", ".")) or bool(re.search('[<>:"/\\\\|?*]', name))
+
+
+def check(name: str) -> None:
+    assert name == Path(name).name == PureWindowsPath(name).name
+    assert not is_reserved(name)
+    assert not name.startswith((".", "-", " "))
+    assert not [character for character in name if unicodedata.category(character)[0] == "C"]
+    assert len(name.encode()) <= 200
+
+
+@examples(300)
+@given(name=NAMES)
+def test_a_name_from_a_server_is_safe_on_disk_or_none(name: str, folder: Path) -> None:
+    safe = safe_name(name)
+    if safe is None:
+        return
+    check(safe)
+    assert safe_name(safe) == safe
+    path = folder / safe
+    path.write_bytes(b"")
+    assert [each.name for each in folder.iterdir()] == [safe]
+    path.unlink()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "houdini-20.5.445-linux.tar.gz",
+        "Zoë.hip",
+        "読み.hip",
+        "a b (1).bgeo.sc",
+        "x" * 200,
+        "50%.exe",
+        "20.5 notes for all who read them",
+    ],
+)
+def test_a_name_that_is_safe_is_left_alone(name: str) -> None:
+    assert safe_name(name) == name
+
+
+@examples(100)
+@given(name=NAMES, both=st.booleans())
+def test_a_name_in_a_head_is_safe_on_disk_or_none(stage: Stage, name: str, both: bool) -> None:
+    quoted = re.sub(r'(["\\])', r"\\\1", "".join(c for c in name if c == "\t" or " " <= c < "\x7f"))
+    encoded = "filename*=UTF-8''" + quote(name, safe="", errors="replace")
+    disposition = f'attachment; filename="x"; {encoded}' if both else f'attachment; filename="{quoted}"'
+    head = {"Content-Type": "application/octet-stream", "Content-Disposition": disposition}
+    stage.answers(answer(200, b"x", head))
+    with stage.service.things.stream() as file:
+        if both:  # the encoded form goes first
+            assert file.name == safe_name(name.encode("utf-8", "replace").decode())
+        if file.name is not None:
+            check(file.name)
+        assert file.read() == b"x"
+
+
+@examples(150)
+@given(name=NAMES.filter(bool), keyword=NAMES.filter(lambda keyword: keyword != "json"))
+@example(name='a"b\r\nc\\d', keyword='k"\r\n\r\nx')
+def test_a_name_of_ours_injects_nothing_on_the_wire(stage: Stage, name: str, keyword: str) -> None:
+    # The form has no sign for a percent sign: nobody can tell the text "%00" from an escaped NUL.
+    assume((_unescaped(name), _unescaped(keyword)) == (name, keyword))
+    stage.answers(json_answer(None))
+    stage.service.things.upload(**{keyword: sidefx.File(io.BytesIO(b"content"), name=name)})
+    _, (head, body) = parts(stage.request)
+    assert body == b"content"
+    disposition, media = head.split(b"\r\n")
+    assert media == b"Content-Type: application/octet-stream"
+    match = re.fullmatch(rb'Content-Disposition: form-data; name="([^"\\]*)"; filename="([^"\\/]+)"', disposition)
+    assert match, disposition
+    for sent, meant in zip(match.groups(), (keyword, re.split(r"[/\\]", name)[-1] or "unnamed.bin")):
+        assert not re.search(rb"[\0-\x1f\x7f]", sent)
+        assert _unescaped(sent.decode()) == meant.encode("utf-8", "replace").decode()
+
+
+def _unescaped(text: str) -> str:
+    """What a receiver makes of it that knows the percent form of the HTML standard, and of it what we use."""
+    return re.sub("%(0[0-9A-F]|1[0-9A-F]|22|5C|7F)", lambda match: chr(int(match[1], 16)), text)

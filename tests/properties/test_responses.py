@@ -1,0 +1,213 @@
+"""Any HTTP answer: however it is split it is the value; cut or garbled it is the value or an error, never a part of it.
+
+The profiles: see properties.py.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+from support.stage import VALUES, Stage, examples
+
+import sidefx_client as sidefx
+
+JSON_TYPES = ("application/json", 'Application/JSON; charset="UTF-8"', "application/problem+json", "")
+STREAM_TYPES = ("application/octet-stream", "Application/Octet-Stream; x=y")
+STATEMENTS = ("content-length", "transfer-encoding", "content-encoding", "content-type")
+
+
+class Answer(NamedTuple):
+    """``head`` and ``body`` as they are sent; ``end``: from where in the body on a cut leaves nothing out."""
+
+    value: Any
+    head: bytes
+    body: bytes
+    end: int
+
+    @property
+    def whole(self) -> bytes:
+        return self.head + self.body
+
+
+@st.composite
+def answers(draw: st.DrawFn, framings: tuple[str, ...] = ("length", "chunked")) -> Answer:
+    value: Any = draw(VALUES | st.binary(max_size=400))
+    if isinstance(value, bytes):
+        body, media = value, draw(st.sampled_from(STREAM_TYPES))
+    else:
+        text = json.dumps(value)
+        value = json.loads(text)  # a pair of surrogates comes back as the character that it stands for
+        body, media = text.encode(), draw(st.sampled_from(JSON_TYPES))
+    lines = draw(st.lists(st.sampled_from(("Server: x", "Connection: keep-alive", "Vary: *")), unique=True))
+    if media:
+        lines.append(f"Content-Type: {media}")
+    if draw(st.booleans()):
+        body = gzip.compress(body, mtime=0)
+        lines.append("Content-Encoding: gzip")
+    framing = draw(st.sampled_from(framings))
+    end = len(body)
+    if framing == "length":
+        lines.append(f"Content-Length: {len(body)}")
+    elif framing == "chunked":
+        lines.append("Transfer-Encoding: chunked")
+        body, end = draw(chunked(body))
+    lines = draw(st.permutations(lines))
+    spell = draw(st.sampled_from(("title", "lower", "upper")))
+    lines = [re.sub("^[^:]*", lambda name: getattr(name[0], spell)(), line) for line in lines]
+    return Answer(value, "\r\n".join(["HTTP/1.1 200 OK", *lines, "", ""]).encode(), body, end)
+
+
+@st.composite
+def chunked(draw: st.DrawFn, data: bytes) -> tuple[bytes, int]:
+    """``data`` in chunks, as RFC 9112, section 7.1, lets them be spelt, and where the last one is announced."""
+    sent = b""
+    for piece in _pieces(data, draw(st.lists(st.integers(0, len(data)), max_size=4))):
+        size = draw(st.sampled_from(("{:x}", "{:X}", "{:06x}", "{:x};name=value"))).format(len(piece))
+        sent += size.encode() + b"\r\n" + piece + b"\r\n" if piece else b""
+    return sent + b"0\r\n" + draw(st.sampled_from((b"", b"X-Trailer: 1\r\n"))) + b"\r\n", len(sent) + 1
+
+
+def _pieces(data: bytes, cuts: list[int]) -> Iterator[bytes]:
+    places = [0, *sorted(cuts), len(data)]
+    for start, end in zip(places, places[1:]):
+        yield data[start:end]
+
+
+def fetch(stage: Stage) -> Any:
+    """The result of a call, a stream read to its end."""
+    result = stage.service.things.any()
+    if isinstance(result, sidefx.ResponseFile):
+        with result:
+            return result.read()
+    return result
+
+
+@pytest.fixture(scope="module", params=[None, "good"], ids=["plain", "tls"])
+def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
+    stage = Stage(request.param)
+    yield stage
+    stage.close()
+
+
+@pytest.fixture(scope="module")
+def plain() -> Iterator[Stage]:
+    stage = Stage()
+    yield stage
+    stage.close()
+
+
+# Under TLS each piece is a record of its own, so that the client's reads end where the pieces do.
+@examples(60)
+@given(answer=answers(("length", "chunked", "close")), data=st.data())
+def test_any_split_of_an_answer_gives_the_value(stage: Stage, answer: Answer, data: st.DataObject) -> None:
+    cuts = data.draw(st.lists(st.integers(0, len(answer.whole)), max_size=8))
+    framed = b"\r\ncontent-length" in answer.head.lower() or b"\r\ntransfer-encoding" in answer.head.lower()
+    stage.answers(*_pieces(answer.whole, cuts), ending="stay" if framed else "FIN", pause=0.0002)
+    assert fetch(stage) == answer.value
+
+
+@examples(20)
+@given(answer=answers())
+def test_an_answer_byte_by_byte_gives_the_value(stage: Stage, answer: Answer) -> None:
+    stage.answers(*_pieces(answer.whole, list(range(len(answer.whole)))))
+    assert fetch(stage) == answer.value
+
+
+# The cut: 17 leaves the status line alone, from which http.client makes an empty answer.
+@examples(150)
+@given(answer=answers(), ending=st.sampled_from(("FIN", "RST")), data=st.data())
+@example(Answer([], b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", b"[]", 2), "FIN", 17)
+def test_an_answer_cut_inside_its_framing_is_an_error(
+    plain: Stage, answer: Answer, ending: str, data: st.DataObject | int
+) -> None:
+    end = len(answer.head) + answer.end
+    cut = data if isinstance(data, int) else data.draw(st.integers(0, end - 1) | st.integers(0, len(answer.head) - 1))
+    assume(cut < end)
+    plain.answers(answer.whole[:cut], ending=ending)
+    with pytest.raises(sidefx.TransportError) as caught:
+        fetch(plain)
+    assert caught.value.may_have_executed
+
+
+@examples(20)
+@given(answer=answers(("chunked",)), data=st.data())
+def test_an_answer_cut_behind_its_last_chunk_is_the_value_or_an_error(
+    plain: Stage, answer: Answer, data: st.DataObject
+) -> None:
+    cut = data.draw(st.integers(len(answer.head) + answer.end, len(answer.whole)))
+    plain.answers(answer.whole[:cut], ending="FIN")
+    with contextlib.suppress(sidefx.TransportError):
+        assert fetch(plain) == answer.value
+
+
+@st.composite
+def garbled(draw: st.DrawFn, head: bytes) -> bytes:
+    """``head`` with up to three bytes replaced, put in or taken out, or with a line doubled or lost."""
+    pieces = st.sampled_from((b"\r", b"\n", b"\r\n", b"\0", b" ", b":", b";", b",", b"\xff", b"0", b"1", b"chunked"))
+    for _ in range(draw(st.integers(1, 3))):
+        place = draw(st.integers(0, len(head) - 1))
+        kind = draw(st.sampled_from(("replace", "put in", "take out", "double", "lose")))
+        if kind in ("double", "lose"):
+            lines = head.split(b"\r\n")
+            place = place % max(1, len(lines) - 2)
+            lines[place : place + 1] = [lines[place]] * (2 if kind == "double" else 0)
+            head = b"\r\n".join(lines)
+        else:
+            new = b"" if kind == "take out" else draw(pieces | st.binary(min_size=1, max_size=3))
+            head = head[:place] + new + head[place + (kind != "put in") :]
+        assume(head)
+    return head
+
+
+def statements(head: bytes) -> dict[str, list[str]] | None:
+    """What a head says of its body, None where it is no head: as leniently as RFC 9112, sections 2.2 and 4, allows."""
+    first, *lines = re.split(rb"\r?\n", re.sub(rb"\r?\n[ \t]+", b" ", head))
+    status = re.fullmatch(rb"\s*HTTP/\S*\s+(\d\d\d)(\s[^\r]*)?", first)
+    if not status or lines[-2:] != [b"", b""]:
+        return None
+    said = {"status": [status[1].decode()]}
+    end = lines.index(b"")
+    if end < len(lines) - 2:  # what follows belongs to the body
+        said["an early end"] = []
+    for line in lines[:end]:
+        field = re.fullmatch(rb"([!-9;-~]+):([^\r]*)", line)
+        if not field:
+            return None
+        if field[1].decode().lower() in STATEMENTS:
+            said.setdefault(field[1].decode().lower(), []).append(field[2].decode("latin-1").strip().lower())
+    return said
+
+
+# A head that is one and says something else than was meant (a smaller Content-Length, status 204, another type) is
+# believed: nobody can tell. One that is none, or says the same, must never lead to another value.
+@examples(400)
+@given(answer=answers(), data=st.data())
+def test_a_garbled_head_gives_the_value_or_an_error_of_ours(plain: Stage, answer: Answer, data: st.DataObject) -> None:
+    head = data.draw(garbled(answer.head))
+    plain.answers(head + answer.body, ending="FIN")
+    try:
+        value = fetch(plain)
+    except sidefx.SideFXError as error:
+        assert str(error).strip()  # noqa: PT017
+    else:
+        said = statements(head)
+        if said is None or said == statements(answer.head):
+            assert value == answer.value, head
+
+
+@examples(100)
+@given(head=st.binary(max_size=60), status=st.sampled_from((b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 302 Found\r\n")))
+def test_whatever_comes_is_no_other_exception(plain: Stage, head: bytes, status: bytes) -> None:
+    plain.answers(status + head, ending="FIN")
+    try:
+        fetch(plain)
+    except sidefx.SideFXError as error:
+        assert str(error).strip()  # noqa: PT017

@@ -1,0 +1,48 @@
+"""Answers without a socket, as requests hands them out: from the samples on disk, or from bytes."""
+
+from __future__ import annotations
+
+import http.client
+import io
+from pathlib import Path
+from typing import Any
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+
+SAMPLES = Path(__file__).parents[1] / "samples"
+URL = "https://www.sidefx.com/api/"
+
+
+def sample(name: str, newline: str = "\n") -> requests.Response:
+    """The answer in a file of samples/, the lines of its body ended by ``newline``."""
+    head, _, body = (SAMPLES / name).read_text(encoding="utf-8").partition("\n\n")
+    content = body.replace("\n", newline).encode()
+    lines = [*head.split("\n"), f"Content-Length: {len(content)}", "", ""]
+    return received("\r\n".join(lines).encode() + content)
+
+
+def received(data: bytes) -> requests.Response:
+    """The answer to a call whose server sent these bytes and closed."""
+    parsed: Any = http.client.HTTPResponse(_Line(data))  # type: ignore[arg-type]
+    parsed.begin()
+    raw = urllib3.HTTPResponse(
+        parsed,
+        headers=parsed.msg.items(),
+        status=parsed.status,
+        reason=parsed.reason,
+        preload_content=False,
+        original_response=parsed,
+    )
+    return HTTPAdapter().build_response(requests.Request("POST", URL).prepare(), raw)
+
+
+class _Line:
+    """As much of a socket as http.client reads from."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def makefile(self, mode: str) -> io.BytesIO:
+        return io.BytesIO(self._data)

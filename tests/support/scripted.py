@@ -1,0 +1,333 @@
+"""A server that does byte for byte what a test scripts: what it sends, when it closes, resets, stalls or garbles.
+
+It listens on a real loopback socket, plain or TLS, reads requests itself at byte level and keeps what it saw. A script
+is one step for every request, or a list with exactly one step per request; a step is bytes (sent once the request was
+read whole) or a function of the connection and the request. `answer` and its friends write the bytes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import itertools
+import json
+import socket
+import struct
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from http import HTTPStatus
+from types import TracebackType
+from typing import Any, Callable, Union
+from urllib.parse import parse_qs
+
+from support.certificates import CA_BUNDLE, server_context
+
+PATIENCE = 20.0  # seconds after which a silent client is a fault of the test
+KEPT = 1 << 20  # bytes of a request body that are kept; the others are only counted and hashed
+
+
+class Request:
+    """What came in: the first MiB of the ``body``; ``length`` and MD5 ``digest`` of it all."""
+
+    def __init__(self, head: bytes, connection: int) -> None:
+        first, *lines = head.decode("latin-1").split("\r\n")
+        self.method, self.path, _ = first.split(" ")
+        self.headers = [(name, value.strip()) for name, _, value in (line.partition(":") for line in lines)]
+        self.connection = connection
+        self.time = time.monotonic()
+        self.body = b""
+        self.length = 0
+        self.hash = hashlib.md5(usedforsecurity=False)
+
+    def header(self, name: str) -> str | None:
+        found = [value for key, value in self.headers if key.lower() == name.lower()]
+        assert len(found) < 2, f"{name} was sent {len(found)} times"
+        return found[0] if found else None
+
+    @property
+    def announced(self) -> int:
+        assert self.header("Transfer-Encoding") is None, "the client promises a Content-Length"
+        return int(self.header("Content-Length") or 0)
+
+    @property
+    def digest(self) -> str:
+        return self.hash.hexdigest()
+
+    @property
+    def call(self) -> Any:
+        """``[name, args, kwargs]`` of a call without uploads."""
+        return json.loads(parse_qs(self.body.decode("ascii"), strict_parsing=True)["json"][0])
+
+    @property
+    def wants_token(self) -> bool:
+        return self.path.split("?")[0].rstrip("/").rpartition("/")[2] in ("application_token", "token")
+
+
+class Connection:
+    """One accepted connection, for a step to play on; ``number`` counts from 1."""
+
+    def __init__(self, sock: socket.socket, number: int, over: threading.Event) -> None:
+        self.socket = sock
+        self.number = number
+        self.open = True
+        self._over = over
+        self._ahead = b""
+
+    def read(self, size: int = 1 << 18) -> bytes:
+        """At most ``size`` bytes, or b"" at the end."""
+        data, self._ahead = self._ahead[:size], self._ahead[size:]
+        return data or self.socket.recv(size)
+
+    def read_head(self) -> Request | None:
+        """The next request without its body, or None where the client has closed between two requests."""
+        while b"\r\n\r\n" not in self._ahead:
+            data = self.socket.recv(1 << 16)
+            if not data:
+                assert not self._ahead, f"the client left in the middle of a head: {self._ahead[:80]!r}"
+                return None
+            self._ahead += data
+        head, _, self._ahead = self._ahead.partition(b"\r\n\r\n")
+        return Request(head, self.number)
+
+    def read_body(self, request: Request, limit: int | None = None) -> None:
+        """Read to the announced end, or up to ``limit`` bytes of the body in all."""
+        end = request.announced if limit is None else min(limit, request.announced)
+        while request.length < end:
+            data = self.read(min(1 << 18, end - request.length))
+            if not data:
+                raise ConnectionError("the client left in the middle of a body")
+            request.hash.update(data)
+            request.length += len(data)
+            request.body += data[: max(0, KEPT - len(request.body))]
+
+    def send(self, *pieces: bytes, pause: float = 0.0) -> None:
+        for piece in pieces:
+            self.socket.sendall(piece)
+            time.sleep(pause)
+
+    def garble(self, data: bytes) -> None:
+        """Send bytes beneath TLS, where the client expects a record."""
+        socket.socket.sendall(self.socket, data)
+
+    def finish(self) -> None:
+        """Send FIN, and read on until the client closes too, as a careful server does."""
+        socket.socket.shutdown(self.socket, socket.SHUT_WR)
+        with contextlib.suppress(OSError):
+            while self.read():
+                pass
+        self.close()
+
+    def close(self) -> None:
+        """Close at once: FIN, or RST where bytes of the client are still unread."""
+        self.open = False
+        self.socket.close()
+
+    def reset(self) -> None:
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close()
+
+    def stall(self) -> None:
+        """Be silent, and read nothing, until the test is over."""
+        self._over.wait(PATIENCE)
+        self.close()
+
+
+Action = Callable[[Connection, Request], None]
+Step = Union[bytes, Action]
+Script = Union[Step, Iterable[Step]]
+Greeting = Callable[[Connection], None]
+
+
+class ScriptedServer:
+    """``with ScriptedServer(script) as server:``; a step's failed assertion is raised again on exit.
+
+    ``tokens`` is the script of the token endpoint. ``greetings`` are played on the first connections, before their TLS
+    handshake; ``tls`` is a kind of certificate (see `server_context`). With ``listening=False`` connections are refused
+    until ``listen()``.
+    """
+
+    def __init__(
+        self,
+        script: Script = (),
+        *,
+        tokens: Script | None = None,
+        greetings: Iterable[Greeting] = (),
+        tls: str | None = None,
+        listening: bool = True,
+    ) -> None:
+        self.requests: list[Request] = []
+        self.connections = 0
+        self.handshakes = 0
+        self._steps = {False: _steps(script), True: _steps(token_answer() if tokens is None else tokens)}
+        self._greetings = iter(greetings)
+        self._tls = tls
+        self._errors: list[Exception] = []
+        self._over = threading.Event()
+        self._lock = threading.Lock()
+        self._sockets: set[socket.socket] = set()
+        self._threads: list[threading.Thread] = []
+        self._listener = socket.socket()
+        self._listener.bind(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
+        self.api_url = self.url + "/api/"
+        self.token_url = self.url + "/oauth2/application_token"
+        self.ca_bundle = CA_BUNDLE if tls else None
+        if listening:
+            self.listen()
+
+    @property
+    def api_requests(self) -> list[Request]:
+        return [request for request in self.requests if not request.wants_token]
+
+    @property
+    def token_requests(self) -> list[Request]:
+        return [request for request in self.requests if request.wants_token]
+
+    def listen(self) -> None:
+        self._listener.listen(128)
+        self._start(self._accept)
+
+    def __enter__(self) -> ScriptedServer:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        self._over.set()
+        if self._threads:
+            with contextlib.suppress(OSError):  # wakes accept()
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+            self._threads[0].join()
+        self._listener.close()
+        with self._lock:
+            for sock in self._sockets:
+                _wake(sock)
+        for thread in self._threads:
+            thread.join(PATIENCE)
+            assert not thread.is_alive(), "a step of the script hangs"
+        if kind is None and self._errors:
+            raise self._errors[0]
+
+    def _start(self, target: Callable[..., None], *args: Any) -> None:
+        thread = threading.Thread(target=target, args=args, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self) -> None:
+        while True:
+            sock, _ = self._listener.accept()
+            if self._over.is_set():
+                sock.close()
+                return
+            self.connections += 1
+            connection = Connection(sock, self.connections, self._over)
+            self._start(self._serve, connection, next(self._greetings, None))
+
+    def _serve(self, connection: Connection, greeting: Greeting | None) -> None:
+        connection.socket.settimeout(PATIENCE)
+        self._track(connection.socket)
+        try:
+            if greeting is not None:
+                greeting(connection)
+            if self._tls and connection.open:
+                connection.socket = server_context(self._tls).wrap_socket(connection.socket, server_side=True)
+                self._track(connection.socket)
+                with self._lock:
+                    self.handshakes += 1
+            while connection.open and self._exchange(connection):
+                pass
+        except OSError:
+            pass  # the client went away: the test sees that at its end
+        except Exception as error:  # noqa: BLE001
+            self._errors.append(error)
+        finally:
+            connection.close()
+
+    def _track(self, sock: socket.socket) -> None:
+        with self._lock:
+            self._sockets.add(sock)
+            if self._over.is_set():
+                _wake(sock)
+
+    def _exchange(self, connection: Connection) -> bool:
+        request = connection.read_head()
+        if request is None:
+            return False
+        with self._lock:
+            self.requests.append(request)
+            step = next(self._steps[request.wants_token], None)
+        assert step is not None, f"request {len(self.requests)} ({request.path}) is not in the script"
+        if isinstance(step, bytes):
+            connection.read_body(request)
+            connection.send(step)
+        else:
+            step(connection, request)
+        return request.length == request.announced
+
+
+def answer(
+    status: int = 200, body: bytes | str = b"", headers: Mapping[str, str] | None = None, *, framed: bool = True
+) -> bytes:
+    """A whole answer; a Content-Length is added where ``headers`` say nothing of framing, unless not ``framed``."""
+    body = body.encode() if isinstance(body, str) else body
+    headers = dict(headers or {})
+    if framed and not {"content-length", "transfer-encoding"} & {name.lower() for name in headers}:
+        headers["Content-Length"] = str(len(body))
+    lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", *(f"{name}: {headers[name]}" for name in headers)]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+
+
+def json_answer(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> bytes:
+    return answer(status, json.dumps(value), {"Content-Type": "application/json", **(headers or {})})
+
+
+def token_answer(token: str = "a-token", expires_in: object = 43200) -> bytes:
+    return json_answer({"access_token": token, "expires_in": expires_in})
+
+
+def cut(data: bytes = b"") -> Action:
+    """Read the request, send ``data`` and close."""
+
+    def step(connection: Connection, request: Request) -> None:
+        connection.read_body(request)
+        connection.send(data)
+        connection.close()
+
+    return step
+
+
+def early(data: bytes) -> Action:
+    """Send ``data`` before the body is read, then FIN."""
+
+    def step(connection: Connection, request: Request) -> None:
+        connection.send(data)
+        connection.finish()
+
+    return step
+
+
+def keep(data: bytes, closed: threading.Event) -> Action:
+    """Read the request, send ``data``, and set ``closed`` once the client has closed the connection."""
+
+    def step(connection: Connection, request: Request) -> None:
+        connection.read_body(request)
+        connection.send(data)
+        if not connection.read():
+            closed.set()
+
+    return step
+
+
+def stall(connection: Connection, request: Request) -> None:
+    """Read the request and never answer."""
+    connection.read_body(request)
+    connection.stall()
+
+
+def _steps(script: Script) -> Iterator[Step]:
+    return itertools.repeat(script) if isinstance(script, bytes) or callable(script) else iter(script)
+
+
+def _wake(sock: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)

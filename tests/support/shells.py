@@ -1,0 +1,75 @@
+"""A shell for the tests of the command line: each command is a process, with what it printed and its exit status."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from sidefx_client.testing import LocalServer
+from support.scripted import ScriptedServer
+
+ROOT = Path(__file__).parents[2]
+
+needs_terminal = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals and signals are POSIX'")
+
+
+class Done(NamedTuple):
+    status: int
+    out: str
+    err: str
+
+
+class Shell:
+    """Runs commands in ``directory``, against ``server``, as ``python -m sidefx_client``."""
+
+    def __init__(self, server: LocalServer, directory: Path) -> None:
+        self.server = server
+        self.directory = directory
+        self.environment = {**os.environ, **server.environment, "PYTHONPATH": str(ROOT)}
+        self.environment.pop("PYTHONUNBUFFERED", None)  # where it is set, no flush is ever missing
+        self.program = ["-m", "sidefx_client"]
+
+    def start(self, *words: str, out: int = subprocess.PIPE, err: int = subprocess.PIPE) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-W", "error", *self.program, *words]
+        return subprocess.Popen(command, cwd=self.directory, env=self.environment, stdout=out, stderr=err)
+
+    def __call__(self, *words: str) -> Done:
+        out, err = (process := self.start(*words)).communicate(timeout=60)
+        assert self.server.client_secret.encode() not in out + err
+        return Done(process.returncode, out.decode(), err.decode())
+
+    def python(self, code: str, *words: str) -> Done:
+        """A process that runs ``code`` first, then the command."""
+        self.program = ["-c", f"import sys\n{code}\nfrom sidefx_client.cli import main\nsys.exit(main())"]
+        return self(*words)
+
+
+def on_terminal(shell: Shell, *words: str, stream: str) -> tuple[int, str]:
+    """The status, and what the terminal shows that is ``stream`` ("out" or "err") of the process."""
+    import pty
+
+    ours, theirs = pty.openpty()
+    shell.environment.update(TERM="xterm-256color", COLUMNS="110", LINES="30")
+    with shell.start(*words, **{stream: theirs}) as process:
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # what Linux says at the end of a terminal
+            while data := os.read(ours, 1 << 16):
+                shown += data
+        os.close(ours)
+        process.communicate(timeout=20)
+    return process.returncode, shown.decode()
+
+
+def offer(shell: Shell, files: ScriptedServer, content: bytes) -> None:
+    """Lets the API say that a build is at ``files``."""
+    digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    found = {"download_url": files.url + "/f?sig=1", "filename": "f.bin", "size": len(content), "hash": digest}
+    shell.server.register("download.get_daily_build_download", lambda *args: found)

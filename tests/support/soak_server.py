@@ -1,0 +1,111 @@
+"""The server of the soak, a process of its own: what it answers, with which faults, and how often each function ran."""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import hashlib
+import itertools
+import json
+import random
+import sys
+import threading
+import time
+from typing import Any
+
+from support.scripted import Connection, Request, ScriptedServer, answer, json_answer, token_answer
+
+SHARE = 0.05  # of the answers
+FAULTS = ("429", "503", "401", "unread", "unanswered", "executed", "reset", "cut", "late")
+LARGEST = 200_000  # bytes of an upload or a stream
+
+
+def content(number: int) -> bytes:
+    """The bytes that go up, or come down, with the call of this number."""
+    source = random.Random(number)
+    return source.randbytes(source.choice((0, 1, 1000, LARGEST)))
+
+
+def digest(data: bytes) -> str:
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
+class Played:
+    """What the server answers, to which fault it comes, and how often each function ran."""
+
+    def __init__(self, seed: int) -> None:
+        self.faults: collections.Counter[str] = collections.Counter()
+        self.executions: collections.Counter[int] = collections.Counter()
+        self.server: ScriptedServer | None = None
+        self._random = random.Random(seed)
+        self._lock = threading.Lock()
+
+    def step(self, connection: Connection, request: Request) -> None:
+        with self._lock:
+            fault = self._random.choice(FAULTS) if self._random.random() < SHARE else None
+            self.faults[fault or "none"] += 1
+            if self.server is not None:
+                self.server.requests.clear()
+        if fault == "unread":
+            connection.close()
+            return
+        connection.read_body(request)
+        if fault in ("429", "503", "401"):
+            connection.send(answer(int(fault), "refused", {"Retry-After": "0"}))
+        elif fault == "unanswered":
+            connection.close()
+        else:
+            self._execute(connection, request, fault)
+
+    def _execute(self, connection: Connection, request: Request, fault: str | None) -> None:
+        (name, (number,), _), uploaded = _read(request)
+        with self._lock:
+            self.executions[number] += 1
+        data = _stream(number) if name.endswith("stream") else json_answer([name, number, digest(uploaded)])
+        if fault == "executed":
+            connection.close()
+        elif fault == "reset":
+            connection.reset()
+        elif fault == "cut":
+            connection.send(data[: self._random.randrange(len(data))])
+            connection.close()
+        else:
+            time.sleep(0.1 if fault == "late" else 0)
+            connection.send(data)
+
+    def report(self) -> dict[str, Any]:
+        return {"faults": self.faults, "executions": self.executions}
+
+
+def _read(request: Request) -> tuple[Any, bytes]:
+    media, _, boundary = str(request.header("Content-Type")).partition("; boundary=")
+    if media != "multipart/form-data":
+        return request.call, b""
+    _, call, upload, _ = (b"\r\n" + request.body).split(b"\r\n--" + boundary.encode())
+    return json.loads(call.partition(b"\r\n\r\n")[2]), upload.partition(b"\r\n\r\n")[2]
+
+
+def _stream(number: int) -> bytes:
+    data, media = content(number), {"Content-Type": "application/octet-stream"}
+    if number % 2:
+        return answer(200, data, media)
+    chunks = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in (data[:100], data[100:]) if piece)
+    return answer(200, chunks + b"0\r\n\r\n", {**media, "Transfer-Encoding": "chunked"})
+
+
+def serve(seed: int, tls: bool) -> None:
+    """Says where it is, serves until its stdin ends, and reports."""
+    played = Played(seed)
+    with ScriptedServer(played.step, tokens=itertools.repeat(token_answer()), tls="good" if tls else None) as server:
+        played.server = server
+        print(json.dumps([server.api_url, server.token_url, server.ca_bundle]), flush=True)
+        sys.stdin.read()
+    print(json.dumps(played.report()))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--tls", action="store_true")
+    options = parser.parse_args()
+    serve(options.seed, options.tls)

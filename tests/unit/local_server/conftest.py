@@ -1,0 +1,26 @@
+"""The local server, visited over real sockets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from support.visitor import Visitor
+
+from sidefx_client.testing import LocalServer
+
+
+@pytest.fixture(params=[False, True], ids=["http", "https"])
+def visitor(request: pytest.FixtureRequest) -> Iterator[Visitor]:
+    with LocalServer(tls=request.param) as server:
+        visitor = Visitor(server)
+        with visitor.session:
+            yield visitor
+
+
+@pytest.fixture
+def plain() -> Iterator[Visitor]:
+    with LocalServer() as server:
+        visitor = Visitor(server)
+        with visitor.session:
+            yield visitor

@@ -1,0 +1,131 @@
+"""Tokens and calls as the protocol has them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from support.visitor import Visitor
+
+from sidefx_client.testing import Call, LocalServer, Refusal, Stream, Upload
+
+
+def test_tokens_are_given_for_the_right_pair_only(visitor: Visitor) -> None:
+    answer = visitor.token().json()
+    assert (answer["expires_in"], answer["token_type"]) == (43200, "Bearer")
+    visitor.pair = ("local-client-id", "wrong")
+    refused = visitor.token()
+    assert (refused.status_code, refused.text) == (403, "Invalid client id or client secret.")
+    assert requests.post(visitor.server.access_token_url, verify=visitor.session.verify).status_code == 403
+
+
+def test_the_standard_url_wants_a_grant_type_and_the_other_none(plain: Visitor) -> None:
+    grant = {"grant_type": "client_credentials"}
+    for url, body, status in [
+        (plain.server.standard_token_url, grant, 200),
+        (plain.server.standard_token_url + "/", grant, 200),
+        (plain.server.standard_token_url, {}, 400),
+        (plain.server.access_token_url, grant, 400),
+    ]:
+        assert plain.session.post(url, data=body, auth=plain.pair).status_code == status
+
+
+def test_tokens_expire_and_can_be_revoked(plain: Visitor) -> None:
+    assert plain.call("bugs.get_submission_options").status_code == 200
+    plain.server.revoke_tokens()
+    assert plain.call("bugs.get_submission_options").status_code == 401
+    plain.server.token_lifetime = 0
+    plain.token()
+    assert plain.call("bugs.get_submission_options").status_code == 401
+
+
+def test_a_call_without_a_token_is_refused_unless_the_server_asks_for_none(plain: Visitor) -> None:
+    body = {"json": '["pull_cookies", [], {}]'}
+    assert requests.post(plain.server.endpoint_url, data=body).status_code == 401
+    with LocalServer(authenticate=False) as hserver:
+        hserver.register("pull_cookies", lambda: "crumbs")
+        for url in (hserver.endpoint_url, hserver.endpoint_url.rstrip("/")):
+            assert requests.post(url, data=body).json() == "crumbs"
+
+
+# Calls
+
+
+def test_a_call_reaches_its_function_and_is_recorded(visitor: Visitor) -> None:
+    visitor.server.register("farm.add", lambda *args, **kwargs: [args, kwargs])
+    assert visitor.call("farm.add", 1, ["é"], name=None, json={}).json() == [[1, ["é"]], {"name": None, "json": {}}]
+    call = visitor.server.calls[-1]
+    assert call == Call("farm.add", [1, ["é"]], {"name": None, "json": {}}, {})
+    assert call.headers["user-agent"].startswith("python-requests")
+
+
+@pytest.mark.parametrize("size", [0, 5, 3 << 20])
+def test_uploads_reach_the_function_under_their_keywords(visitor: Visitor, size: int) -> None:
+    content = os.urandom(size)
+
+    @visitor.server.register("farm.upload")
+    def upload(job: int, scene: Upload) -> list[Any]:
+        return [job, scene.filename, scene.content_type, scene.size, scene.md5, scene.data == content]
+
+    part = ("shot.hip", content, "application/octet-stream")
+    md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    expected = [7, "shot.hip", "application/octet-stream", size, md5, True]
+    visitor.token()
+    assert visitor.post(["farm.upload", [7], {}], files={"scene": part}).json() == expected
+    assert visitor.server.calls[-1].kwargs == {}
+    assert visitor.server.calls[-1].files["scene"].size == size
+
+
+def test_a_long_call_is_taken(plain: Visitor) -> None:
+    plain.server.register("farm.measure", lambda text, scene=None: len(text) + (scene.size if scene else 0))
+    assert plain.call("farm.measure", "x" * 2_000_000).json() == 2_000_000
+    answer = plain.post(["farm.measure", ["x" * 2_000_000], {}], files={"scene": b"12345"})
+    assert answer.json() == 2_000_005
+
+
+def test_bytes_and_streams_are_octet_streams(visitor: Visitor, tmp_path: Path) -> None:
+    (tmp_path / "out.bin").write_bytes(b"from disk")
+    visitor.server.register("farm.bytes", lambda: b"raw")
+    visitor.server.register("farm.named", lambda: Stream(b"named", name="ä b.bin"))
+    visitor.server.register("farm.path", lambda: Stream(tmp_path / "out.bin", "out.bin"))
+    answers = [visitor.call(f"farm.{name}") for name in ("bytes", "named", "path")]
+    assert [answer.content for answer in answers] == [b"raw", b"named", b"from disk"]
+    assert {answer.headers["Content-Type"] for answer in answers} == {"application/octet-stream"}
+    dispositions = [answer.headers.get("Content-Disposition") for answer in answers]
+    assert dispositions == [
+        None,
+        "attachment; filename=\"a b.bin\"; filename*=UTF-8''%C3%A4%20b.bin",
+        "attachment; filename=out.bin",
+    ]
+
+
+def test_a_refusal_is_a_plain_text_answer_and_no_failure(plain: Visitor) -> None:
+    def refuse() -> None:
+        raise Refusal(403, "Not on a Sunday.")
+
+    plain.server.register("farm.refuse", refuse)
+    answer = plain.call("farm.refuse")
+    assert (answer.status_code, answer.text) == (403, "Not on a Sunday.")
+    assert answer.headers["Content-Type"].startswith("text/plain")
+
+
+@pytest.mark.parametrize("field", [None, "{", "[]", '["a.b", {}, []]', "[1, [], {}]"])
+def test_what_is_no_call_is_a_400_that_says_how_one_looks(plain: Visitor, field: str | None) -> None:
+    answer = plain.session.post(plain.server.endpoint_url, data={"json": field})
+    assert answer.status_code == 400
+    assert '["module.function", [positional], {keyword}]' in answer.text
+    assert plain.server.calls == []
+
+
+def test_other_paths_and_methods_are_refused_in_words(plain: Visitor) -> None:
+    assert plain.session.get(plain.server.endpoint_url).text == "/api/ takes POST, not GET."
+    assert "calls go to /api/" in plain.session.post(plain.server.url).text
+
+
+def test_a_cookie_is_set_on_every_answer() -> None:
+    with LocalServer(set_cookie="session=1") as server:
+        assert requests.post(server.access_token_url).cookies["session"] == "1"

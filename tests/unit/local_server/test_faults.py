@@ -1,0 +1,59 @@
+"""Faults that a test scripts."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+import requests
+from support.visitor import Visitor
+
+from sidefx_client.testing import LocalServer
+
+
+def test_faults_come_in_order_and_as_often_as_was_said(plain: Visitor) -> None:
+    plain.server.fail(503, "Down for maintenance.", times=2)
+    plain.server.rate_limit(7)
+    answers = [plain.call("bugs.get_submission_options") for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [503, 503, 429, 200]
+    assert (answers[0].text, answers[2].headers["Retry-After"]) == ("Down for maintenance.", "7")
+    assert len(plain.server.calls) == 4
+    with pytest.raises(ValueError, match="times"):
+        plain.server.fail(500, times=0)
+
+
+def test_a_fault_for_one_function_spares_the_others(plain: Visitor) -> None:
+    plain.server.fail(500, function="a.b")
+    plain.server.fail(429, function="token", headers={"Retry-After": "1"})
+    plain.server.fail(404, function="download")
+    assert [plain.token().status_code, plain.token().status_code] == [429, 200]
+    url = plain.offer()["download_url"]
+    assert [plain.session.get(url).status_code, plain.session.get(url).status_code] == [404, 200]
+    assert [plain.call("a.b").status_code, plain.call("a.b").status_code] == [500, 422]
+
+
+@pytest.mark.parametrize("after_reading", [True, False])
+def test_a_dropped_call_has_no_answer(visitor: Visitor, after_reading: bool) -> None:
+    visitor.token()
+    visitor.server.drop(after_reading=after_reading)
+    with pytest.raises(requests.ConnectionError):
+        visitor.call("bugs.get_submission_options")
+    assert len(visitor.server.calls) == int(after_reading)
+    assert visitor.call("bugs.get_submission_options").status_code == 200
+    with pytest.raises(ValueError, match="leave out function"):
+        visitor.server.drop(function="a.b", after_reading=False)
+
+
+def test_a_delayed_call_is_late_and_does_not_hold_up_the_end() -> None:
+    with LocalServer(authenticate=False) as server:
+        visitor = Visitor(server)
+        server.delay(0.1)
+        start = time.perf_counter()
+        assert visitor.call("bugs.get_submission_options").status_code == 200
+        assert time.perf_counter() - start >= 0.1
+        server.delay(60)
+        with pytest.raises(requests.ReadTimeout):
+            requests.post(server.endpoint_url, data={"json": '["a.b", [], {}]'}, timeout=0.1)
+        start = time.perf_counter()
+    assert time.perf_counter() - start < 0.5
+    visitor.session.close()

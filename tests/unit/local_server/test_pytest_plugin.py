@@ -1,0 +1,64 @@
+"""The fixture, as a project has it that has installed the extra."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+
+FIXTURE_USER = """
+import requests
+
+def call(server):
+    return requests.post(server.endpoint_url, data={"json": '["farm.boom", [], {}]'}).status_code
+
+def test_passes(sidefx_server):
+    sidefx_server.authenticate = False
+    assert (call(sidefx_server), len(sidefx_server.calls)) == (422, 1)
+
+def test_error_at_teardown(sidefx_server):
+    sidefx_server.authenticate = False
+    sidefx_server.register("farm.boom", lambda: 1 / 0)
+    assert (call(sidefx_server), len(sidefx_server.calls)) == (500, 1)
+
+def test_acknowledged(sidefx_server):
+    sidefx_server.authenticate = False
+    sidefx_server.register("farm.boom", lambda: 1 / 0)
+    assert call(sidefx_server) == 500
+    sidefx_server.errors.clear()
+"""
+
+
+def run_python(*arguments: str, directory: Path) -> str:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", *arguments], cwd=directory, env=environment, capture_output=True, text=True
+    )
+    return done.stdout + done.stderr
+
+
+def run_pytest(directory: Path, conftest: str = "") -> str:
+    (directory / "conftest.py").write_text(conftest)
+    (directory / "test_user.py").write_text(FIXTURE_USER)
+    plugin = ("-p", "no:sidefx_client", "-p", "sidefx_client.testing.pytest_plugin", "-p", "no:cacheprovider")
+    return run_python("-m", "pytest", "-q", *plugin, directory=directory)
+
+
+def test_the_fixture_is_fresh_for_each_test_and_fails_it_on_an_error_in_a_function(tmp_path: Path) -> None:
+    report = run_pytest(tmp_path)
+    assert "3 passed, 1 error" in report
+    assert "ERROR test_user.py::test_error_at_teardown - ZeroDivisionError" in report
+
+
+def test_the_fixture_says_what_to_install(tmp_path: Path) -> None:
+    report = run_pytest(tmp_path, conftest="import sys; sys.modules['cheroot'] = None")
+    assert "3 errors" in report
+    assert "needs cheroot: pip install 'sidefx-client[testing]'" in report
+
+
+def test_loading_the_plugin_loads_no_server(tmp_path: Path) -> None:
+    code = "import sys, sidefx_client.testing.pytest_plugin as p; print({'werkzeug', 'cheroot'} & set(sys.modules))"
+    assert run_python("-c", code, directory=tmp_path).strip() == "set()"

@@ -1,0 +1,93 @@
+"""Connections, handshakes and uploads as they are; and the end of it all."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import requests
+from support.visitor import Visitor
+
+from sidefx_client.testing import LocalServer
+
+
+def open_descriptors() -> int:
+    return len(os.listdir("/proc/self/fd")) if sys.platform == "linux" else 0
+
+
+def test_a_token_and_thirty_calls_are_one_connection(visitor: Visitor) -> None:
+    assert [visitor.call("bugs.get_submission_options").status_code for _ in range(30)] == [200] * 30
+    server = visitor.server
+    assert (server.connections, server.handshakes) == (1, int(server.ca_bundle is not None))
+    assert (server.requests, server.token_requests, len(server.calls)) == (31, 1, 30)
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_closing_is_quick_and_leaves_nothing(tls: bool) -> None:
+    LocalServer(tls=tls).close()  # makes the certificates
+    threads, descriptors = threading.active_count(), open_descriptors()
+    with requests.Session() as session:
+        server = LocalServer(tls=tls)
+        ca_bundle = server.ca_bundle
+        session.verify = ca_bundle or True
+        session.post(server.access_token_url)
+        with socket.create_connection(("127.0.0.1", int(server.url.rsplit(":", 1)[1]))):
+            start = time.perf_counter()
+            server.close()
+            assert time.perf_counter() - start < 0.5
+    assert (threading.active_count(), open_descriptors()) == (threads, descriptors)
+    assert ca_bundle is None or not Path(ca_bundle).exists()
+    server.close()
+
+
+def test_a_silent_or_failed_handshake_holds_up_nobody(capfd: pytest.CaptureFixture[str]) -> None:
+    with LocalServer(tls=True) as server:
+        address = ("127.0.0.1", int(server.url.rsplit(":", 1)[1]))
+        with socket.create_connection(address), socket.create_connection(address) as plain:
+            plain.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            with pytest.raises(requests.exceptions.SSLError):
+                requests.post(server.access_token_url)
+            visitor = Visitor(server)
+            with visitor.session:
+                assert visitor.token().status_code == 200
+        assert (server.connections, server.handshakes) == (4, 1)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_many_functions_run_at_once(plain: Visitor) -> None:
+    together = threading.Barrier(24, timeout=5)
+    plain.server.register("farm.meet", together.wait)
+    plain.token()
+    url, body = plain.server.endpoint_url, {"json": '["farm.meet", [], {}]'}
+    with ThreadPoolExecutor(24) as pool:
+        answers = list(pool.map(lambda _: requests.post(url, data=body, headers=plain.headers), range(24)))
+    assert sorted(answer.json() for answer in answers) == list(range(24))
+
+
+def test_an_upload_cut_midway_is_no_call(plain: Visitor) -> None:
+    plain.server.authenticate = False
+    head = b"POST /api/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000000\r\n"
+    body = b'--b\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n' + bytes(3 << 20)
+    with socket.create_connection(("127.0.0.1", int(plain.server.url.rsplit(":", 1)[1]))) as client:
+        client.sendall(head + b"Content-Type: multipart/form-data; boundary=b\r\n\r\n" + body)
+    assert plain.call("bugs.get_submission_options").status_code == 200
+    plain.server.close()
+    assert [call.name for call in plain.server.calls] == ["bugs.get_submission_options"]
+
+
+def test_a_function_that_does_not_end_is_warned_about(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sidefx_client.testing.sockets.GRACE", 0.05)
+    release = threading.Event()
+    server = LocalServer(authenticate=False)
+    server.register("farm.hang", release.wait)
+    with pytest.raises(requests.ReadTimeout):
+        requests.post(server.endpoint_url, data={"json": '["farm.hang", [], {}]'}, timeout=0.1)
+    with pytest.warns(ResourceWarning, match=r"use server\.delay\(\)"):
+        server.close()
+    release.set()

@@ -1,0 +1,117 @@
+"""The adapter: one TLS context for all connections, a CA bundle of one's own, nothing older than TLS 1.2."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import pickle
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from support import certificates
+from support.scripted import Connection, Request, ScriptedServer, answer, cut, json_answer, keep
+from support.services import service_of
+
+import sidefx_client as sidefx
+from sidefx_client.transport.adapter import Adapter
+
+OK = json_answer("done")
+
+
+def test_a_ca_bundle_is_trusted_and_nothing_else() -> None:
+    with ScriptedServer(OK, tls="good") as server:
+        with service_of(server, ca_bundle=Path(certificates.CA_BUNDLE)) as service:
+            assert service.things.do() == "done"
+        with service_of(server, ca_bundle=None) as service:
+            with pytest.raises(sidefx.TransportError, match="certificate was refused"):
+                service.things.do()
+
+
+def test_a_ca_bundle_that_cannot_be_used_is_a_config_error(tmp_path: Path) -> None:
+    no_pem = tmp_path / "no.pem"
+    no_pem.write_text("no certificate")
+    with ScriptedServer(tls="good") as server, requests.Session() as session:
+        with pytest.raises(sidefx.ConfigError, match="a PEM file that is there"):
+            service_of(server, ca_bundle="nowhere.pem")
+        with pytest.raises(sidefx.ConfigError, match="not both"):
+            service_of(server, ca_bundle=no_pem, session=session)
+        with service_of(server, ca_bundle=no_pem) as service, pytest.raises(sidefx.ConfigError, match=r"no\.pem"):
+            service.things.do()
+        assert server.handshakes == 0
+
+
+def test_a_ca_bundle_is_read_once_for_all_hosts_and_connections(tmp_path: Path) -> None:
+    bundle = tmp_path / "ca.pem"
+    bundle.write_bytes(Path(certificates.CA_BUNDLE).read_bytes())
+    closing = json_answer("done", headers={"Connection": "close"})
+    with ScriptedServer(tls="good") as tokens, ScriptedServer(closing, tls="good") as server:
+        options = {"access_token": None, "access_token_url": tokens.token_url, "ca_bundle": bundle}
+        with service_of(server, **options) as service:
+            bundle.write_text("no certificate")
+            assert service.things.do() == "done"
+            assert service.things.do() == "done"
+        assert (tokens.handshakes, server.handshakes) == (1, 2)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda adapter: pickle.loads(pickle.dumps(adapter))])
+def test_a_copy_works_as_the_adapters_of_requests_do(copied: Any) -> None:
+    with ScriptedServer(OK) as server, requests.Session() as session:
+        session.mount("http://", copied(Adapter(idle_limit=0.3)))
+        with service_of(server, session=session) as service:
+            assert service.things.do() == "done"
+
+
+def test_more_hosts_than_pools_are_kept_are_all_reached_again() -> None:
+    with contextlib.ExitStack() as stack:
+        servers = [stack.enter_context(ScriptedServer(OK)) for _ in range(12)]
+        service = stack.enter_context(service_of(servers[0], retries=0))
+        for server in [*servers, *servers]:
+            service.endpoint_url = server.api_url
+            assert service.things.do() == "done"
+
+
+def test_all_connections_are_closed_however_many_hosts_there_were() -> None:
+    closed = [threading.Event() for _ in range(12)]
+    with contextlib.ExitStack() as stack:
+        servers = [stack.enter_context(ScriptedServer([keep(OK, event)])) for event in closed]
+        service = service_of(servers[0])
+        for server in servers:
+            service.endpoint_url = server.api_url
+            service.things.do()
+        service.close()
+        assert all(event.wait(5) for event in closed)
+
+
+def test_tls_1_3_and_1_2_are_offered_and_nothing_older() -> None:
+    hellos: list[bytes] = []
+
+    def listen(connection: Connection) -> None:
+        hellos.append(connection.read())
+        connection.close()
+
+    with ScriptedServer(tls="good", greetings=[listen]) as server, service_of(server, retries=0) as service:
+        with pytest.raises(sidefx.TransportError):
+            service.things.do()
+    supported_versions = bytes([0, 43, 0, 5, 4, 3, 4, 3, 3])  # RFC 8446, section 4.2.1: four bytes, 1.3 and 1.2
+    assert supported_versions in hellos[0]
+
+
+def test_through_a_proxy_the_connections_are_ours_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def tunnel(connection: Connection, request: Request) -> None:
+        connection.send(answer(200, framed=False))
+        context = certificates.server_context("wrong-name")  # the one for elsewhere.invalid
+        connection.socket = context.wrap_socket(connection.socket, server_side=True)
+
+    with ScriptedServer([tunnel, OK, cut()]) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        options = {"endpoint_url": "https://elsewhere.invalid/api/", "ca_bundle": certificates.CA_BUNDLE}
+        with service_of(proxy, **options) as service:
+            assert service.things.do() == "done"
+            with pytest.raises(sidefx.TransportError) as caught:
+                service.things.do()
+        assert caught.value.may_have_executed
+        assert [request.method for request in proxy.requests] == ["CONNECT", "POST", "POST"]
+        assert proxy.requests[0].header("Authorization") is None

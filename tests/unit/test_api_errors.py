@@ -1,0 +1,154 @@
+"""Answers that are no results, as errors in the server's own words."""
+
+from __future__ import annotations
+
+import html
+
+import pytest
+from support.responses import received, sample
+from support.scripted import answer
+
+import sidefx_client as sidefx
+from sidefx_client.api_errors import ERROR_TEXT_LIMIT, api_error, error_message, json_error
+
+OLD = """\
+Traceback:
+File "/srv/django/core/handlers/base.py" in get_response
+  132.                     response = wrapped_callback(request, *callback_args, **callback_kwargs)
+File "/srv/www/api/download.py" in get_daily_builds_list
+  31.     first = builds["<newest>"]
+
+Exception Type: KeyError at /api/
+Exception Value: '<newest>'"""
+NEW = """\
+Traceback (most recent call last):
+  File "/srv/www/api/download.py", line 30, in get_daily_builds_list
+    first = cache["<newest>"]
+            ^^^^^^^^^^^^^^^^^
+
+During handling of the above exception ('<newest>'), another exception occurred:
+  File "/srv/django/core/handlers/exception.py", line 55, in inner
+    response = get_response(request)
+  File "/srv/www/api/download.py", line 31, in get_daily_builds_list
+    first = builds["<newest>"]
+
+Exception Type: KeyError at /api/
+Exception Value: '<newest>'"""
+both_line_ends = pytest.mark.parametrize("newline", ["\n", "\r\n"], ids=["LF", "CRLF"])
+
+
+@both_line_ends
+@pytest.mark.parametrize(("page", "traceback"), [("debug_page_old.http", OLD), ("debug_page.http", NEW)])
+def test_of_a_debug_page_the_message_is_the_traceback_unescaped(page: str, traceback: str, newline: str) -> None:
+    error = api_error(sample(page, newline))
+    assert error.message == traceback
+    assert str(error) == f"500 {traceback}"
+
+
+@both_line_ends
+def test_a_stack_trace_in_production_is_the_message(newline: str) -> None:
+    error = api_error(sample("stack_trace.http", newline))
+    assert error.message.splitlines()[0] == "Traceback (most recent call last):"
+    assert error.message.splitlines()[-1] == "KeyError: '<newest>'"
+    assert len(error.message.splitlines()) == 6
+
+
+def test_a_traceback_on_a_page_of_another_status_is_left_as_it_is() -> None:
+    page = "<textarea>\nTraceback:\nx\n</textarea>"
+    assert error_message(502, page) == page
+    assert error_message(500, page) == "Traceback:\nx"
+
+
+@pytest.mark.parametrize("page", ["Traceback:\nx", "</textarea>\nTraceback:\nx", "the Traceback:\nx\n</textarea>", ""])
+def test_what_has_no_such_lines_is_shown_whole(page: str) -> None:
+    assert error_message(500, page) == page
+
+
+def test_a_long_traceback_keeps_its_end() -> None:
+    page = f"Traceback:\n{'  filler “&lt;”' * 10_000}\nKeyError: 1\n</textarea>"
+    message = error_message(500, page)
+    assert message.startswith("…\n")
+    assert message.endswith("”\nKeyError: 1")
+    assert 8180 < len(message.encode()) <= 8192
+
+
+def test_a_message_for_the_user_is_the_message() -> None:
+    error = api_error(sample("message.http"))
+    assert (type(error), error.http_code) == (sidefx.APIError, 422)
+    assert str(error) == "422 There is no build 1 of houdini 20.5 for linux."
+
+
+def test_a_rate_limit_has_its_own_error_with_the_wait_that_was_asked_for() -> None:
+    error = api_error(sample("rate_limit.http"))
+    assert isinstance(error, sidefx.RateLimitError)
+    assert (error.http_code, error.retry_after) == (429, 7.0)
+    assert error.message == "Too many requests, try again later."
+
+
+def test_a_redirect_names_its_target_and_not_its_query() -> None:
+    error = api_error(sample("redirect.http"))
+    assert error.http_code == 302
+    assert "redirects to https://login.sidefx.com, which is not followed" in error.message
+    assert "5ec4e7" not in error.message
+
+
+def test_a_redirect_to_a_path_is_one_to_the_same_host() -> None:
+    assert (
+        "redirects to https://www.sidefx.com," in api_error(received(answer(307, headers={"Location": "/x"}))).message
+    )
+
+
+@pytest.mark.parametrize("body", [b"", b" \r\n\t "])
+def test_no_message_is_ever_empty(body: bytes) -> None:
+    assert str(api_error(received(answer(503, body)))) == "503 Service Unavailable (the server sent no message)"
+    assert str(api_error(received(b"HTTP/1.1 599\r\n\r\n"))) == "599 an error (the server sent no message)"
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("text/plain", "Zoë™".encode()),
+        ("text/plain", "\ufeffZoë™".encode()),
+        ("text/plain; charset=cp1252", "Zoë™".encode("cp1252")),
+    ],
+)
+def test_a_message_is_decoded_as_it_says_itself(content_type: str, body: bytes) -> None:
+    assert api_error(received(answer(422, body, {"Content-Type": content_type}))).message == "Zoë™"
+
+
+def test_bytes_that_are_no_text_are_no_second_error() -> None:
+    assert api_error(received(answer(422, b"\xff!"))).message == "\ufffd!"
+
+
+def test_a_cut_message_is_shown_as_far_as_it_came() -> None:
+    assert api_error(received(answer(422, b"half a mess", {"Content-Length": "100"}))).message == "half a mess"
+    assert api_error(received(answer(422, b"xx", {"Content-Length": "none"}))).http_code == 422
+    assert api_error(received(answer(422, b"xx", {"Content-Encoding": "br"}))).http_code == 422
+
+
+def test_of_an_endless_message_the_first_64_kib_are_read() -> None:
+    response = received(answer(500, b"x" * (1 << 20)))
+    assert api_error(response).message == "x" * ERROR_TEXT_LIMIT
+    assert response.raw.closed
+
+
+@pytest.mark.usefixtures("uncollected")
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ('{"error": "invalid_client"}', "invalid_client"),
+        ('{"error": "invalid_client", "error_description": "no such id"}', "invalid_client: no such id"),
+        ('{"error": {"code": 5}}', "{'code': 5}"),
+        ('{"detail": "no such id"}', '{"detail": "no such id"}'),
+        ('["a", "list"]', '["a", "list"]'),
+        ("<html>no such id</html>", "<html>no such id</html>"),
+        ("[" * 100_000, "[" * 100_000),
+    ],
+)
+def test_the_json_errors_of_token_endpoints_are_unfolded(text: str, shown: str) -> None:
+    assert json_error(text) == shown
+
+
+def test_what_was_escaped_twice_is_unescaped_once() -> None:
+    twice = html.escape(html.escape("<b>"))
+    assert error_message(500, f"Traceback:\n{twice}\n</textarea>") == "Traceback:\n&lt;b&gt;"

@@ -1,0 +1,130 @@
+"""What the libraries raise becomes one TransportError, in words of our own and with nothing chained."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+import pytest
+import requests
+from support import certificates
+from support.scripted import Connection, ScriptedServer, answer, cut, json_answer, stall
+from support.services import service_of
+
+import sidefx_client as sidefx
+
+
+@pytest.fixture(params=["our adapter", "requests' adapter"])
+def options(request: pytest.FixtureRequest) -> Any:
+    """The session is ours, or one of a caller's that knows nothing of our connections."""
+    with requests.Session() as session:
+        session.verify = certificates.CA_BUNDLE
+        yield {"retries": 0} if request.param == "our adapter" else {"retries": 0, "session": session}
+
+
+def failure(server: ScriptedServer, **options: Any) -> sidefx.TransportError:
+    """How a call fails, checked for what the libraries would have left on it."""
+    with service_of(server, **options) as service, pytest.raises(sidefx.TransportError) as caught:
+        service.things.do()
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+    assert "given-token" not in str(vars(caught.value))
+    return caught.value
+
+
+def test_a_refused_connection(options: Any) -> None:
+    with ScriptedServer(listening=False) as server:
+        error = failure(server, **options)
+    assert (type(error), str(error)) == (sidefx.TransportError, f"the connection was refused: {server.url}")
+    assert not error.may_have_executed
+
+
+def test_a_foreign_adapter_is_not_judged_by_what_ours_has_sent() -> None:
+    with ScriptedServer(json_answer("done")) as server, requests.Session() as session, service_of(server) as service:
+        service.things.do()
+        error = failure(server, endpoint_url="http://127.0.0.1:1/api/", retries=0, session=session)
+    assert not error.may_have_executed
+
+
+def test_a_name_that_does_not_resolve(options: Any) -> None:
+    with ScriptedServer() as server:
+        error = failure(server, endpoint_url="https://api.invalid/api/", **options)
+    assert str(error) == "the name of the host does not resolve: https://api.invalid"
+    assert not error.may_have_executed
+
+
+@pytest.mark.parametrize("kind", ["self-signed", "expired"])
+def test_a_bad_certificate(options: Any, kind: str) -> None:
+    with ScriptedServer(tls=kind) as server:
+        error = failure(server, **options)
+    assert "the certificate was refused (" in str(error)
+    assert ("names a studio's own CA" in str(error)) == ("has expired" not in str(error))
+    assert str(error).endswith(f"): {server.url}")
+    assert (error.may_have_executed, error.lasting) == (False, True)
+
+
+def test_a_cut_connection(options: Any) -> None:
+    with ScriptedServer([cut()]) as server:
+        error = failure(server, **options)
+    assert (type(error), str(error)) == (
+        sidefx.TransportError,
+        f"the connection broke before the answer was whole: {server.url}",
+    )
+    assert error.may_have_executed
+
+
+def test_silence(options: Any) -> None:
+    with ScriptedServer([stall]) as server:
+        error = failure(server, timeout=0.05, **options)
+    assert (type(error), str(error)) == (
+        sidefx.CallTimeout,
+        f"nothing came from or went to {server.url} within the timeout",
+    )
+    assert error.may_have_executed
+
+
+def test_no_connection_in_time(options: Any) -> None:
+    with socket.socket() as full, ScriptedServer() as server:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        port = full.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)):  # the only one that waits to be accepted
+            error = failure(server, endpoint_url=f"http://127.0.0.1:{port}/api/", timeout=(0.1, 5), **options)
+    assert (type(error), str(error)) == (
+        sidefx.CallTimeout,
+        f"no connection to http://127.0.0.1:{port} within the timeout",
+    )
+    assert not error.may_have_executed
+
+
+def test_no_tls_on_the_other_side() -> None:
+    def speak_http(connection: Connection) -> None:
+        connection.read()
+        connection.send(answer(400))
+        connection.close()
+
+    with ScriptedServer(tls="good", greetings=[speak_http]) as server:
+        error = failure(server, retries=0)
+    assert str(error) == f"TLS failed (WRONG_VERSION_NUMBER): {server.url}"
+    assert not error.may_have_executed
+
+
+@pytest.mark.parametrize("before", ["http://someone:secret@", "http://", ""])
+def test_a_proxy_that_refuses_is_named_without_its_password(before: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(connection: Connection, _: object) -> None:
+        connection.send(answer(407, headers={"Connection": "close"}))
+        connection.finish()
+
+    with ScriptedServer([refuse]) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"{before}127.0.0.1:{proxy.port}")
+        error = failure(proxy, endpoint_url="https://api.invalid/api/", retries=3)
+    assert str(error) == (
+        f"the proxy refused the connection with status 407: https://api.invalid (through the proxy {proxy.url})"
+    )
+    assert (error.may_have_executed, error.lasting) == (False, True)
+
+
+def test_a_proxy_url_that_is_none_is_a_config_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://:secret")
+    with ScriptedServer() as server, service_of(server, endpoint_url="https://api.invalid/api/") as service:
+        with pytest.raises(sidefx.ConfigError, match=r"or that of the proxy, cannot be used$"):
+            service.things.do()

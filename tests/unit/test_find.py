@@ -1,0 +1,381 @@
+"""Where the id and the secret come from, on every system, and that the secret shows nowhere."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import pickle
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.stage import examples
+
+from sidefx_client.credentials import find as credentials
+from sidefx_client.credentials.find import FILE_LIMIT, Credentials
+from sidefx_client.errors import ConfigError
+from sidefx_client.sealed import seal
+
+SECRET = "s3cr3t"  # in no message, no repr and no local variable of ours
+SIDEFX = "https://www.sidefx.com/oauth2/application_token"
+STUDIO = "https://tokens.studio.example/token"
+SYSTEMS = ("linux", "darwin", "win32", "cygwin")
+
+
+def find(client_id: object, client_secret_key: object, *, token_url: str) -> Credentials:
+    return credentials.find(seal(client_id, client_secret_key), token_url=token_url)
+
+
+class Machine:
+    """A machine of the given system below a temporary directory, with a file for each place."""
+
+    def __init__(self, root: Path, system: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        windows = system in ("win32", "cygwin")
+        self.home = root / "home"
+        self.key_file = root / "keys.txt"
+        self.netrc = self.home / ".netrc"
+        self.system_ini = root / ("ProgramData/SideFX" if windows else "system") / "hserver.ini"
+        user = {"linux": ".local/share/sidefx", "darwin": "Library/Application Support/sidefx"}
+        self.user_ini = self.home / user.get(system, "AppData/Roaming/SideFX") / "hserver.ini"
+        monkeypatch.setattr(sys, "platform", system)
+        for name, value in (("HOME", self.home), ("USERPROFILE", self.home), ("SystemDrive", root)):
+            monkeypatch.setenv(name, str(value))
+        if not windows:
+            # The system's directory is absolute there: only the table can move it.
+            directories = (str(self.system_ini.parent), credentials.HSERVER_INI[system][1])
+            monkeypatch.setitem(credentials.HSERVER_INI, system, directories)
+
+    def write(self, path: Path, content: str | bytes) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+@pytest.fixture(params=SYSTEMS)
+def machine(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    return Machine(tmp_path, request.param, monkeypatch)
+
+
+@pytest.fixture
+def linux(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    return Machine(tmp_path, "linux", monkeypatch)
+
+
+def refusal(client_id: object = None, client_secret_key: object = None, *, token_url: str = SIDEFX) -> str:
+    """The message of the ConfigError that ``find`` raises; no secret is in it, in its chain or in our locals."""
+    with pytest.raises(ConfigError) as caught:
+        find(client_id, client_secret_key, token_url=token_url)
+    assert caught.value.__context__ is None
+    ours = [frame for frame, _ in traceback.walk_tb(caught.tb) if "sidefx_client" in frame.f_code.co_filename]
+    assert ours
+    shown = str(caught.value) + repr(caught.value) + "".join(repr(frame.f_locals) for frame in ours)
+    assert SECRET not in shown
+    assert base64.b64encode(SECRET.encode()).decode().rstrip("=") not in shown
+    return str(caught.value)
+
+
+def pair(found: Credentials) -> tuple[str, str]:
+    client_id, secret = base64.b64decode(found.basic().split(" ")[1]).decode().split(":", 1)
+    assert client_id == found.client_id
+    return client_id, secret
+
+
+# The places, in their order
+
+
+def test_the_first_place_that_has_a_pair_wins(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine.write(machine.netrc, f"machine www.sidefx.com login six password {SECRET}\n")
+    assert pair(find(None, None, token_url=SIDEFX)) == ("six", SECRET)
+    machine.write(machine.user_ini, f"ClientID = five\nClientSecret = {SECRET}\n")
+    assert pair(find(None, None, token_url=SIDEFX)) == ("five", SECRET)
+    machine.write(machine.system_ini, f"APIKey = four {SECRET}\n")
+    assert pair(find(None, None, token_url=SIDEFX)) == ("four", SECRET)
+    machine.write(machine.key_file, f"three {SECRET}\n")
+    monkeypatch.setenv("HOUDINI_API_KEY_FILE", str(machine.key_file))
+    assert pair(find(None, None, token_url=SIDEFX)) == ("three", SECRET)
+    monkeypatch.setenv("SIDEFX_CLIENT_ID", "two")
+    monkeypatch.setenv("SIDEFX_CLIENT_SECRET", SECRET)
+    assert pair(find(None, None, token_url=SIDEFX)) == ("two", SECRET)
+    assert pair(find("one", SECRET, token_url=SIDEFX)) == ("one", SECRET)
+
+
+def test_the_source_is_a_place_that_a_person_finds(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine.write(machine.netrc, f"machine www.sidefx.com login id password {SECRET}\n")
+    assert find(None, None, token_url=SIDEFX).source == str(machine.netrc)
+    machine.write(machine.user_ini, f"APIKey=id {SECRET}")
+    assert Path(find(None, None, token_url=SIDEFX).source) == machine.user_ini
+    machine.write(machine.key_file, f"id {SECRET}")
+    monkeypatch.setenv("HOUDINI_API_KEY_FILE", str(machine.key_file))
+    assert find(None, None, token_url=SIDEFX).source == str(machine.key_file)
+    monkeypatch.setenv("SIDEFX_CLIENT_ID", "id")
+    monkeypatch.setenv("SIDEFX_CLIENT_SECRET_KEY", SECRET)
+    assert find(None, None, token_url=SIDEFX).source == "SIDEFX_CLIENT_ID and SIDEFX_CLIENT_SECRET_KEY"
+    monkeypatch.setenv("SIDEFX_CLIENT_SECRET", SECRET)
+    assert find(None, None, token_url=SIDEFX).source == "SIDEFX_CLIENT_ID and SIDEFX_CLIENT_SECRET"
+    assert find("id", SECRET, token_url=SIDEFX).source == "arguments"
+
+
+def test_an_empty_variable_is_an_unset_one(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SIDEFX_CLIENT_ID", "SIDEFX_CLIENT_SECRET", "HOUDINI_API_KEY_FILE", "NETRC"):
+        monkeypatch.setenv(name, "")
+    assert "SIDEFX_CLIENT_SECRET_KEY): not set" in refusal()
+    monkeypatch.setenv("SIDEFX_CLIENT_ID", "id")
+    monkeypatch.setenv("SIDEFX_CLIENT_SECRET_KEY", SECRET)
+    assert pair(find(None, None, token_url=SIDEFX)) == ("id", SECRET)
+
+
+def test_nothing_found_lists_every_place_and_says_what_to_do(machine: Machine) -> None:
+    lines = refusal().splitlines()
+    assert lines[0] == "No credentials for www.sidefx.com. Looked at, in this order:"
+    assert lines[1:4] == [
+        "  arguments: not given",
+        "  SIDEFX_CLIENT_ID and SIDEFX_CLIENT_SECRET (or SIDEFX_CLIENT_SECRET_KEY): not set",
+        "  HOUDINI_API_KEY_FILE: not set",
+    ]
+    assert [Path(line.strip().rpartition(": ")[0]) for line in lines[4:7]] == [
+        machine.system_ini,
+        machine.user_ini,
+        machine.netrc,
+    ]
+    assert all(line.endswith(": is not there") for line in lines[4:7])
+    assert lines[7].startswith("Set SIDEFX_CLIENT_ID and SIDEFX_CLIENT_SECRET")
+    assert len(lines) == 8
+
+
+@pytest.mark.parametrize(
+    ("system", "expected"),
+    [
+        ("linux", ["/usr/lib/sesi/hserver", "/h/.local/share/sidefx"]),
+        ("freebsd14", ["/usr/lib/sesi/hserver", "/h/.local/share/sidefx"]),
+        ("darwin", ["/Library/Preferences/sesi/hserver", "/h/Library/Application Support/sidefx"]),
+        ("win32", ["D:/ProgramData/SideFX", "D:/Users/me/AppData/Roaming/SideFX"]),
+        ("cygwin", ["D:/ProgramData/SideFX", "D:/Users/me/AppData/Roaming/SideFX"]),
+    ],
+)
+def test_hserver_ini_is_looked_for_where_the_vendor_keeps_it(
+    system: str, expected: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "platform", system)
+    for name, value in (("HOME", "/h"), ("SystemDrive", "D:"), ("USERPROFILE", "D:/Users/me")):
+        monkeypatch.setenv(name, value)
+    # For a foreign host the files are listed and not read: the test holds where Houdini is installed, too.
+    listed = [line for line in refusal(token_url=STUDIO).splitlines() if "hserver.ini: " in line]
+    reason = "not read, its keys are not for tokens.studio.example"
+    assert listed == [f"  {directory}/hserver.ini: {reason}" for directory in expected]
+
+
+# What each place may hold
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f"id {SECRET}",
+        f"  id\t{SECRET}  \r\nother pair\r\n",
+        f"\ufeffid {SECRET}\n",
+        f"www.sidefx.com id {SECRET}",
+        f"SideFX.com id {SECRET}",
+        f"licences.studio.example no key; www.sidefx.com id {SECRET}; other pair",
+        f"notsidefx.com no key\n\nid {SECRET}",
+        f"id {SECRET}\r\n".encode("utf-16"),
+    ],
+)
+def test_a_key_file_has_key_lines(content: str | bytes, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine.write(machine.key_file, content)
+    monkeypatch.setenv("HOUDINI_API_KEY_FILE", str(machine.key_file))
+    assert pair(find(None, None, token_url=SIDEFX)) == ("id", SECRET)
+
+
+def test_a_key_file_for_other_servers_is_passed_over(linux: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    linux.write(linux.key_file, f"licences.studio.example id {SECRET}\nsidefx.com.example id {SECRET}")
+    monkeypatch.setenv("HOUDINI_API_KEY_FILE", str(linux.key_file))
+    assert "HOUDINI_API_KEY_FILE: has keys for other servers only" in refusal()
+
+
+UNENDING = "\n" * FILE_LIMIT + f"id {SECRET}"
+
+
+@pytest.mark.parametrize(
+    "content", [None, "", "\n\n", "this is not a key", b"\xff\xfe", "directory", UNENDING], ids=range(7)
+)
+def test_a_key_file_that_is_named_and_of_no_use_is_an_error(
+    content: str | bytes | None, linux: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    linux.write(linux.user_ini, f"APIKey = id {SECRET}")
+    if content == "directory":
+        linux.key_file.mkdir()
+    elif content is not None:
+        linux.write(linux.key_file, content)
+    monkeypatch.setenv("HOUDINI_API_KEY_FILE", str(linux.key_file))
+    assert refusal().startswith("HOUDINI_API_KEY_FILE names a file that ")
+
+
+def test_bytes_that_are_no_utf8_are_refused_and_never_sent_as_another_secret(linux: Machine) -> None:
+    linux.write(linux.user_ini, f"APIKey = id {SECRET}é".encode("latin-1"))
+    assert "the client secret has a line break, or another character that no key has" in refusal()
+
+
+def test_the_key_itself_in_the_variable_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOUDINI_API_KEY_FILE", f"id {SECRET}")
+    assert "is not there" in refusal()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f"ClientID=id\nClientSecret={SECRET}",
+        f"\ufeff[main]\r\nclientid = id\r\nclientsecret = {SECRET}\r\n",
+        f"ClientSecret={SECRET}\nClientID=id\nClientID=second\nClientSecret=other\n",
+        f"# a comment\n; another\nno value\nServerHost = x\nAPIKey = id {SECRET}",
+        f"APIKey = www.sidefx.com id {SECRET}; other pair\nAPIKey = third pair",
+        f"APIKey = licences.studio.example no key\nAPIKey = id {SECRET}",
+        f"APIKey = other pair\nClientID = id\nClientSecret = {SECRET}",
+        "ClientID=\nClientSecret=\nAPIKeyFile = {key_file}",
+        "APIKeyFile = nowhere\nAPIKeyFile = {key_file}",
+    ],
+)
+def test_hserver_ini_has_pairs_and_keys_and_key_files(content: str, machine: Machine) -> None:
+    machine.write(machine.key_file, f"licences.studio.example no key\nid {SECRET}\n")
+    machine.write(machine.user_ini, content.replace("{key_file}", str(machine.key_file)))
+    assert pair(find(None, None, token_url=SIDEFX)) == ("id", SECRET)
+
+
+def test_a_secret_in_hserver_ini_may_hold_every_character_of_a_secret(machine: Machine) -> None:
+    machine.write(machine.system_ini, "ClientID=i=d;\nClientSecret = a=b:c;d#é\n")
+    assert pair(find(None, None, token_url=SIDEFX)) == ("i=d;", "a=b:c;d#é")
+
+
+def test_an_unreadable_hserver_ini_is_passed_over_and_listed(machine: Machine) -> None:
+    machine.system_ini.mkdir(parents=True)
+    machine.write(machine.user_ini, f"APIKeyFile = {SECRET}\nAPIKeyFile = a\0b\nAPIKey=studio.example no key")
+    message = refusal()
+    assert "hserver.ini: cannot be read (Is a directory)" in message
+    assert (
+        "hserver.ini: has no key for sidefx.com, its APIKeyFile is not there, "
+        "its APIKeyFile cannot be read (not a path)"
+    ) in message
+    machine.write(machine.netrc, f"machine www.sidefx.com login id password {SECRET}")
+    assert pair(find(None, None, token_url=SIDEFX)) == ("id", SECRET)
+
+
+def test_netrc_counts_only_with_an_entry_for_that_very_host(machine: Machine) -> None:
+    machine.write(
+        machine.netrc,
+        f"machine sidefx.com login no password {SECRET}\n"
+        f"machine Tokens.Studio.Example login id password {SECRET}\n"
+        f"default login no password {SECRET}\n",
+    )
+    assert "has no entry for www.sidefx.com" in refusal()
+    assert "has no entry for default" in refusal(token_url="https://default/token")
+    assert pair(find(None, None, token_url=STUDIO)) == ("id", SECRET)
+
+
+def test_the_variable_netrc_names_another_file(linux: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    linux.write(linux.netrc, "machine www.sidefx.com login no password other")
+    linux.write(linux.home / "studio", f"machine www.sidefx.com login id password {SECRET}")
+    monkeypatch.setenv("NETRC", "~/studio")
+    assert pair(find(None, None, token_url=SIDEFX)) == ("id", SECRET)
+    monkeypatch.setenv("NETRC", str(linux.home))
+    assert f"{linux.home}: cannot be read as a netrc file" in refusal()
+
+
+# What is refused
+
+
+@pytest.mark.parametrize("host", ["tokens.studio.example", "notsidefx.com", "sidefx.com.example"])
+def test_pairs_from_the_vendors_files_do_not_go_to_strangers(
+    host: str, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path in (machine.key_file, machine.system_ini, machine.user_ini):
+        machine.write(path, f"APIKey = id {SECRET}" if path.suffix == ".ini" else f"id {SECRET}")
+    monkeypatch.setenv("HOUDINI_API_KEY_FILE", str(machine.key_file))
+    message = refusal(token_url=f"https://{host}/token")
+    assert message.count(f"not read, its keys are not for {host}") == 3
+
+
+@pytest.mark.parametrize("host", ["sidefx.com", "WWW.SideFX.com:443", "localhost:1", "127.0.0.1", "[::1]:8443"])
+def test_pairs_from_the_vendors_files_go_to_the_vendor_and_to_this_machine(host: str, machine: Machine) -> None:
+    machine.write(machine.system_ini, f"APIKey = id {SECRET}")
+    assert pair(find(None, None, token_url=f"https://{host}/token")) == ("id", SECRET)
+
+
+def test_half_a_pair_is_an_error_and_never_a_fall_through(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert refusal("id", None).startswith("Credentials from arguments: the client secret is missing")
+    assert refusal(None, SECRET).startswith("Credentials from arguments: the client id is missing")
+    half = "machine www.sidefx.com login id\n" if sys.version_info >= (3, 11) else ""
+    machine.write(machine.netrc, half)
+    if half:
+        assert "the client secret is missing" in refusal()
+    for content in ("ClientID = id", "APIKey = id", f"ClientID = id\nClientID = b\nClientSecret = {SECRET}"):
+        machine.write(machine.user_ini, content)
+        assert "hserver.ini: the client secret is missing" in refusal()
+    machine.write(machine.user_ini, f"ClientSecret = {SECRET}\nAPIKey = whole pair")
+    assert "hserver.ini: the client id is missing" in refusal()
+    machine.write(machine.key_file, f"{SECRET}\nwhole pair")
+    monkeypatch.setenv("HOUDINI_API_KEY_FILE", str(machine.key_file))
+    assert "keys.txt: the client secret is missing" in refusal()
+    monkeypatch.setenv("SIDEFX_CLIENT_SECRET", SECRET)
+    assert refusal().startswith("Credentials from SIDEFX_CLIENT_ID and SIDEFX_CLIENT_SECRET: the client id is missing")
+
+
+@pytest.mark.parametrize(
+    ("client_id", "client_secret", "reason"),
+    [
+        ("", SECRET, "the client id is blank"),
+        ("id", "  ", "the client secret is blank"),
+        ("id\n", SECRET, "the client id has a line break"),
+        ("id", SECRET + "\r\nX: y", "the client secret has a line break"),
+        ("id", SECRET + "\0", "the client secret has a line break, or another character"),
+        ("id", SECRET + "\udc80", "the client secret has a line break, or another character"),
+        ("i:d", SECRET, "the client id has a colon"),
+        (b"id", SECRET, "the client id must be a str, not bytes"),
+        ("id", SECRET.encode(), "the client secret must be a str, not bytes"),
+        ("id", [SECRET], "the client secret must be a str, not list"),
+        (7, SECRET, "the client id must be a str, not int"),
+    ],
+)
+def test_a_pair_that_basic_cannot_carry_is_refused(client_id: object, client_secret: object, reason: str) -> None:
+    assert reason in refusal(client_id, client_secret)
+
+
+# The secret shows nowhere
+
+
+def test_basic_is_the_utf8_of_the_pair() -> None:
+    found = find("ïd", "s:é", token_url=SIDEFX)
+    assert found.basic() == "Basic " + base64.b64encode("ïd:s:é".encode()).decode()
+
+
+def test_the_secret_is_in_no_repr_no_attribute_and_no_pickle() -> None:
+    found = find("id", SECRET, token_url=SIDEFX)
+    assert repr(found) == "Credentials(client_id='id', source='arguments')"
+    assert SECRET not in repr(vars(found))
+    for attempt in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError, match="cannot be copied or pickled"):
+            attempt(found)
+
+
+WORDS = b"ClientID ClientSecret APIKey APIKeyFile = ; # [x] \n \r\n \0 \xef\xbb\xbf \xff\xfe \" ' \\ machine default"
+WORDS += b" login password account macdef www.sidefx.com id " + SECRET.encode()
+
+
+@examples(300)
+@given(
+    place=st.sampled_from(("key_file", "system_ini", "user_ini", "netrc")),
+    content=st.binary(max_size=80) | st.lists(st.sampled_from(WORDS.split(b" ")), max_size=16).map(b" ".join),
+)
+def test_whatever_a_file_holds_the_outcome_is_a_pair_or_a_config_error(place: str, content: bytes) -> None:
+    with tempfile.TemporaryDirectory() as directory, pytest.MonkeyPatch.context() as monkeypatch:
+        machine = Machine(Path(directory), "linux", monkeypatch)
+        machine.write(getattr(machine, place), content)
+        if place == "key_file":
+            monkeypatch.setenv("HOUDINI_API_KEY_FILE", str(machine.key_file))
+        try:
+            found = find(None, None, token_url=SIDEFX)
+        except ConfigError as error:
+            assert SECRET not in str(error)  # noqa: PT017
+        else:
+            pair(found)

@@ -1,0 +1,155 @@
+"""The body of an answer: all that its framing promises, its coding undone, or an error; never a part of it."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+
+import pytest
+from support.responses import received, sample
+from support.scripted import answer
+
+import sidefx_client as sidefx
+from sidefx_client.transport.response import Body, charset
+
+DATA = bytes(range(256)) * 10
+CHUNKED = {"Transfer-Encoding": "chunked"}
+GZIP = {"Content-Encoding": "gzip"}
+
+
+def chunks(*pieces: bytes) -> bytes:
+    return b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces)
+
+
+WHOLE = {
+    "a length": answer(200, DATA),
+    "chunks": answer(200, chunks(DATA[:7], DATA[7:], b""), CHUNKED),
+    "the end of the connection": answer(200, DATA, framed=False),
+    "gzip": answer(200, gzip.compress(DATA), GZIP),
+    "x-gzip": answer(200, gzip.compress(DATA), {"Content-Encoding": " X-GZip "}),
+    "zlib": answer(200, zlib.compress(DATA), {"Content-Encoding": "deflate"}),
+    "gzip in chunks": answer(200, chunks(*gzip.compress(DATA).partition(b"\x08"), b""), {**CHUNKED, **GZIP}),
+    "joined gzip files": answer(200, gzip.compress(DATA[:99]) + gzip.compress(DATA[99:]), GZIP),
+    "no coding": answer(200, DATA, {"Content-Encoding": "identity"}),
+}
+CUT = {
+    "a length": answer(200, DATA, {"Content-Length": str(len(DATA) + 1)}),
+    "no byte at all": answer(200, b"", {"Content-Length": "1"}),
+    "no last chunk": answer(200, chunks(DATA), CHUNKED),
+    "inside a chunk": answer(200, chunks(DATA)[:-9], CHUNKED),
+    "no chunk size": answer(200, chunks(DATA) + b"nonsense\r\n", CHUNKED),
+    "gzip in a whole frame": answer(200, gzip.compress(DATA)[:-20], GZIP),
+    "gzip without its checksum": answer(200, gzip.compress(DATA)[:-8], GZIP),
+    "no gzip at all": answer(200, b"<html>" + DATA, GZIP),
+    "a wrong checksum": answer(200, gzip.compress(DATA)[:-8] + bytes(8), GZIP),
+}
+
+
+@pytest.mark.parametrize("framing", WHOLE)
+@pytest.mark.parametrize("size", [1, 100, 1 << 20, -1, None])
+def test_a_whole_body_is_read_in_any_steps(framing: str, size: int | None) -> None:
+    with Body(received(WHOLE[framing])) as body:
+        assert not body.finished
+        assert b"".join(iter(lambda: body.read(size), b"")) == DATA
+        assert body.finished
+        assert body.read() == b""
+
+
+@pytest.mark.parametrize("framing", CUT)
+@pytest.mark.parametrize("size", [1, 100, 1 << 20])
+def test_a_cut_or_damaged_body_is_an_error_and_stays_one(framing: str, size: int) -> None:
+    with Body(received(CUT[framing])) as body:
+        for _ in range(2):
+            with pytest.raises(sidefx.TransportError, match=r": https://www\.sidefx\.com$") as caught:
+                list(iter(lambda: body.read(size), b""))
+            assert caught.value.may_have_executed
+        assert not body.finished
+
+
+def test_a_step_of_a_coded_body_never_grows_beyond_what_was_asked_for() -> None:
+    bomb = gzip.compress(bytes(5 << 20))
+    with Body(received(answer(200, bomb, GZIP))) as body:
+        for _ in range(50):
+            assert len(body.read(1000)) <= 1000
+
+
+def test_an_empty_body_is_empty_whatever_its_coding() -> None:
+    assert Body(received(answer(200, b"", GZIP))).read() == b""
+    assert Body(received(answer(200, chunks(b""), CHUNKED))).read() == b""
+
+
+def test_bytes_after_the_promised_ones_are_not_of_this_body() -> None:
+    assert Body(received(answer(200, DATA) + b"HTTP/1.1 200 OK\r\n")).read() == DATA
+
+
+@pytest.mark.parametrize("coding", ["br", "zstd", "compress", "gzip, gzip", "gzip,deflate", "x" * 1000])
+def test_a_coding_that_nobody_asked_for_is_refused_for_good(coding: str) -> None:
+    with pytest.raises(sidefx.TransportError, match="nobody asked for") as caught:
+        Body(received(answer(200, DATA, {"Content-Encoding": coding})))
+    assert caught.value.lasting
+    assert len(str(caught.value)) < 200
+
+
+def test_a_body_can_be_read_as_it_was_sent() -> None:
+    coded = gzip.compress(DATA)
+    with Body(received(answer(200, coded, GZIP)), decoded=False) as body:
+        assert body.size == len(coded)
+        assert body.read() == coded
+
+
+@pytest.mark.parametrize(
+    ("framing", "size"),
+    [
+        ("a length", len(DATA)),
+        ("no coding", len(DATA)),
+        ("chunks", None),
+        ("the end of the connection", None),
+        ("gzip", None),
+    ],
+)
+def test_the_size_is_that_of_all_bytes_to_be_read_where_it_is_known(framing: str, size: int | None) -> None:
+    assert Body(received(WHOLE[framing])).size == size
+
+
+@pytest.mark.parametrize("length", ["-1", "+5", "5, 5", "five", "0x5", "\xb2"])
+def test_a_length_that_is_none_is_an_error(length: str) -> None:
+    with pytest.raises(sidefx.TransportError, match="no readable Content-Length"):
+        Body(received(answer(200, DATA, {"Content-Length": length})))
+
+
+def test_chunks_beat_a_length() -> None:
+    sent = answer(200, chunks(DATA, b""), {"Content-Length": "3", **CHUNKED})
+    assert Body(received(sent)).read() == DATA
+
+
+def test_it_is_a_readable_raw_io_and_nothing_else() -> None:
+    body = Body(received(WHOLE["gzip"]))
+    assert isinstance(body, io.RawIOBase)
+    assert (body.readable(), body.writable(), body.seekable()) == (True, False, False)
+    buffer = bytearray(10)
+    assert body.readinto(buffer) == 10
+    assert buffer == DATA[:10]
+    assert body.readall() == DATA[10:]
+    body.close()
+    with pytest.raises(ValueError, match="closed"):
+        body.read(1)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "expected"),
+    [
+        ("application/json", "utf-8-sig"),
+        ("application/json; charset=utf-8", "utf-8-sig"),
+        ("application/json; charset=UTF8", "utf-8-sig"),
+        ('text/plain; charset="ISO-8859-1"', "iso8859-1"),
+        ("text/plain; Charset=latin-1; x=y", "iso8859-1"),
+        ("text/plain; charset=klingon", "utf-8-sig"),
+    ],
+)
+def test_a_charset_is_the_one_that_is_named_or_utf_8(content_type: str, expected: str) -> None:
+    assert charset(received(answer(200, b"", {"Content-Type": content_type}))) == expected
+
+
+def test_a_text_without_a_content_type_is_utf_8() -> None:
+    assert charset(received(answer(200))) == charset(sample("value.http")) == "utf-8-sig"

@@ -1,0 +1,179 @@
+"""What is sent again: the four reasons and no other, how often, and after which wait."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from typing import Any, Callable
+
+import pytest
+from support.scripted import ScriptedServer, answer, cut, json_answer, stall, token_answer
+from support.services import service_of
+
+import sidefx_client as sidefx
+from sidefx_client.retry import LONGEST_WAIT, with_retries
+
+BUSY = sidefx.RateLimitError(429, "slow down")
+UNAUTHORIZED = sidefx.APIError(401, "expired")
+UNSENT = sidefx.TransportError("refused")
+DROPPED = sidefx.TransportError("dropped", may_have_executed=True)
+SILENT = sidefx.CallTimeout("silent", may_have_executed=True)
+UNAVAILABLE = [sidefx.APIError(code, "no backend") for code in (502, 503, 504)]
+LASTING = sidefx.TransportError("bad certificate", lasting=True)
+OTHERS = [sidefx.APIError(code, "no") for code in (400, 403, 404, 408, 413, 422, 425, 500, 501)]
+
+
+class Sending:
+    """Sends that fail as told, one failure after the other, and the waits between them."""
+
+    def __init__(self, *failures: sidefx.SideFXError) -> None:
+        self.failures = list(failures)
+        self.attempts: list[int] = []
+        self.waits: list[float] = []
+
+    def deliver(self, prepare: Callable[[Any], bool] = lambda failure: True, **options: Any) -> str:
+        known = {"what": "a.b", "read_only": False, "retries": 3, "backoff": 0.5, "pause": self.waits.append}
+        return with_retries(self._send, prepare=prepare, **{**known, **options})
+
+    def _send(self, attempt: int) -> str:
+        self.attempts.append(attempt)
+        if len(self.attempts) <= len(self.failures):
+            raise self.failures[len(self.attempts) - 1]
+        return "done"
+
+
+def sendings(*failures: sidefx.SideFXError, **options: Any) -> int:
+    """How often a request is sent that fails so, and would then succeed."""
+    sending = Sending(*failures)
+    with contextlib.suppress(sidefx.SideFXError):
+        sending.deliver(**options)
+    return len(sending.attempts)
+
+
+# The reasons
+
+
+def test_what_succeeds_is_sent_once() -> None:
+    assert sendings() == 1
+    assert Sending().deliver() == "done"
+
+
+def test_the_last_failure_is_raised_as_it_came() -> None:
+    with pytest.raises(sidefx.TransportError) as caught:
+        Sending(BUSY, UNSENT, BUSY, DROPPED).deliver()
+    assert caught.value is DROPPED
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+@pytest.mark.parametrize("failure", [BUSY, UNSENT])
+def test_what_cannot_have_been_executed_is_sent_four_times(failure: sidefx.SideFXError, read_only: bool) -> None:
+    assert sendings(*[failure] * 3, read_only=read_only) == 4
+    assert sendings(*[failure] * 9, read_only=read_only) == 4
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_401_is_sent_again_once(read_only: bool) -> None:
+    assert sendings(UNAUTHORIZED, read_only=read_only) == 2
+    assert sendings(UNAUTHORIZED, UNAUTHORIZED, read_only=read_only) == 2
+    assert sendings(UNAUTHORIZED, BUSY, UNAUTHORIZED, read_only=read_only) == 3
+
+
+@pytest.mark.parametrize("failure", [DROPPED, *UNAVAILABLE], ids=str)
+def test_a_drop_or_a_missing_backend_is_a_reason_for_what_only_reads(failure: sidefx.SideFXError) -> None:
+    assert sendings(*[failure] * 9, read_only=True) == 4
+    assert sendings(*[failure] * 9, read_only=False) == 1
+
+
+def test_a_timeout_is_a_reason_for_what_only_reads_and_only_once() -> None:
+    assert sendings(SILENT, SILENT, read_only=True) == 2
+    assert sendings(SILENT, DROPPED, SILENT, read_only=True) == 3
+    assert sendings(SILENT, read_only=False) == 1
+
+
+@pytest.mark.parametrize("failure", [LASTING, *OTHERS], ids=str)
+def test_nothing_else_is_a_reason(failure: sidefx.SideFXError) -> None:
+    assert sendings(failure, read_only=True) == 1
+
+
+# The budget
+
+
+def test_one_call_is_sent_four_times_at_most_whatever_the_mix() -> None:
+    assert sendings(UNAUTHORIZED, BUSY, DROPPED, BUSY, read_only=True) == 4
+    assert sendings(BUSY, UNSENT, SILENT, UNAVAILABLE[0], read_only=True) == 4
+
+
+@pytest.mark.parametrize("retries", [0, 1, 5])
+def test_retries_is_how_often_it_is_sent_again(retries: int) -> None:
+    assert sendings(*[BUSY] * 9, retries=retries) == retries + 1
+    assert sendings(UNAUTHORIZED, retries=retries) == min(2, retries + 1)
+
+
+def test_attempts_are_numbered_and_what_cannot_be_prepared_is_not_sent_again() -> None:
+    sending = Sending(BUSY, UNSENT, BUSY)
+    prepared: list[Any] = []
+    with pytest.raises(sidefx.TransportError):
+        sending.deliver(lambda failure: prepared.append(failure) or failure is BUSY)  # type: ignore[func-returns-value]
+    assert (sending.attempts, prepared, len(sending.waits)) == ([1, 2], [BUSY, UNSENT], 1)
+
+
+# The waits
+
+
+def test_our_own_wait_doubles_with_some_jitter() -> None:
+    sendings = [Sending(BUSY, UNSENT, BUSY) for _ in range(50)]
+    for sending in sendings:
+        sending.deliver()
+    jitter = [wait / (0.5 * 2**number) for sending in sendings for number, wait in enumerate(sending.waits)]
+    assert 0.75 <= min(jitter) < 0.8
+    assert 0.95 < max(jitter) <= 1
+
+
+def test_our_own_wait_has_a_ceiling_however_often_we_try() -> None:
+    sending = Sending(*[BUSY] * 1100)
+    assert sending.deliver(retries=1100) == "done"
+    assert 45 <= max(sending.waits) <= LONGEST_WAIT
+
+
+def test_the_servers_wait_is_kept_to() -> None:
+    sending = Sending(*[sidefx.RateLimitError(429, "slow down", wait) for wait in (0.0, 7.0, LONGEST_WAIT)])
+    sending.deliver()
+    assert sending.waits == [0.0, 7.0, 60.0]
+
+
+def test_a_wait_of_over_a_minute_is_the_callers_to_decide() -> None:
+    assert sendings(sidefx.RateLimitError(429, "slow down", LONGEST_WAIT + 1)) == 1
+
+
+def test_a_new_token_is_used_without_a_wait() -> None:
+    sending = Sending(UNAUTHORIZED)
+    sending.deliver()
+    assert sending.waits == [0.0]
+
+
+# The same over sockets, once for each reason
+
+
+@pytest.mark.parametrize(
+    ("function", "script", "requests"),
+    [
+        ("bugs.submit_issue", [answer(429, headers={"Retry-After": "0"}), answer(401, "expired")], 3),
+        ("things.get_all", [cut(), answer(503)], 3),
+        ("things.get_all", [stall], 2),
+    ],
+)
+def test_a_call_is_sent_again(function: str, script: list[Any], requests: int) -> None:
+    with ScriptedServer([*script, json_answer("done")], tokens=[token_answer("new")]) as server:
+        with service_of(server, timeout=0.3) as service:
+            assert sidefx.call(service, function) == "done"
+        assert len({request.body for request in server.api_requests}) == 1
+        assert len(server.api_requests) == requests
+
+
+def test_each_sending_again_is_a_warning_that_says_why(caplog: pytest.LogCaptureFixture) -> None:
+    with ScriptedServer([answer(429, "slow\ndown", {"Retry-After": "0"}), json_answer("done")]) as server:
+        with service_of(server) as service:
+            service.things.do()
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert record.getMessage() == "things.do: 429 slow; sent again in 0.0 s (attempt 2)"

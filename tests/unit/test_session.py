@@ -1,0 +1,242 @@
+"""The session: how a host is reached, what of the environment and of a caller's session counts, what goes out."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from requests.adapters import HTTPAdapter
+from support import certificates
+from support.scripted import Connection, Request, ScriptedServer, answer, json_answer
+from support.services import service_of
+
+import sidefx_client as sidefx
+from sidefx_client.transport.adapter import Adapter
+from sidefx_client.transport.session import Session, checked_timeout
+
+OK = json_answer("done")
+ELSEWHERE = "https://api.invalid/api/"  # no connection leaves this machine: only a proxy can be asked for it
+
+
+def refuse(connection: Connection, request: Request) -> None:
+    """What a proxy says that wants to be left alone."""
+    connection.send(answer(403, headers={"Connection": "close"}))
+    connection.finish()
+
+
+# Routes
+
+
+def test_the_proxies_of_the_environment_are_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    with ScriptedServer(refuse) as proxy, ScriptedServer() as other:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        with service_of(other, endpoint_url=ELSEWHERE) as service:
+            for url in (proxy.url, other.url):
+                monkeypatch.setenv("HTTPS_PROXY", url)
+                with pytest.raises(sidefx.TransportError, match=f"through the proxy {proxy.url}"):
+                    service.things.do()
+        assert [(request.method, request.path) for request in proxy.requests] == [("CONNECT", "api.invalid:443")] * 2
+        assert other.connections == 0
+
+
+@pytest.mark.parametrize("tls", [None, "good"])
+def test_loopback_is_never_reached_through_a_proxy(monkeypatch: pytest.MonkeyPatch, tls: str | None) -> None:
+    with ScriptedServer() as proxy, ScriptedServer(OK, tls=tls) as server, requests.Session() as session:
+        for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+            monkeypatch.setenv(name, proxy.url)
+        with service_of(server) as service:
+            assert service.things.do() == "done"
+        session.proxies = {"http": proxy.url, "https": proxy.url, "all": proxy.url}
+        session.verify = server.ca_bundle or True
+        with service_of(server, session=session) as service:
+            assert service.things.do() == "done"
+        assert proxy.connections == 0
+
+
+# A caller's session
+
+
+class Counting(HTTPAdapter):
+    sent = 0
+
+    def send(self, *args: Any, **kwargs: Any) -> requests.Response:
+        self.sent += 1
+        return super().send(*args, **kwargs)
+
+
+def test_a_callers_adapters_are_used_and_its_session_is_left_open() -> None:
+    with ScriptedServer(OK) as server, requests.Session() as session:
+        adapter = Counting()
+        session.mount("http://", adapter)
+        with service_of(server, session=session) as service:
+            assert service.things.do() == "done"
+        assert session.post(server.api_url).json() == "done"
+        assert adapter.sent == 2
+        assert server.connections == 1  # the very one that the service used is still open
+
+
+def test_a_session_without_an_adapter_for_the_url_is_a_config_error() -> None:
+    with requests.Session() as session:
+        session.adapters.clear()
+        with sidefx.service(access_token="", endpoint_url="http://127.0.0.1:1/", session=session) as service:
+            with pytest.raises(sidefx.ConfigError, match="cannot be used"):
+                service.things.do()
+
+
+def test_a_session_whose_verify_is_no_path_is_a_config_error() -> None:
+    with requests.Session() as session:
+        session.verify = 1  # type: ignore[assignment]
+        with pytest.raises(sidefx.ConfigError, match="verify must be"):
+            sidefx.service(access_token="", session=session)
+
+
+def test_an_empty_proxy_is_none() -> None:
+    with ScriptedServer() as server, requests.Session() as session:
+        session.proxies = {"https": ""}
+        with service_of(server, session=session, endpoint_url=ELSEWHERE, retries=0) as service:
+            with pytest.raises(sidefx.TransportError) as caught:
+                service.things.do()
+    assert "proxy" not in str(caught.value)
+
+
+@pytest.mark.parametrize("place", ["", "/", "/api", "/api/"])
+def test_a_callers_adapter_is_found_wherever_requests_would_find_it(place: str) -> None:
+    with ScriptedServer(OK) as server, requests.Session() as session:
+        adapter = Counting()
+        session.mount(server.url + place, adapter)
+        with service_of(server, session=session) as service:
+            service.things.do()
+        assert adapter.sent == 1
+
+
+def test_a_callers_headers_cookies_and_auth_are_not_sent() -> None:
+    with ScriptedServer(json_answer("done", headers={"Set-Cookie": "ours=1"})) as server, requests.Session() as session:
+        session.headers["X-Studio"] = "secret"
+        session.cookies.set("session", "secret")
+        session.auth = ("someone", "secret")
+        session.params = {"key": "secret"}
+        with service_of(server, session=session) as service:
+            service.things.do()
+        (request,) = server.requests
+        assert request.path == "/api/"
+        assert request.header("Authorization") == "Bearer given-token"
+        assert "secret" not in str(request.headers)
+        assert session.cookies.get_dict() == {"session": "secret"}
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+def test_a_callers_ca_bundle_is_used_for_calls_and_for_files(kind: Any, tmp_path: Path) -> None:
+    with ScriptedServer(OK, tls="good") as server, requests.Session() as session:
+        session.verify = kind(certificates.CA_BUNDLE)
+        with service_of(server, session=session) as service:
+            assert service.things.do() == "done"
+        assert sidefx.download_file(server.url, tmp_path / "file", session=session).read_bytes() == b'"done"'
+        assert session.verify == kind(certificates.CA_BUNDLE)
+
+
+@pytest.mark.parametrize("setting", ["verify", "cert"])
+def test_a_callers_file_that_is_not_there_is_a_config_error(setting: str) -> None:
+    with ScriptedServer(tls="good") as server, requests.Session() as session:
+        setattr(session, setting, "nowhere.pem")
+        with service_of(server, session=session) as service, pytest.raises(sidefx.ConfigError, match=r"nowhere\.pem"):
+            service.things.do()
+        assert server.connections == 0
+
+
+@pytest.mark.parametrize("ours", [True, False], ids=["our adapter", "requests' adapter"])
+def test_a_callers_client_certificate_is_used(ours: bool, tmp_path: Path) -> None:
+    with ScriptedServer(OK, greetings=[demand_a_certificate]) as server, requests.Session() as session:
+        path = str(tmp_path / "client.pem")
+        certificates.AUTHORITY.issue_cert("farm").private_key_and_cert_chain_pem.write_to_path(path)
+        session.verify, session.cert = certificates.CA_BUNDLE, path
+        if ours:
+            session.mount("https://", Adapter(certificates.CA_BUNDLE, path))
+        with service_of(server, session=session, endpoint_url=f"https://127.0.0.1:{server.port}/api/") as service:
+            assert service.things.do() == "done"
+
+
+def demand_a_certificate(connection: Connection) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificates.AUTHORITY.issue_cert(*certificates.NAMES).configure_cert(context)
+    certificates.AUTHORITY.configure_trust(context)
+    context.verify_mode = ssl.CERT_REQUIRED
+    connection.socket = context.wrap_socket(connection.socket, server_side=True)
+
+
+def test_another_hosts_session_has_the_callers_tls_and_nothing_else() -> None:
+    with ScriptedServer(OK, tls="good") as server, requests.Session() as session:
+        session.verify = server.ca_bundle or True
+        session.headers["X-Studio"] = "secret"
+        session.cookies.set("session", "secret")
+        own = Session.like(session)
+        own.send(requests.Request("GET", server.url + "/file").prepare(), 5, "download").close()
+        own.close()
+        assert "secret" not in str(server.requests[0].headers)
+
+
+def test_another_hosts_session_has_the_callers_client_certificate(tmp_path: Path) -> None:
+    with ScriptedServer(OK, greetings=[demand_a_certificate]) as server, requests.Session() as session:
+        session.verify, session.cert = certificates.CA_BUNDLE, str(tmp_path / "client.pem")
+        certificates.AUTHORITY.issue_cert("farm").private_key_and_cert_chain_pem.write_to_path(session.cert)
+        own = Session.like(session)
+        own.send(requests.Request("GET", f"https://127.0.0.1:{server.port}/file").prepare(), 5, "download").close()
+        own.close()
+        assert len(server.requests) == 1
+
+
+def test_another_hosts_session_leaves_the_environment_alone_where_the_callers_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with ScriptedServer() as proxy, requests.Session() as session:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        session.trust_env = False
+        own = Session.like(session)
+        with pytest.raises(sidefx.TransportError, match="does not resolve"):
+            own.send(requests.Request("GET", ELSEWHERE).prepare(), 5, "download")
+        own.close()
+        assert proxy.connections == 0
+
+
+def test_the_environments_ca_bundle_counts_where_none_is_given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with ScriptedServer(OK, tls="good") as server:
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", certificates.CA_BUNDLE)
+        with service_of(server, ca_bundle=None) as service:
+            assert service.things.do() == "done"
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "not there"))
+        with service_of(server) as service:
+            assert service.things.do() == "done"
+
+
+@pytest.mark.parametrize("session", ["a string", object(), HTTPAdapter()])
+def test_what_is_no_session_is_a_config_error(session: Any) -> None:
+    with pytest.raises(sidefx.ConfigError, match=r"must be a requests\.Session"):
+        sidefx.service(access_token="", session=session)
+
+
+# The log, and timeouts
+
+
+def test_each_request_is_a_debug_line_without_a_secret(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, logger="sidefx_client")
+    with ScriptedServer([OK]) as server, service_of(server, access_token=None) as service:
+        service.things.do()
+    token, call = (record.getMessage() for record in caplog.records)
+    assert token.startswith("token (attempt 1): 200 after ")
+    assert call.startswith("things.do (attempt 1): 200 after ")
+
+
+@pytest.mark.parametrize("good", [1, 0.5, None, (1, None), (None, 0.5), (10.0, 300.0)])
+def test_a_timeout_is_seconds_a_pair_or_none(good: Any) -> None:
+    assert checked_timeout(good) == (good if isinstance(good, tuple) else (good, good))
+
+
+@pytest.mark.parametrize(
+    "bad", [0, -1, True, "5", float("nan"), float("inf"), 1e12, (1,), (1, 2, 3), (0, 1), [1, 2], object()]
+)
+def test_any_other_timeout_is_a_config_error(bad: Any) -> None:
+    with pytest.raises(sidefx.ConfigError, match="timeout must be"):
+        sidefx.service(access_token="", timeout=bad)

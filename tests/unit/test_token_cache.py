@@ -1,0 +1,287 @@
+"""Tokens in a file: shared by processes, private, and never a reason for a call to fail."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import stat
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.stage import TEXT, VALUES, examples
+
+import sidefx_client as sidefx
+from sidefx_client.credentials.token_cache import TokenCache
+from sidefx_client.testing import LocalServer
+
+ROOT = Path(__file__).parents[2]
+URL = "https://www.sidefx.com/oauth2/application_token"
+CLIENT = "client-id"
+TOKEN = "t0ken-in-clear"
+
+needs_modes = pytest.mark.skipif(sys.platform == "win32", reason="Windows has neither mode bits nor owners")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "made" / "tokens.json"
+
+
+def soon() -> float:
+    return time.time() + 3600
+
+
+def write(path: Path, content: bytes) -> TokenCache:
+    """A cache whose file, as private as ours are, holds ``content``."""
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content)
+    path.chmod(0o600)
+    return TokenCache(path, URL)
+
+
+def entry(token: Any = TOKEN, expiry: Any = None) -> bytes:
+    kept = {"access_token": token, "expiry": soon() if expiry is None else expiry}
+    return json.dumps({f"{URL} {CLIENT}": kept}).encode()
+
+
+def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+
+
+# With a server.
+
+PROCESS = """
+import sys
+from sidefx_client import service
+with service(*sys.argv[1:5], token_cache=sys.argv[5]) as api:
+    print(len(api.bugs.get_submission_options()))
+"""
+
+
+def run_process(server: LocalServer, path: Path) -> str:
+    pair = (server.client_id, server.client_secret)
+    arguments = (*pair, server.access_token_url, server.endpoint_url, str(path))
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", PROCESS, *arguments], env=environment, capture_output=True, text=True
+    )
+    return done.stdout + done.stderr
+
+
+def test_the_second_process_sends_no_token_request(path: Path) -> None:
+    with LocalServer() as server:
+        assert [run_process(server, path) for _ in range(2)] == ["3\n", "3\n"]
+        assert (server.token_requests, len(server.calls)) == (1, 2)
+    assert server.client_secret not in path.read_text()
+
+
+def test_a_refused_token_is_dropped_and_fetched_once(path: Path) -> None:
+    with LocalServer() as server:
+        server.service(token_cache=path).close()
+        server.revoke_tokens()
+        with server.service(token_cache=path) as first, server.service(token_cache=path) as second:
+            assert first.bugs.get_submission_options() == second.bugs.get_submission_options()
+        with server.service(token_cache=path) as third:
+            assert third.access_token == first.access_token == second.access_token
+        assert server.token_requests == 2
+
+
+def test_a_call_succeeds_where_the_cache_cannot_be_written(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "file").touch()
+    with LocalServer() as server, server.service(token_cache=tmp_path / "file" / "tokens.json") as service:
+        service.access_token_expiry_time = 1.0
+        assert service.bugs.get_submission_options()
+        assert server.token_requests == 2
+    assert [("token cache" in text, TOKEN in text) for text in warnings_of(caplog)] == [(True, False)]
+
+
+# The file.
+
+
+def test_what_is_put_is_got_by_another_process_with_the_same_client_and_url_only(path: Path) -> None:
+    expiry = soon()
+    TokenCache(path, URL).put(CLIENT, TOKEN, expiry)
+    TokenCache(path, URL).put("another", "its-own", expiry)
+    TokenCache(path, URL + "/").put(CLIENT, "elsewhere", expiry)
+    assert TokenCache(path, URL).get(CLIENT) == (TOKEN, expiry)
+    assert TokenCache(path, URL).get("another") == ("its-own", expiry)
+    assert TokenCache(path, URL + "/").get(CLIENT) == ("elsewhere", expiry)
+    assert TokenCache(path, URL + "/").get("another") is None
+
+
+@needs_modes
+def test_the_file_is_private_and_so_is_a_directory_that_was_made_for_it(path: Path) -> None:
+    TokenCache(path, URL).put(CLIENT, TOKEN, soon())
+    assert [stat.S_IMODE(p.stat().st_mode) for p in (path, path.parent)] == [0o600, 0o700]
+    path.parent.chmod(0o755)
+    TokenCache(path, URL).put(CLIENT, TOKEN, soon())
+    assert [stat.S_IMODE(p.stat().st_mode) for p in (path, path.parent)] == [0o600, 0o755]
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_expired_tokens_are_missed_and_go_with_the_next_one(path: Path) -> None:
+    cache = write(path, entry(expiry=time.time() - 1))
+    assert cache.get(CLIENT) is None
+    cache.put("another", "its-own", soon())
+    assert list(json.loads(path.read_text())) == [f"{URL} another"]
+
+
+@pytest.mark.parametrize("token", ["", "two words", "line\nbreak", "täglich", "\x7f", None, 5, ["x"], {}, True])
+def test_a_token_that_no_header_can_carry_is_a_miss(path: Path, token: Any) -> None:
+    assert write(path, entry()).get(CLIENT) is not None
+    assert write(path, entry(token=token)).get(CLIENT) is None
+
+
+@pytest.mark.parametrize("expiry", ["9e9", "", [], {}, True, float("nan"), float("inf"), -float("inf"), 10**400, 5e9])
+def test_an_expiry_that_no_clock_can_reach_is_a_miss(path: Path, expiry: Any) -> None:
+    assert write(path, entry(expiry=expiry)).get(CLIENT) is None
+
+
+GARBAGE = [b"", b"{", b"\xff\xfe", b"\xef\xbb\xbf{}", b"[" * 100_000, b"9" * 10_000, b" " * (2 << 20) + entry()]
+
+
+@pytest.mark.usefixtures("uncollected")
+@pytest.mark.parametrize("content", GARBAGE, ids=lambda content: repr(content[:4]))
+def test_garbage_is_a_miss_and_gives_way(path: Path, content: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    cache = write(path, content)
+    assert cache.get(CLIENT) is None
+    cache.put(CLIENT, TOKEN, soon())
+    found = cache.get(CLIENT)
+    assert found is not None
+    assert (found[0], warnings_of(caplog)) == (TOKEN, [])
+
+
+ODD: tuple[Any, ...] = (0, -1, 10**400, True, "1", None, [])
+NUMBERS = st.sampled_from(ODD) | st.floats() | st.integers(-9, 10**9).map(lambda seconds: time.time() + seconds)
+FIELDS = {"access_token": st.sampled_from((TOKEN, "", "two words", "é", 1, None)), "expiry": NUMBERS}
+KEPT = st.dictionaries(
+    st.just(f"{URL} {CLIENT}") | TEXT, st.fixed_dictionaries({}, optional=FIELDS) | VALUES, max_size=3
+)
+FILES = st.binary() | (KEPT | VALUES).map(lambda value: json.dumps(value).encode()) | st.just(b"[" * 100_000)
+
+
+@pytest.mark.usefixtures("uncollected")
+@examples(150)
+@given(content=FILES)
+def test_whatever_is_in_the_file_it_is_a_token_or_none_and_a_new_one_is_kept(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes
+) -> None:
+    cache = write(tmp_path_factory.getbasetemp() / "fuzz.json", content)
+    found = cache.get(CLIENT)
+    assert found is None or (found[0] == TOKEN and time.time() - 60 < found[1] < math.inf)
+    cache.put(CLIENT, TOKEN, expiry := soon())
+    assert cache.get(CLIENT) == (TOKEN, expiry)
+
+
+def test_of_writers_at_the_same_time_some_win_and_none_breaks_the_file(path: Path) -> None:
+    caches = [TokenCache(path, URL) for _ in range(8)]
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda n: caches[n % 8].put(f"client-{n}", TOKEN, soon()), range(80)))
+    kept = json.loads(path.read_text())
+    assert 1 <= len(kept) <= 80
+    assert list(path.parent.iterdir()) == [path]
+
+
+# What is not ours.
+
+
+def make_odd(path: Path, fault: str) -> None:
+    if fault == "directory":
+        path.mkdir()
+    elif fault == "FIFO":
+        os.mkfifo(path, 0o600)
+    elif fault.endswith("link"):
+        path.symlink_to(path.parent / ("good.json" if fault == "link" else "nowhere"))
+    else:
+        write(path, entry())
+        path.chmod(0o640 if fault == "mode" else 0o600)
+        if fault == "owner":
+            if os.geteuid() != 0:
+                pytest.skip("only root can give a file away")
+            os.chown(path, 65534, -1)
+
+
+@needs_modes
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("mode", "others may read or write it (mode 640): chmod 600 it, or remove it"),
+        ("owner", "it belongs to another user"),
+        ("link", "it is a link"),
+        ("dangling link", "it is a link"),
+        ("directory", "Is a directory"),
+        ("FIFO", "it is not a regular file"),
+    ],
+)
+def test_what_is_not_ours_is_left_alone_with_one_warning(
+    path: Path, caplog: pytest.LogCaptureFixture, fault: str, reason: str
+) -> None:
+    good = path.parent / "good.json"
+    write(good, entry())
+    make_odd(path, fault)
+    before = path.lstat()
+    cache = TokenCache(path, URL)
+    assert cache.get(CLIENT) is None
+    cache.put(CLIENT, "new", soon())
+    assert cache.get(CLIENT) is None
+    assert (path.lstat().st_ino, path.lstat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert {p.name for p in path.parent.iterdir()} == {"good.json", "tokens.json"}
+    assert json.loads(good.read_text())[f"{URL} {CLIENT}"]["access_token"] == TOKEN
+    assert warnings_of(caplog) == [f"the token cache {str(path)!r} is left alone, tokens are not shared: {reason}"]
+
+
+@needs_modes
+def test_under_the_rules_of_windows_mode_bits_mean_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = write(path, entry())
+    path.chmod(0o666)
+    assert cache.get(CLIENT) is None
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert cache.get(CLIENT) is not None
+
+
+@pytest.mark.parametrize("odd", ["", "nul\0byte", "sur\udc80rogate/\ud800", "/dev/null/x", "x" * 5000])
+def test_an_impossible_path_is_a_warning(
+    odd: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    cache = TokenCache(odd, URL)
+    cache.put(CLIENT, TOKEN, soon())
+    assert cache.get(CLIENT) is None
+    assert len(warnings_of(caplog)) == 1
+    assert list(tmp_path.rglob("*")) == []
+
+
+@pytest.mark.parametrize("odd", [5, b"bytes", True, ["list"]])
+def test_a_path_of_another_type_is_a_config_error(odd: Any) -> None:
+    with pytest.raises(sidefx.ConfigError, match="token_cache must be the path of a file"):
+        sidefx.service("id", "secret", token_cache=odd)
+
+
+@pytest.mark.parametrize("function", ["_load", "_check_ours", "_save", "makedirs", "mkstemp", "_text"])
+def test_a_token_is_in_no_local_variable_when_ctrl_c_comes(path: Path, function: str) -> None:
+    def interrupt(frame: FrameType, event: str, argument: Any) -> None:
+        if frame.f_code.co_name == function:
+            raise KeyboardInterrupt
+
+    cache = write(path, entry())
+    before = sys.gettrace()
+    sys.settrace(interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt) as interrupted:
+            cache.put(CLIENT, TOKEN, soon())
+    finally:
+        sys.settrace(before)
+    ours = [entry.frame.f_locals for entry in interrupted.traceback if Path(entry.path).name == "token_cache.py"]
+    assert ours
+    assert TOKEN not in repr(ours)
+    assert list(path.parent.iterdir()) == [path]

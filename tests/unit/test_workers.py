@@ -1,0 +1,424 @@
+"""Downloads over several connections: what is asked for, what goes wrong on one of them, and how they end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.downloads import NAME, fetch, kept, left, md5, program
+from support.scripted import Connection, Request, ScriptedServer, answer, json_answer
+from support.served import MIB, Served, content_of
+from support.services import service_of
+
+import sidefx_client as sidefx
+from sidefx_client.downloads.workers import piece_size
+
+CONTENT = content_of(12 * MIB)
+needs_proc = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="reads /proc/self/fd")
+
+
+pytestmark = pytest.mark.usefixtures("hasty")
+
+
+def spans(served: Served) -> list[tuple[int, int]]:
+    """The first and the last byte of each range that was asked for, in order."""
+    found = [wanted.partition("=")[2].partition("-") for wanted in served.asked if wanted]
+    return sorted((int(start), int(last)) for start, _, last in found if last)
+
+
+@pytest.mark.parametrize(
+    ("left", "connections", "size"),
+    [(None, 8, MIB), (MIB, 8, MIB), (256 * MIB, 8, 8 * MIB), (4096 * MIB, 8, 16 * MIB), (4096 * MIB, 32, 16 * MIB)],
+)
+def test_pieces_are_neither_so_small_as_to_cost_time_nor_so_large_as_to_be_lost(
+    left: int | None, connections: int, size: int
+) -> None:
+    assert piece_size(left, connections) == size
+
+
+@pytest.mark.parametrize("known", [{}, {"size": len(CONTENT)}, {"md5": md5(CONTENT)}])
+@pytest.mark.parametrize("kind", [None, "good"])
+def test_every_byte_is_asked_for_once_over_as_many_connections(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: dict[str, Any], kind: str | None
+) -> None:
+    served = Served(CONTENT, pause=0.002)
+    with ScriptedServer(served, tls=kind) as server:
+        if server.ca_bundle:
+            monkeypatch.setenv("REQUESTS_CA_BUNDLE", server.ca_bundle)
+        assert fetch(server, tmp_path, connections=4, **known) == CONTENT
+        assert server.connections == 4
+    assert [start for start, _ in spans(served)] == [0, *(last + 1 for _, last in spans(served)[:-1])]
+    assert spans(served)[-1][1] == len(CONTENT) - 1
+    assert len(served.asked) == len(spans(served)) == 12
+    assert served.sent == len(CONTENT)
+    assert all(request.header("If-Range") == '"one"' for request in server.requests[1:])
+
+
+def test_an_answer_that_ignores_the_range_is_the_file_itself(tmp_path: Path) -> None:
+    served = Served(CONTENT, ranges=False)
+    with ScriptedServer(served) as server:
+        assert fetch(server, tmp_path, connections=4) == CONTENT
+        assert (len(served.asked), served.sent) == (1, len(CONTENT))
+
+
+def test_what_is_no_more_than_two_pieces_is_for_one_connection(tmp_path: Path) -> None:
+    served = Served(CONTENT[: 2 * MIB])
+    with ScriptedServer(served) as server:
+        fetch(server, tmp_path, size=2 * MIB, connections=4)
+        assert served.asked == [None]
+
+
+def test_a_file_that_could_change_between_its_pieces_is_for_one_connection(tmp_path: Path) -> None:
+    served = Served(CONTENT, headers={})
+    with ScriptedServer(served) as server:
+        assert fetch(server, tmp_path, connections=4) == CONTENT
+        assert served.asked[-1] is None
+        assert len(served.asked) == 2
+
+
+def otherwise_from(number: int, served: Served, step: Any) -> Any:
+    """``served`` for all requests before that one."""
+    count = iter(range(1, 10_000))
+
+    def answer_one(connection: Connection, request: Request) -> None:
+        (step if next(count) >= number else served)(connection, request)
+
+    return answer_one
+
+
+def lie(connection: Connection, request: Request) -> None:
+    """As many bytes as were asked for, of the right file, but one byte earlier."""
+    start, _, last = (request.header("Range") or "").partition("=")[2].partition("-")
+    if not start:
+        connection.send(answer(200, CONTENT, {"ETag": '"one"'}))
+        return
+    first, end = int(start) - 1, int(last) if last else len(CONTENT) - 1
+    told = f"bytes {first}-{end - 1}/{len(CONTENT)}"
+    connection.send(answer(206, CONTENT[first:end], {"ETag": '"one"', "Content-Range": told}))
+
+
+CHANGED = content_of(12 * MIB, seed=2)
+
+
+def unconditional(connection: Connection, request: Request) -> None:
+    """The other file, whatever If-Range says."""
+    request.headers = [(name, value) for name, value in request.headers if name != "If-Range"]
+    Served(CHANGED, headers={"ETag": '"two"'})(connection, request)
+
+
+def overflow(connection: Connection, request: Request) -> None:
+    """More than a piece, which no length announces."""
+    start, _, last = (request.header("Range") or "").partition("=")[2].partition("-")
+    if not last:
+        Served(CONTENT)(connection, request)
+        return
+    told = f"bytes {start}-{last}/{len(CONTENT)}"
+    body = CONTENT[int(start) : int(last) + 1] + bytes(MIB)
+    connection.send(answer(206, body, {"ETag": '"one"', "Content-Range": told}, framed=False))
+    connection.finish()
+
+
+CHANGES = {
+    "another state": (unconditional, CHANGED),
+    "more than the piece": (overflow, CONTENT),
+    "another start": (lie, CONTENT),
+    "no ranges any more": (Served(CONTENT, ranges=False), CONTENT),
+    "another file": (Served(CHANGED, headers={"ETag": '"two"'}), CHANGED),
+    "another size": (Served(CHANGED + b"more", headers={"ETag": '"two"'}), CHANGED + b"more"),
+}
+
+
+@pytest.mark.parametrize(("step", "expected"), CHANGES.values(), ids=list(CHANGES))
+@pytest.mark.parametrize("number", [2, 6])
+def test_an_answer_that_does_not_fit_leaves_one_connection_and_the_right_file(
+    tmp_path: Path, number: int, step: Any, expected: bytes
+) -> None:
+    with ScriptedServer(otherwise_from(number, Served(CONTENT), step)) as server:
+        assert fetch(server, tmp_path, connections=4) == expected
+
+
+def test_after_a_piece_that_does_not_fit_the_rest_is_asked_for_in_one(tmp_path: Path) -> None:
+    served, lying = Served(CONTENT), threading.Event()
+
+    def lie_about_the_fifth(connection: Connection, request: Request) -> None:
+        start, _, last = (request.header("Range") or "").partition("=")[2].partition("-")
+        if last and (lying.is_set() or int(start) >= 4 * MIB):
+            while served.sent < 4 * MIB:
+                time.sleep(0.01)
+            lying.set()
+            lie(connection, request)
+        else:
+            served(connection, request)
+
+    with ScriptedServer(lie_about_the_fifth) as server:
+        assert fetch(server, tmp_path, connections=4) == CONTENT
+        assert lying.is_set()
+        assert served.starts.count(0) == 1
+        assert str(server.requests[-1].header("Range")).endswith("-")
+
+
+def test_a_cut_piece_goes_on_where_it_was_cut(tmp_path: Path) -> None:
+    served = Served(CONTENT, cuts=[None, MIB // 2, None, MIB // 4])
+    with ScriptedServer(served) as server:
+        assert fetch(server, tmp_path, connections=4) == CONTENT
+        assert served.sent == len(CONTENT)
+        assert len(served.asked) == 14
+
+
+def test_no_connection_runs_far_ahead_of_what_is_there(tmp_path: Path) -> None:
+    served = Served(CONTENT)
+
+    def hold_the_first(connection: Connection, request: Request) -> None:
+        if served.asked or len(server.requests) > 1:
+            served(connection, request)
+            return
+        told = {"ETag": '"one"', "Content-Range": f"bytes 0-{MIB - 1}/{len(CONTENT)}", "Content-Length": str(MIB)}
+        connection.send(answer(206, CONTENT[:1000], told))
+        time.sleep(0.3)  # for the others to go as far as they will
+        assert max(served.starts) <= 8 * MIB
+        connection.send(CONTENT[1000:MIB])
+
+    with ScriptedServer(hold_the_first) as server:
+        assert fetch(server, tmp_path, connections=4) == CONTENT
+
+
+def test_a_connection_that_stalls_holds_up_nothing_but_its_piece(tmp_path: Path) -> None:
+    def stall(connection: Connection, request: Request) -> None:
+        if len(served.asked) == 2:
+            served.asked.append(None)
+            connection.stall()
+        else:
+            served(connection, request)
+
+    served = Served(CONTENT, pause=0.002)
+    with ScriptedServer(stall) as server:
+        assert fetch(server, tmp_path, connections=4) == CONTENT
+        assert served.sent == len(CONTENT)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_server_that_takes_two_connections_gets_two(tmp_path: Path, status: int) -> None:
+    served, busy, lock = Served(CONTENT, pause=0.002), [0, 0], threading.Lock()
+
+    def two_at_once(connection: Connection, request: Request) -> None:
+        with lock:
+            busy[0] += 1
+            too_many = busy[0] > 2
+            busy[1] += too_many
+        try:
+            if too_many:
+                connection.send(answer(status, b"", {"Retry-After": "3600"}))
+            else:
+                served(connection, request)
+        finally:
+            with lock:
+                busy[0] -= 1
+
+    with ScriptedServer(two_at_once) as server:
+        assert fetch(server, tmp_path, connections=6) == CONTENT
+    assert 1 <= busy[1] <= 5
+
+
+def test_the_last_connection_outlasts_a_server_that_is_busy_for_all(tmp_path: Path) -> None:
+    served, refusals = Served(CONTENT), iter(range(5))
+
+    def busy_for_a_while(connection: Connection, request: Request) -> None:
+        if len(served.asked) >= 3 and next(refusals, None) is not None:
+            connection.send(answer(503))
+        else:
+            served(connection, request)
+
+    with ScriptedServer(busy_for_a_while) as server:
+        assert fetch(server, tmp_path, connections=3) == CONTENT
+
+
+def test_the_note_promises_what_is_there_and_nothing_behind_a_hole(tmp_path: Path) -> None:
+    served = Served(CONTENT, pause=0.005)
+    promised: list[int | None] = []
+
+    def look(connection: Connection, request: Request) -> None:
+        promised.extend(json.loads(note.read_bytes())["good"] for note in tmp_path.glob("*.json"))
+        served(connection, request)
+
+    with ScriptedServer(look) as server:
+        fetch(server, tmp_path, connections=4)
+    assert len(promised) == len(served.asked) - 1
+    assert None not in promised
+    assert promised[0] == 0 < max(count or 0 for count in promised)
+
+
+def test_a_line_that_stays_down_is_given_up_and_taken_up_by_the_next_run(tmp_path: Path) -> None:
+    served = Served(CONTENT, cuts=[None] * 6 + [1000] * 3 + [0] * 100)
+    with ScriptedServer(served) as server:
+        with pytest.raises(sidefx.DownloadError, match="5 tries"):
+            fetch(server, tmp_path, connections=4)
+        assert len(served.asked) < 40
+    there = len(kept(tmp_path))
+    assert MIB <= there < len(CONTENT)
+    assert CONTENT.startswith(kept(tmp_path))
+    rest = Served(CONTENT)
+    with ScriptedServer(rest) as server:
+        assert fetch(server, tmp_path) == CONTENT
+        assert rest.starts == [there]
+
+
+def test_what_one_connection_began_several_finish(tmp_path: Path) -> None:
+    served = Served(CONTENT, cuts=[5 * MIB] + [0] * 5)
+    with ScriptedServer(served) as server:
+        with pytest.raises(sidefx.DownloadError):
+            fetch(server, tmp_path)
+    rest = Served(CONTENT)
+    with ScriptedServer(rest) as server:
+        assert fetch(server, tmp_path, connections=4) == CONTENT
+        assert min(rest.starts) == 5 * MIB
+        assert rest.sent == 7 * MIB
+
+
+@pytest.mark.parametrize("status", [403, 404, 500])
+def test_a_status_that_ends_a_download_ends_this_one(tmp_path: Path, status: int) -> None:
+    gone = answer(status, b"gone")
+    with ScriptedServer(otherwise_from(4, Served(CONTENT), lambda connection, _: connection.send(gone))) as server:
+        with pytest.raises(sidefx.DownloadError) as caught:
+            fetch(server, tmp_path, connections=4)
+    assert caught.value.http_code == status
+    assert CONTENT.startswith(kept(tmp_path))
+
+
+def test_a_wrong_md5_is_never_put_in_place(tmp_path: Path) -> None:
+    with ScriptedServer(Served(CONTENT)) as server:
+        with pytest.raises(sidefx.ChecksumError):
+            fetch(server, tmp_path, md5=md5(b"another"), connections=4)
+    assert left(tmp_path) == []
+
+
+def test_a_signed_url_that_dies_midway_is_renewed_once_for_all_connections(tmp_path: Path) -> None:
+    served, urls = Served(CONTENT), iter(range(1, 10))
+
+    def api_and_files(connection: Connection, request: Request) -> None:
+        if request.method == "POST":
+            connection.read_body(request)
+            url = f"{server.url}/{NAME}?signature={next(urls)}"
+            fields = {"download_url": url, "filename": NAME, "size": len(CONTENT), "hash": md5(CONTENT)}
+            connection.send(json_answer(fields))
+        elif request.path.endswith("=1") and len(served.asked) > 4:
+            connection.send(answer(403))
+        else:
+            served(connection, request)
+
+    with ScriptedServer(api_and_files) as server:
+        with sidefx.service(access_token="", endpoint_url=server.api_url) as service:
+            path = sidefx.download_build(service, "houdini", "20.5", 1, "linux", tmp_path, connections=4)
+    assert path.read_bytes() == CONTENT
+    assert left(tmp_path) == [NAME]
+    assert next(urls) == 3
+    assert served.sent < 1.5 * len(CONTENT)
+
+
+def silent_after(count: int) -> Any:
+    """Says nothing from that request on: half of the connections wait for a head, half of them for a body."""
+    served, counter = Served(CONTENT), iter(range(1, 1000))
+
+    def step(connection: Connection, request: Request) -> None:
+        number = next(counter)
+        if number <= count:
+            served(connection, request)
+            return
+        if number % 2:
+            start, _, last = str(request.header("Range")).partition("=")[2].partition("-")
+            told = f"bytes {start}-{last}/{len(CONTENT)}"
+            length = str(int(last) - int(start) + 1)
+            connection.send(answer(206, b"some", {"ETag": '"one"', "Content-Range": told, "Content-Length": length}))
+        connection.stall()
+
+    return step
+
+
+@pytest.mark.parametrize("kind", [None, "good"])
+def test_connections_that_wait_are_ended_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str | None
+) -> None:
+    monkeypatch.setattr("sidefx_client.downloads.transfer.TIMEOUT", (5.0, 60.0))
+    started: list[float] = []
+
+    def cancel(done: int, total: int | None) -> None:
+        if done > 4 * MIB:
+            time.sleep(0.1)  # for all of them to be waiting
+            started.append(time.monotonic())
+            raise KeyboardInterrupt
+
+    with ScriptedServer(silent_after(6), tls=kind) as server:
+        if server.ca_bundle:
+            monkeypatch.setenv("REQUESTS_CA_BUNDLE", server.ca_bundle)
+        with pytest.raises(KeyboardInterrupt):
+            fetch(server, tmp_path, connections=4, progress=cancel)
+        assert time.monotonic() - started[0] < 0.5
+        assert not [thread for thread in threading.enumerate() if thread.name.startswith("sidefx_client")]
+    assert kept(tmp_path)
+    assert CONTENT.startswith(kept(tmp_path))
+
+
+def test_a_call_after_a_download_that_was_cancelled_goes_out(tmp_path: Path) -> None:
+    def cancel(done: int, total: int | None) -> None:
+        if done > MIB:
+            raise KeyboardInterrupt
+
+    with ScriptedServer(Served(CONTENT, pause=0.002)) as server, pytest.raises(KeyboardInterrupt):
+        fetch(server, tmp_path, connections=4, progress=cancel)
+    with ScriptedServer(json_answer("done")) as server, service_of(server) as service:
+        assert service.things.do() == "done"
+
+
+INTERRUPTED = """
+import os, sys, threading
+import sidefx_client as sidefx
+try:
+    sidefx.download_file(sys.argv[1], sys.argv[2], connections=4)
+except KeyboardInterrupt:
+    links = [os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")[:-1]]
+    print(threading.active_count(), sum("socket" in link for link in links), flush=True)
+"""
+
+
+@needs_proc
+def test_ctrl_c_ends_all_connections_and_keeps_the_partial(tmp_path: Path) -> None:
+    with ScriptedServer(silent_after(6)) as server:
+        with program(INTERRUPTED, f"{server.url}/{NAME}", tmp_path / NAME) as child:
+            deadline = time.monotonic() + 10
+            while len(server.requests) < 10 and time.monotonic() < deadline:
+                time.sleep(0.01)
+            time.sleep(0.1)
+            start = time.monotonic()
+            child.send_signal(signal.SIGINT)
+            assert child.stdout is not None
+            assert child.stdout.read().split() == ["1", "0"]
+            assert time.monotonic() - start < 1
+    assert kept(tmp_path)
+    assert CONTENT.startswith(kept(tmp_path))
+
+
+FULL_DISK = """
+import errno, resource, signal, sys
+import sidefx_client as sidefx
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (6 << 20, 6 << 20))
+try:
+    sidefx.download_file(sys.argv[1], sys.argv[2], connections=4)
+except OSError as error:
+    print(type(error).__name__, error.errno == errno.EFBIG)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="RLIMIT_FSIZE is POSIX'")
+def test_a_full_disk_keeps_its_errno_and_what_can_be_gone_on_with(tmp_path: Path) -> None:
+    with ScriptedServer(Served(CONTENT)) as server:
+        with program(FULL_DISK, f"{server.url}/{NAME}", tmp_path / NAME) as child:
+            assert child.stdout is not None
+            assert child.stdout.read().split() == ["OSError", "True"]
+        assert CONTENT.startswith(kept(tmp_path))
+        assert fetch(server, tmp_path, connections=4) == CONTENT
