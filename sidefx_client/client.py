@@ -63,9 +63,9 @@ class Client:
             with Encoded(name, args, kwargs) as encoded:
                 return _Call(self, name, encoded, timeout).answer()
         except APIError as error:
-            near = catalogue.suggestion(name) if error.http_code in _UNKNOWN_FUNCTION else None
-            if near:
-                error.add_hint(f"{name} is not a documented function: did you mean {near}?")
+            hint = catalogue.hint(name, kwargs) if error.http_code in _UNKNOWN_FUNCTION else None
+            if hint:
+                error.add_hint(hint)
             raise
 
     def pause(self, seconds: float) -> None:

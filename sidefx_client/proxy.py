@@ -133,15 +133,18 @@ class _Help:
         self._what = what
         self._otherwise = otherwise
 
-    def __get__(self, function: APIFunction | None, owner: type) -> Any:
+    def __get__(self, instance: object | None, owner: type) -> Any:
         found = self._otherwise
-        if function is not None:
+        if instance is not None:
             from .documented import help as help_text  # with inspect: 5 ms that only a reader of help pays
 
-            found = getattr(help_text, self._what)(function.function_name) or found
+            found = getattr(help_text, self._what)(vars(instance).get("function_name", "")) or found
         if found is None:
             raise AttributeError("nothing is documented under this name")
         return found
+
+
+Service.__doc__ = _Help("doc", Service.__doc__)  # type: ignore[assignment]
 
 
 class APIFunction:

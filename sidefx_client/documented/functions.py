@@ -1,22 +1,23 @@
-"""The documented functions: signatures, docs and result types for dir(), help() and type checkers, from one source.
+"""The documented functions: one source for dir(), help(), type checkers and hints in error messages.
 
-The classes are never instantiated. ``Service`` inherits the annotations of ``Catalogue``, so a type checker sees
-``service.download`` as a ``Download``; at run time the proxy answers, and help_text makes its help from here.
+To add a documented function, add a method to the class of its module below, and one in ``testing/functions.py`` for
+the local server. A new module is a class and a line in ``Catalogue``. The classes are never instantiated: ``Service``
+inherits the annotations of ``Catalogue`` for type checkers, and help.py reads the docstrings.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict
 
 if TYPE_CHECKING:
     from typing import Protocol
 else:
-    Protocol = object  # these classes are for type checkers and for help(): real protocols would slow the import
+    Protocol = object  # real protocols would slow down the import
 
 
 class DailyBuild(TypedDict):
-    """One build for one platform. Live answers may carry more keys."""
+    """One build for one platform. Live responses may carry more keys."""
 
     build: str  # a number, '382'
     date: str  # '2023/10/26'
@@ -28,10 +29,10 @@ class DailyBuild(TypedDict):
 
 
 class BuildDownload(TypedDict):
-    """Where one build can be fetched, for a while."""
+    """A temporary URL of one build, with the facts to verify the file."""
 
     date: str
-    download_url: str  # signed, on another host, and soon out of date
+    download_url: str  # signed, on another host, expires soon
     filename: str
     hash: str  # MD5 in hex
     releases_list: str  # 'gold' for a production build
@@ -40,7 +41,7 @@ class BuildDownload(TypedDict):
 
 
 class NonCommercialLicense(TypedDict):
-    """What ``sesictrl install`` takes."""
+    """Licence keys for ``sesictrl install``."""
 
     license_keys: list[str]
     server_key: str
@@ -57,11 +58,11 @@ class SubmissionOptions(TypedDict):
 class ChangelogEntry(TypedDict):
     """One change in one build."""
 
-    title: str
+    title: str  # '20.5.534: Improved ...'
     description: str  # HTML
-    pubdate: str  # '2023/10/26'
-    version: str  # '20.0'
-    build: int
+    pubdate: str  # '2025/03/10'
+    version: str  # with the build, '20.5.534'
+    build: int  # 534
 
 
 class Module(Protocol):
@@ -69,7 +70,7 @@ class Module(Protocol):
 
     if TYPE_CHECKING:
 
-        def __getattr__(self, name: str) -> Any: ...  # the server knows more than its pages tell
+        def __getattr__(self, name: str) -> Any: ...  # the server has more functions than its pages document
 
 
 class Download(Module, Protocol):
@@ -82,15 +83,14 @@ class Download(Module, Protocol):
         platform: str | None = None,
         only_production: bool = False,
     ) -> list[DailyBuild]:
-        """The builds that there are, newest first (build numbers sort as text: '99' comes before '382').
+        """Return the available builds, newest first (build numbers sort as text: '99' comes before '382').
 
-        product: houdini, houdini-py3, houdini-py37, houdini-py39, houdini-py310, houdini-py2, docker, sidefxlabs,
-            houdini-launcher, houdini-launcher-py3, houdini-launcher-py37, launcher-iso, launcher-iso-py3,
-            launcher-iso-py37 or launcher-iso-py2
-        version: '20.5', or a list of such; None for every version
-        platform: win64, macos, macosx_arm64, linux, or a long form such as linux_x86_64_gcc11.2; None for every
-            platform. docker and sidefxlabs ignore it
-        only_production: leave the daily builds out. docker and sidefxlabs ignore it
+        product: houdini, docker, sidefxlabs, houdini-launcher or launcher-iso; the first and the last two also with
+            a Python version, such as houdini-py310. The server knows more, such as houdini-qt6, and rejects the rest
+        version: '20.5', or a list of versions; None for every version
+        platform: win64, macos, macosx_arm64, linux, linux_arm64 (from Houdini 22), or a long form such as
+            linux_x86_64_gcc11.2; None for every platform. docker and sidefxlabs ignore it
+        only_production: leave out daily builds. docker and sidefxlabs ignore it
 
         Returns a list of dictionaries of text: build ('382'), date ('2023/10/26'), platform (the long form),
         product, release ('devel' or 'gold'), status ('good' or 'bad') and version ('20.0'). A build can have
@@ -101,13 +101,13 @@ class Download(Module, Protocol):
         """
 
     def get_daily_build_download(self, product: str, version: str, build: str | int, platform: str) -> BuildDownload:
-        """Where to fetch one build; sidefx_client.download_build() asks this and fetches it.
+        """Return the URL of one build. sidefx_client.download_build() calls this and downloads the file.
 
         product, platform: as for get_daily_builds_list
         version: '20.5'
         build: a number, or 'production' for the newest production build
 
-        Returns a dictionary: download_url (a signed URL that soon ends, on another host: send no token there),
+        Returns a dictionary: download_url (a signed URL on another host, expires soon; send no token there),
         filename, size (bytes), hash (MD5 in hex), date, status and releases_list ('gold' for production).
 
         The account must have accepted https://www.sidefx.com/services/eula/ once.
@@ -116,16 +116,16 @@ class Download(Module, Protocol):
 
 
 class License(Module, Protocol):
-    """Licences without charge."""
+    """Non-commercial licences."""
 
     def get_non_commercial_license(
         self, *, server_name: str, server_code: str, products: str, version: str | None = None
     ) -> NonCommercialLicense:
-        """Make licence keys for a non-commercial product. Each call makes new ones: it is never sent twice.
+        """Create licence keys for a non-commercial product. Each call creates new keys, so it is never sent twice.
 
-        server_name, server_code: the licence server's, as `sesictrl print-server` shows them
+        server_name, server_code: of the licence server, as printed by `sesictrl print-server`
         products: 'HOUDINI-NC', 'RENDER-NC', or both as 'HOUDINI-NC;RENDER-NC'
-        version: '20.5'
+        version: '20.5'; None for the latest public version
 
         Returns a dictionary: license_keys (a list of lines) and server_key (a line), for `sesictrl install`.
         From https://www.sidefx.com/docs/api/license/index.html
@@ -133,10 +133,10 @@ class License(Module, Protocol):
 
 
 class Bugs(Module, Protocol):
-    """The bug database; SideFX Support must have approved the account for it."""
+    """The bug database. SideFX Support must have approved the account for it."""
 
     def get_submission_options(self) -> SubmissionOptions:
-        """The values that submit_issue accepts: a dictionary of lists of text, os, products and categories.
+        """Return the values that submit_issue accepts: a dictionary of lists of text, os, products and categories.
 
         From https://www.sidefx.com/docs/api/bugdb/index.html
         """
@@ -154,15 +154,15 @@ class Bugs(Module, Protocol):
         watchers: Sequence[str] = (),
         custom_id: str | None = None,
     ) -> dict[str, Any]:
-        """File a bug, a wish or a question. It is never sent twice.
+        """File a bug, a request for enhancement or a question. It is never sent twice.
 
         priority: SEV1 (urgent), SEV2 (high), SEV3 (medium), SEV4 (low) or SEV5 (very low)
-        product, category, os: one of the products, categories and os of get_submission_options; where in doubt
+        product, category, os: one of the products, categories and os of get_submission_options; if in doubt
             'All', 'general' and 'All'
         type: bug, RFE (a request for enhancement) or question
         version: '20.5.410'
-        summary, description: at most 100 characters, and the whole story
-        watchers, custom_id: who else is told about it, and your own name for it
+        summary, description: at most 100 characters, and the details
+        watchers, custom_id: people to notify, and your own name for the report
 
         Returns a confirmation, a dictionary whose fields are not public.
         From https://www.sidefx.com/docs/api/bugdb/index.html
@@ -170,20 +170,21 @@ class Bugs(Module, Protocol):
 
 
 class Changelog(Module, Protocol):
-    """What changed in the builds."""
+    """Changes in the builds."""
 
     def get_latest_changelog_entries(self, version: str) -> list[ChangelogEntry]:
-        """The changes of the last 7 days.
+        """Return the changes of the last 7 days.
 
         version: '20.5'
 
-        Returns a list of dictionaries: title, description (HTML), pubdate ('2023/10/26'), version, build (int).
-        From https://www.sidefx.com/docs/api/
+        Returns a list of dictionaries: title ('20.5.534: Improved ...'), description (HTML), pubdate ('2025/03/10'),
+        version ('20.5.534') and build (534).
+        From https://www.sidefx.com/docs/api/changelog/index.html
         """
 
 
 class Catalogue:
-    """The documented modules, by the names that the server knows them under."""
+    """The documented modules, by their names on the server."""
 
     download: Download
     license: License
@@ -195,27 +196,53 @@ MODULES: dict[str, type[Module]] = {name: globals()[kind] for name, kind in Cata
 
 
 def functions(module: str) -> list[str]:
-    """The names of a module's documented functions; none for a module that is not documented."""
+    """Return the names of a module's documented functions, [] for an undocumented module."""
     return [name for name in vars(MODULES.get(module, object)) if not name.startswith("_")]
 
 
+def parameters(name: str) -> dict[str, str]:
+    """Return the parameters of a documented ``"module.function"`` with their annotations, {} for any other function."""
+    module, _, function = name.partition(".")
+    if function not in functions(module):
+        return {}
+    return {key: kind for key, kind in vars(MODULES[module])[function].__annotations__.items() if key != "return"}
+
+
 def read_only(name: str) -> bool:
-    """Whether a call of the function may be sent again when nobody can say if the first one arrived."""
+    """Return True if the function can be called again without harm after an unknown outcome."""
     function = name.rpartition(".")[2]
-    # Despite its name it makes a licence each time.
+    # get_non_commercial_license creates a licence at each call.
     return function.startswith("get_") and function != "get_non_commercial_license"
 
 
 def suggestion(name: str) -> str | None:
-    """The documented function that ``"module.function"``, which is not documented, may have meant."""
-    from difflib import get_close_matches  # only for the text of an error
-
+    """Return the documented function whose name is close to the undocumented ``"module.function"``, or None."""
     module = name.partition(".")[0]
     known = [f"{family}.{function}" for family in MODULES for function in functions(family)]
     if name in known:
         return None
-    if module not in MODULES:  # most likely a module that no page tells of
-        near = get_close_matches(name, known, n=1, cutoff=0.85)
-    else:
-        near = get_close_matches(name, [f"{module}.{function}" for function in functions(module)], n=1)
-    return near[0] if near else None
+    if module not in MODULES:  # most likely an undocumented module, so suggest only a very close name
+        return _near(name, known, 0.85)
+    return _near(name, [f"{module}.{function}" for function in functions(module)])
+
+
+def parameter_suggestion(name: str, keyword: str) -> str | None:
+    """Return the parameter of a documented function that is close to ``keyword``, or None if that is a parameter."""
+    known = parameters(name)
+    return None if keyword in known else _near(keyword, known)
+
+
+def hint(name: str, keywords: Iterable[str] = ()) -> str | None:
+    """Return a hint for the error of a rejected call: the near match for its function, else for a keyword, or None."""
+    if near := suggestion(name):
+        return f"{name} is not a documented function: did you mean {near}?"
+    near_keywords = ((keyword, parameter_suggestion(name, keyword)) for keyword in keywords)
+    return next(
+        (f"{keyword} is not a parameter of {name}: did you mean {n}?" for keyword, n in near_keywords if n), None
+    )
+
+
+def _near(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+    from difflib import get_close_matches  # slow to import, and only needed for the text of an error
+
+    return next(iter(get_close_matches(word, list(known), 1, cutoff)), None)

@@ -1,4 +1,4 @@
-"""What help(), inspect and IPython show of the documented functions and of their modules, from the catalogue."""
+"""The text of help(), inspect and IPython for the documented functions and their modules, made from the catalogue."""
 
 from __future__ import annotations
 
@@ -15,22 +15,28 @@ class _Annotation(str):
 
 
 def doc(name: str) -> str | None:
-    """The help for ``"module.function"``, or for a ``"module"`` and all that it has; None where there is none."""
+    """Return the help for ``"module.function"``, for a ``"module"`` with its functions, or for the API ("").
+
+    Undocumented names have no help: None.
+    """
     shown = signature(name)
-    if shown is not None:  # it stands in the text too: help() of an instance shows no other
+    if shown is not None:  # part of the text, because help() of an instance shows no signature
         return f"{name}{shown}\n\n{inspect.getdoc(_method(name))}"
-    if name not in MODULES:
+    if name in MODULES:
+        title, modules, example = str(inspect.getdoc(MODULES[name])), [name], f"{name}.{functions(name)[0]}"
+    elif name == "":
+        title, modules, example = "The documented functions of the SideFX Web API.", list(MODULES), "download"
+    else:
         return None
-    lines = [str(inspect.getdoc(MODULES[name]))]
-    for function in functions(name):
-        full_name = f"{name}.{function}"
+    lines = [title]
+    for full_name in (f"{module}.{function}" for module in modules for function in functions(module)):
         summary = str(inspect.getdoc(_method(full_name))).splitlines()[0]
         lines += ["", f"{full_name}{signature(full_name)}", f"    {summary}"]
-    return "\n".join([*lines, "", f"help(service.{name}.{functions(name)[0]}) says more, and likewise for the others."])
+    return "\n".join([*lines, "", f"For more, use help(service.{example}), and likewise for the others."])
 
 
 def signature(name: str) -> inspect.Signature | None:
-    """The signature of a documented ``"module.function"``, without self; else None."""
+    """Return the signature of a documented ``"module.function"``, without self, else None."""
     module, _, function = name.partition(".")
     if function not in functions(module):
         return None

@@ -1,4 +1,4 @@
-"""What is known of the documented functions: which they are, which only read, and what a type checker knows."""
+"""The catalogue of documented functions: names, parameters, hints for near matches, types for type checkers."""
 
 from __future__ import annotations
 
@@ -14,23 +14,31 @@ from sidefx_client.testing import LocalServer
 
 ROOT = Path(__file__).parents[2]
 
-FUNCTIONS = [
-    "download.get_daily_builds_list",
-    "download.get_daily_build_download",
-    "license.get_non_commercial_license",
-    "bugs.get_submission_options",
-    "bugs.submit_issue",
-    "changelog.get_latest_changelog_entries",
-]
+
+@pytest.mark.parametrize("name", ["hpack", "", "get_daily_builds_list", "Download"])
+def test_an_undocumented_module_has_no_functions(name: str) -> None:
+    assert catalogue.functions(name) == []
 
 
-def test_the_catalogue_has_the_documented_functions_and_no_others() -> None:
-    names = [f"{module}.{name}" for module in catalogue.MODULES for name in catalogue.functions(module)]
-    assert names == FUNCTIONS
-    assert catalogue.functions("hpack") == []
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("download.get_daily_build_download", {"product": "str", "version": "str", "build": "str | int"}),
+        ("download.get_daily_builds_list", {"product": "str", "only_production": "bool"}),
+        ("bugs.get_submission_options", {}),
+    ],
+)
+def test_parameters_of_a_documented_function_have_their_annotations(name: str, expected: dict[str, str]) -> None:
+    assert expected.items() <= catalogue.parameters(name).items()
+    assert not {"self", "return"} & set(catalogue.parameters(name))
 
 
-def test_a_result_can_be_made_up_for_a_test() -> None:
+@pytest.mark.parametrize("name", ["download", "download.", "download.x", "hpack.upload_chunk", "download.__doc__", ""])
+def test_an_undocumented_function_has_no_known_parameters(name: str) -> None:
+    assert catalogue.parameters(name) == {}
+
+
+def test_result_types_can_be_built_in_users_tests() -> None:
     build = catalogue.DailyBuild(
         build="1", date="2026/01/01", platform="linux", product="houdini", release="gold", status="good", version="20.5"
     )
@@ -56,7 +64,7 @@ def test_a_result_can_be_made_up_for_a_test() -> None:
         ("", False),
     ],
 )
-def test_only_functions_that_read_may_be_sent_again(name: str, expected: bool) -> None:
+def test_read_only_functions_begin_with_get(name: str, expected: bool) -> None:
     assert catalogue.read_only(name) is expected
 
 
@@ -81,13 +89,35 @@ def test_a_mistyped_function_suggests_the_near_match(name: str, expected: str | 
     assert catalogue.suggestion(name) == expected
 
 
-def test_the_error_of_a_mistyped_function_suggests_the_right_one_and_the_call_went_out(
-    sidefx_server: LocalServer,
-) -> None:
+@pytest.mark.parametrize(
+    ("keyword", "expected"),
+    [("verison", "version"), ("productt", "product"), ("only_prod", "only_production"), ("version", None), ("x", None)],
+)
+def test_a_mistyped_parameter_suggests_the_near_match(keyword: str, expected: str | None) -> None:
+    assert catalogue.parameter_suggestion("download.get_daily_builds_list", keyword) == expected
+    assert catalogue.parameter_suggestion("hpack.get_list", keyword) is None
+
+
+def test_the_error_of_a_mistyped_function_suggests_the_right_one(sidefx_server: LocalServer) -> None:
     with sidefx_server.service() as service, pytest.raises(sidefx.APIError) as caught:
         service.download.get_daily_builds_download("houdini", "20.5", "production", "linux")
     assert "did you mean download.get_daily_build_download?" in str(caught.value)
     assert [call.name for call in sidefx_server.calls] == ["download.get_daily_builds_download"]
+
+
+def test_the_error_of_a_mistyped_parameter_suggests_the_right_one(sidefx_server: LocalServer) -> None:
+    with sidefx_server.service() as service, pytest.raises(sidefx.APIError) as caught:
+        service.download.get_daily_builds_list("houdini", verison="20.5")
+    hint = "(verison is not a parameter of download.get_daily_builds_list: did you mean version?)"
+    assert caught.value.message.endswith(hint)
+    assert sidefx_server.calls[-1].kwargs == {"verison": "20.5"}
+
+
+def test_the_error_of_a_correct_call_has_no_hint(sidefx_server: LocalServer) -> None:
+    sidefx_server.fail(422, "Not today.")
+    with sidefx_server.service() as service, pytest.raises(sidefx.APIError) as caught:
+        service.download.get_daily_builds_list("houdini", version="20.5")
+    assert str(caught.value) == "422 Not today."
 
 
 @pytest.mark.parametrize(
@@ -95,7 +125,7 @@ def test_the_error_of_a_mistyped_function_suggests_the_right_one_and_the_call_we
     [("mypy", "--strict", "--follow-imports=silent"), ("pyright", "--pythonpath", sys.executable)],
     ids=lambda checker: checker[0],
 )
-def test_a_type_checker_knows_the_documented_functions_and_lets_the_others_pass(checker: tuple[str, ...]) -> None:
+def test_type_checkers_know_documented_functions_and_accept_all_others(checker: tuple[str, ...]) -> None:
     tool, *options = checker
     if subprocess.run([sys.executable, "-m", tool, "--version"], capture_output=True, cwd=ROOT, check=False).returncode:
         pytest.skip(f"{tool} is not installed, or cannot run here")

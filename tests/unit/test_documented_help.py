@@ -1,4 +1,4 @@
-"""What dir(), help(), inspect and IPython show of the documented functions, without a request."""
+"""dir(), help(), inspect and IPython show the documented functions, without a request."""
 
 from __future__ import annotations
 
@@ -35,11 +35,12 @@ SIGNATURES = {
     ),
     "changelog.get_latest_changelog_entries": "(version: str) -> list[ChangelogEntry]",
 }
+DOCUMENTED = [f"{module}.{name}" for module in catalogue.MODULES for name in catalogue.functions(module)]
 
 
 @pytest.fixture
 def service(connects: list[Any]) -> sidefx.Service:
-    """A service that nobody answers; the test fails where it tries to connect."""
+    """Return a service without a server, because help must not send requests."""
     return sidefx.Service("http://127.0.0.1:1/api", "", None)
 
 
@@ -48,40 +49,37 @@ def function(service: sidefx.Service, name: str) -> Any:
     return getattr(getattr(service, module), last)
 
 
-@pytest.mark.parametrize("name", SIGNATURES)
-def test_a_doc_tells_of_every_parameter_and_every_field_and_names_the_vendors_page(name: str) -> None:
+@pytest.mark.parametrize("name", DOCUMENTED)
+def test_help_names_every_parameter_every_field_and_the_vendors_page(name: str) -> None:
     signature = help_text.signature(name)
     assert signature is not None
     head, _, text = str(help_text.doc(name)).partition("\n\n")
-    assert head == name + SIGNATURES[name]
-    told = set(re.findall(r"\w+", text))
-    assert told >= set(signature.parameters)
+    assert head == f"{name}{signature}"
+    words = set(re.findall(r"\w+", text))
+    assert words >= set(signature.parameters)
     result = getattr(catalogue, signature.return_annotation.replace("list[", "").rstrip("]"), None)
-    assert told >= set(getattr(result, "__annotations__", {}))
+    assert words >= set(getattr(result, "__annotations__", {}))
     assert "From https://www.sidefx.com/docs/api/" in text
     assert max(map(len, text.splitlines())) < 120
 
 
 @pytest.mark.parametrize(
     "name",
-    ["", "get_daily_builds_list", "download.", "download.__init__", "download.a", "hpack.a", "a.b.c"],
+    ["get_daily_builds_list", "download.", "download.__init__", "download.a", "hpack.a", "a.b.c"],
 )
-def test_what_is_not_written_down_has_no_documentation(name: str) -> None:
+def test_undocumented_names_have_no_help(name: str) -> None:
     assert help_text.doc(name) is None
     assert help_text.signature(name) is None
 
 
-@pytest.mark.parametrize("name", catalogue.MODULES)
-def test_the_doc_of_a_module_lists_its_functions_with_a_line_on_each(name: str) -> None:
+@pytest.mark.parametrize("name", ["", *catalogue.MODULES])
+def test_help_of_the_api_and_of_a_module_lists_functions_with_a_summary(name: str) -> None:
     text = str(help_text.doc(name))
-    for function in catalogue.functions(name):
-        full_name = f"{name}.{function}"
-        assert full_name + SIGNATURES[full_name] in text
-        assert str(help_text.doc(full_name)).splitlines()[2] in text
+    for full_name in DOCUMENTED:
+        expected = full_name.startswith(f"{name}.") if name else True
+        assert (f"{full_name}{help_text.signature(full_name)}" in text) == expected
+        assert (str(help_text.doc(full_name)).splitlines()[2] in text) == expected
     assert help_text.signature(name) is None
-
-
-# What a person sees
 
 
 def test_dir_shows_modules_and_their_functions(service: sidefx.Service, connects: list[Any]) -> None:
@@ -93,7 +91,7 @@ def test_dir_shows_modules_and_their_functions(service: sidefx.Service, connects
 
 
 @pytest.mark.parametrize("name", SIGNATURES)
-def test_help_inspect_and_ipython_show_signature_and_doc(
+def test_help_inspect_and_ipython_show_signature_and_docstring(
     name: str, service: sidefx.Service, connects: list[Any]
 ) -> None:
     doc = str(help_text.doc(name))
@@ -117,3 +115,16 @@ def test_help_of_a_module_shows_its_functions(service: sidefx.Service, connects:
     assert "download.get_daily_builds_list(product: str" in shown
     assert "class APIFunction" not in shown
     assert connects == []
+
+
+def test_help_of_a_service_shows_every_documented_function(service: sidefx.Service, connects: list[Any]) -> None:
+    shown = pydoc.plain(pydoc.render_doc(service))
+    for name, signature in SIGNATURES.items():
+        assert name + signature in shown
+    assert "help(service.download)" in shown
+    assert connects == []
+
+
+def test_help_of_the_service_class_describes_the_class() -> None:
+    assert "``service.module.function(*args, **kwargs)``" in str(inspect.getdoc(sidefx.Service))
+    assert "close(self)" in pydoc.plain(pydoc.render_doc(sidefx.Service))
