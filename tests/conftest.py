@@ -1,4 +1,4 @@
-"""For the whole suite: no credentials, no proxy, no home and no network but loopback reaches a test."""
+"""Fixtures of the whole suite. They hide the user's credentials, proxies and home, and allow loopback only."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _watchers: list[Watcher] = []
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # A shell that runs the tests in the background ignores Ctrl-C, and so would all children that a test interrupts.
+    # A shell starts background jobs with SIGINT ignored, and children inherit that, so Ctrl-C tests would fail.
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    # An installed package brings its plugin by its entry point; a bare checkout does not.
+    # The plugin of an installed package is registered by its entry point. A bare checkout has no entry point.
     if not config.pluginmanager.has_plugin("sidefx_client"):
         config.pluginmanager.import_plugin(PLUGIN)
 
@@ -35,7 +35,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("slow") and "slow" not in config.option.markexpr:
-            item.add_marker(pytest.mark.skip(reason="minutes or gigabytes: pytest -m slow"))
+            item.add_marker(pytest.mark.skip(reason="slow: run with pytest -m slow"))
 
 
 @pytest.fixture(autouse=True)
@@ -50,15 +50,15 @@ def _scrubbed(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPath
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Downloads stall and wait for no longer than a test can wait."""
+    """Shorten the read timeout and the backoff of downloads."""
     monkeypatch.setattr(transfer, "TIMEOUT", (5.0, 0.4))
     monkeypatch.setattr(transfer, "BACKOFF", 0.01)
 
 
 @pytest.fixture(scope="module")
 def stage() -> Iterator[Any]:
-    """A server and a service for all the examples of a module of property tests."""
-    from support.stage import Stage  # with Hypothesis, which most of the tests do without
+    """Return one server and one service for all examples of a module of property tests."""
+    from support.stage import Stage  # imports Hypothesis, which most tests do not need
 
     stage = Stage()
     yield stage
@@ -67,10 +67,7 @@ def stage() -> Iterator[Any]:
 
 @pytest.fixture
 def uncollected() -> Iterator[None]:
-    """No garbage is collected meanwhile.
-
-    For JSON that is nested too deeply: where it is given up, at the recursion limit, no finalizer in Python could run.
-    """
+    """Disable garbage collection, because finalizers cannot run at the recursion limit that deep JSON reaches."""
     gc.collect()
     if os.environ.get("HYPOTHESIS_PROFILE") != "long":
         gc.disable()
@@ -80,20 +77,20 @@ def uncollected() -> Iterator[None]:
 
 @pytest.fixture
 def on_connect() -> Iterator[Callable[[Watcher], None]]:
-    """``on_connect(f)``: ``f(address)`` is called just before each connection that this process opens."""
+    """Return a function that registers callbacks. Each is called with the address before this process connects."""
     yield _watchers.append
     _watchers.clear()
 
 
 @pytest.fixture
 def connects(on_connect: Callable[[Watcher], None]) -> list[Any]:
-    """The addresses to which this process has opened connections, in order."""
+    """Return the list of addresses that this process connects to, in order."""
     addresses: list[Any] = []
     on_connect(addresses.append)
     return addresses
 
 
-def _no_way_out(event: str, args: tuple[Any, ...]) -> None:
+def _allow_loopback_only(event: str, args: tuple[Any, ...]) -> None:
     if event == "socket.connect":
         _require_loopback(args[1][0] if isinstance(args[1], tuple) else "")
         for watcher in _watchers:
@@ -116,4 +113,4 @@ def _require_loopback(host: Any) -> None:
         pytest.fail(f"a test tried to reach {name}")
 
 
-sys.addaudithook(_no_way_out)
+sys.addaudithook(_allow_loopback_only)

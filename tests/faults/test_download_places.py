@@ -8,7 +8,7 @@ import random
 from typing import Any
 
 import pytest
-from support.case import SIGNATURE, TOKEN, Case, needs_proc, without_roots_powers
+from support.case import SIGNATURE, TOKEN, Case, needs_proc, without_root_privileges
 from support.downloads import md5
 from support.files import (
     API,
@@ -156,7 +156,7 @@ def test_D9_a_missing_directory_is_an_error_before_any_request(case: Case, conne
 def test_D9_a_read_only_directory_is_an_error_before_any_request(case: Case, connects: list[Any]) -> None:
     locked = case.directory / "locked"
     locked.mkdir(mode=0o555)
-    with ScriptedServer() as server, without_roots_powers():
+    with ScriptedServer() as server, without_root_privileges():
         with pytest.raises(PermissionError):
             sidefx.download_file(server.url, locked / NAME)
         assert connects == []

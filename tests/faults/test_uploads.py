@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 import pytest
-from support.case import CLIENT_ID, CLIENT_SECRET, PEAK_MEMORY, Case, needs_proc, without_roots_powers
+from support.case import CLIENT_ID, CLIENT_SECRET, PEAK_MEMORY, Case, needs_proc, without_root_privileges
 from support.scripted import Connection, Request, ScriptedServer, answer, json_answer
 
 import sidefx_client as sidefx
@@ -176,7 +176,7 @@ def test_U5_what_cannot_be_read_is_an_os_error_before_a_connection(case: Case, c
         case.write(fault, b"content").chmod(0)
     with ScriptedServer() as server:
         service = case.service(server)
-        with without_roots_powers(), pytest.raises(OSError) as caught:
+        with without_root_privileges(), pytest.raises(OSError) as caught:
             service.bugs.submit_issue(scene=sidefx.File(path))
         assert not isinstance(caught.value, sidefx.SideFXError)
         assert connects == []

@@ -1,7 +1,4 @@
-"""Any arguments that JSON can hold arrive as JSON has them, whatever they are called, with uploads and without.
-
-The profiles: see properties.py.
-"""
+"""Properties of arguments: any name and any JSON value reaches the server unchanged, with or without uploads."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ import sidefx_client as sidefx
 
 OURS = ("self", "timeout", "name", "args", "kwargs", "function_name", "service", "session", "json", "progress", "")
 KEYWORDS = st.sampled_from(OURS) | TEXT
-# Other types that JSON takes, and keys that it turns into text.
+# Tuples and huge integers, and keys that JSON converts to text.
 MORE = VALUES | st.recursive(
     st.tuples(st.integers()) | st.integers(10**30, 10**60),
     lambda inner: st.dictionaries(st.none() | st.booleans() | st.integers() | st.floats(0, 9), inner, max_size=3),
@@ -28,7 +25,7 @@ MORE = VALUES | st.recursive(
 
 
 def parts(request: Request | None) -> list[tuple[bytes, bytes]]:
-    """The heads and bodies of a multipart request, which is parsed as strictly as RFC 2046, section 5.1, allows."""
+    """Return the heads and bodies of a multipart request, parsed strictly by RFC 2046, section 5.1."""
     assert request is not None
     assert len(request.body) == request.length
     media, _, boundary = str(request.header("Content-Type")).partition("; boundary=")
@@ -43,7 +40,7 @@ def parts(request: Request | None) -> list[tuple[bytes, bytes]]:
 @examples(80)
 @given(args=st.lists(MORE, max_size=3), kwargs=st.dictionaries(KEYWORDS, MORE, max_size=4))
 @example(args=["\ud800", "\udc00\ud800", "\0\x7f\u2028"], kwargs={name: name for name in OURS})
-def test_arguments_arrive_as_json_has_them(stage: Stage, args: list[Any], kwargs: dict[str, Any]) -> None:
+def test_any_json_arguments_reach_the_server_unchanged(stage: Stage, args: list[Any], kwargs: dict[str, Any]) -> None:
     stage.answers(json_answer(None))
     stage.service.things.echo(*args, **kwargs)
     assert stage.request is not None
@@ -56,7 +53,7 @@ def test_arguments_arrive_as_json_has_them(stage: Stage, args: list[Any], kwargs
 
 @examples(50)
 @given(name=st.text(st.characters(codec="utf-8"), min_size=1) | TEXT.filter(bool))
-def test_call_reaches_any_name_at_all(stage: Stage, name: str) -> None:
+def test_call_reaches_a_function_of_any_name(stage: Stage, name: str) -> None:
     stage.answers(json_answer(None))
     sidefx.call(stage.service, name)
     assert stage.request is not None
@@ -70,7 +67,7 @@ def test_call_reaches_any_name_at_all(stage: Stage, name: str) -> None:
     uploads=st.dictionaries(KEYWORDS, st.binary(max_size=50), min_size=1, max_size=3),
     data=st.data(),
 )
-def test_arguments_and_uploads_arrive_beside_each_other(
+def test_any_arguments_and_uploads_share_one_multipart_body(
     stage: Stage, args: list[Any], kwargs: dict[str, Any], uploads: dict[str, bytes], data: st.DataObject
 ) -> None:
     assume("json" not in uploads)
@@ -100,10 +97,12 @@ OTHERS = st.sampled_from((object(), {1}, 1j, math.nan, -math.inf, b"x", sidefx.F
     before=VALUES,
     start=st.sampled_from(("args", "kwargs")),
 )
-def test_what_json_cannot_hold_is_refused_by_its_place(
+def test_unserializable_argument_raises_with_its_place(
     stage: Stage, other: Any, steps: list[Any], before: Any, start: str
 ) -> None:
-    assume(start == "args" or steps or not isinstance(other, (bytes, sidefx.File)))  # there it is an upload
+    assume(
+        start == "args" or steps or not isinstance(other, (bytes, sidefx.File))
+    )  # a keyword value of these types is an upload
     for step in reversed(steps):
         other = [before] * step + [other] if isinstance(step, int) else {"before": before, step: other}
     stage.request = None

@@ -1,7 +1,4 @@
-"""Any file name is safe on the wire, where it injects nothing, and on disk, where it stays inside its directory.
-
-The profiles: see properties.py.
-"""
+"""Properties of file names: safe in the multipart head, and on disk inside the target directory."""
 
 from __future__ import annotations
 
@@ -21,7 +18,7 @@ from support.stage import TEXT, Stage, examples
 
 import sidefx_client as sidefx
 from properties.test_arguments import parts
-from sidefx_client.names import safe_name
+from sidefx_client.names import name_in_disposition, safe_name
 
 TRAPS = (
     "../x", "/etc/passwd", "a\\b", "C:\\x", "C:x", "\\\\host\\share", "nul", "NUL.tar.gz", "com1 .txt", "..", ".",
@@ -40,7 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def is_reserved(name: str) -> bool:
-    """Whether Windows would take ``name`` for something else than a file of that name."""
+    """Return True if Windows reserves ``name`` or treats it as another name."""
     if sys.version_info >= (3, 13):
         return ntpath.isreserved(name)
     return PureWindowsPath(name).is_reserved() or name.endswith((" ", ".")) or bool(re.search('[<>:"/\\\\|?*]', name))
@@ -56,7 +53,7 @@ def check(name: str) -> None:
 
 @examples(300)
 @given(name=NAMES)
-def test_a_name_from_a_server_is_safe_on_disk_or_none(name: str, folder: Path) -> None:
+def test_safe_name_creates_one_file_inside_its_directory(name: str, folder: Path) -> None:
     safe = safe_name(name)
     if safe is None:
         return
@@ -80,31 +77,48 @@ def test_a_name_from_a_server_is_safe_on_disk_or_none(name: str, folder: Path) -
         "20.5 notes for all who read them",
     ],
 )
-def test_a_name_that_is_safe_is_left_alone(name: str) -> None:
+def test_safe_name_keeps_names_that_are_already_safe(name: str) -> None:
     assert safe_name(name) == name
 
 
 @examples(100)
 @given(name=NAMES, both=st.booleans())
-def test_a_name_in_a_head_is_safe_on_disk_or_none(stage: Stage, name: str, both: bool) -> None:
+def test_file_name_of_a_response_is_safe(stage: Stage, name: str, both: bool) -> None:
     quoted = re.sub(r'(["\\])', r"\\\1", "".join(c for c in name if c == "\t" or " " <= c < "\x7f"))
     encoded = "filename*=UTF-8''" + quote(name, safe="", errors="replace")
     disposition = f'attachment; filename="x"; {encoded}' if both else f'attachment; filename="{quoted}"'
     head = {"Content-Type": "application/octet-stream", "Content-Disposition": disposition}
     stage.answers(answer(200, b"x", head))
     with stage.service.things.stream() as file:
-        if both:  # the encoded form goes first
+        if both:  # filename* takes precedence
             assert file.name == safe_name(name.encode("utf-8", "replace").decode())
         if file.name is not None:
             check(file.name)
         assert file.read() == b"x"
 
 
+WORDS = st.sampled_from(
+    ("attachment", ";", "=", '"', "filename", "filename*", "UTF-8''", "''", "'", "%", "%00", "%2F", "..", "/", "\\",
+     " ", "\r\n ", "*0", "*0*", "*1*", "x", "idna''", "hex''", "undefined''", "\xff", "é", "\udc80")
+)  # fmt: skip
+
+
+@examples(300)
+@given(
+    header=st.lists(WORDS, max_size=14).map("".join)
+    | st.builds("attachment; {}{}={}".format, WORDS, WORDS, st.text(max_size=30))
+    | st.text()
+)
+def test_any_content_disposition_gives_a_safe_name(header: str) -> None:
+    name = name_in_disposition(header)
+    assert name is None or name == safe_name(name)
+
+
 @examples(150)
 @given(name=NAMES.filter(bool), keyword=NAMES.filter(lambda keyword: keyword != "json"))
 @example(name='a"b\r\nc\\d', keyword='k"\r\n\r\nx')
-def test_a_name_of_ours_injects_nothing_on_the_wire(stage: Stage, name: str, keyword: str) -> None:
-    # The form has no sign for a percent sign: nobody can tell the text "%00" from an escaped NUL.
+def test_upload_names_cannot_inject_headers(stage: Stage, name: str, keyword: str) -> None:
+    # The multipart form does not escape a percent sign, so the text "%00" is ambiguous.
     assume((_unescaped(name), _unescaped(keyword)) == (name, keyword))
     stage.answers(json_answer(None))
     stage.service.things.upload(**{keyword: sidefx.File(io.BytesIO(b"content"), name=name)})
@@ -120,5 +134,5 @@ def test_a_name_of_ours_injects_nothing_on_the_wire(stage: Stage, name: str, key
 
 
 def _unescaped(text: str) -> str:
-    """What a receiver makes of it that knows the percent form of the HTML standard, and of it what we use."""
+    """Undo the percent escapes that we use from the HTML standard."""
     return re.sub("%(0[0-9A-F]|1[0-9A-F]|22|5C|7F)", lambda match: chr(int(match[1], 16)), text)

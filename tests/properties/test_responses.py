@@ -1,7 +1,4 @@
-"""Any HTTP answer: however it is split it is the value; cut or garbled it is the value or an error, never a part of it.
-
-The profiles: see properties.py.
-"""
+"""Properties of responses: any split gives the value; a truncated or garbled one never gives a wrong value."""
 
 from __future__ import annotations
 
@@ -25,7 +22,7 @@ STATEMENTS = ("content-length", "transfer-encoding", "content-encoding", "conten
 
 
 class Answer(NamedTuple):
-    """``head`` and ``body`` as they are sent; ``end``: from where in the body on a cut leaves nothing out."""
+    """A response with its value. A truncation of the body before ``end`` loses data."""
 
     value: Any
     head: bytes
@@ -44,7 +41,7 @@ def answers(draw: st.DrawFn, framings: tuple[str, ...] = ("length", "chunked")) 
         body, media = value, draw(st.sampled_from(STREAM_TYPES))
     else:
         text = json.dumps(value)
-        value = json.loads(text)  # a pair of surrogates comes back as the character that it stands for
+        value = json.loads(text)  # JSON joins a pair of surrogates to one character
         body, media = text.encode(), draw(st.sampled_from(JSON_TYPES))
     lines = draw(st.lists(st.sampled_from(("Server: x", "Connection: keep-alive", "Vary: *")), unique=True))
     if media:
@@ -67,7 +64,7 @@ def answers(draw: st.DrawFn, framings: tuple[str, ...] = ("length", "chunked")) 
 
 @st.composite
 def chunked(draw: st.DrawFn, data: bytes) -> tuple[bytes, int]:
-    """``data`` in chunks, as RFC 9112, section 7.1, lets them be spelt, and where the last one is announced."""
+    """Return ``data`` in chunks by RFC 9112, section 7.1, and the position of the last chunk."""
     sent = b""
     for piece in _pieces(data, draw(st.lists(st.integers(0, len(data)), max_size=4))):
         size = draw(st.sampled_from(("{:x}", "{:X}", "{:06x}", "{:x};name=value"))).format(len(piece))
@@ -82,7 +79,7 @@ def _pieces(data: bytes, cuts: list[int]) -> Iterator[bytes]:
 
 
 def fetch(stage: Stage) -> Any:
-    """The result of a call, a stream read to its end."""
+    """Return the result of a call. Streams are read to their end."""
     result = stage.service.things.any()
     if isinstance(result, sidefx.ResponseFile):
         with result:
@@ -104,10 +101,10 @@ def plain() -> Iterator[Stage]:
     stage.close()
 
 
-# Under TLS each piece is a record of its own, so that the client's reads end where the pieces do.
+# Under TLS each piece is one record, so the client's reads end at the same places.
 @examples(60)
 @given(answer=answers(("length", "chunked", "close")), data=st.data())
-def test_any_split_of_an_answer_gives_the_value(stage: Stage, answer: Answer, data: st.DataObject) -> None:
+def test_response_split_into_any_pieces_gives_the_value(stage: Stage, answer: Answer, data: st.DataObject) -> None:
     cuts = data.draw(st.lists(st.integers(0, len(answer.whole)), max_size=8))
     framed = b"\r\ncontent-length" in answer.head.lower() or b"\r\ntransfer-encoding" in answer.head.lower()
     stage.answers(*_pieces(answer.whole, cuts), ending="stay" if framed else "FIN", pause=0.0002)
@@ -116,16 +113,16 @@ def test_any_split_of_an_answer_gives_the_value(stage: Stage, answer: Answer, da
 
 @examples(20)
 @given(answer=answers())
-def test_an_answer_byte_by_byte_gives_the_value(stage: Stage, answer: Answer) -> None:
+def test_response_sent_byte_by_byte_gives_the_value(stage: Stage, answer: Answer) -> None:
     stage.answers(*_pieces(answer.whole, list(range(len(answer.whole)))))
     assert fetch(stage) == answer.value
 
 
-# The cut: 17 leaves the status line alone, from which http.client makes an empty answer.
+# 17 bytes are the status line alone, which http.client accepts as an empty response.
 @examples(150)
 @given(answer=answers(), ending=st.sampled_from(("FIN", "RST")), data=st.data())
 @example(Answer([], b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", b"[]", 2), "FIN", 17)
-def test_an_answer_cut_inside_its_framing_is_an_error(
+def test_truncated_response_raises_transport_error(
     plain: Stage, answer: Answer, ending: str, data: st.DataObject | int
 ) -> None:
     end = len(answer.head) + answer.end
@@ -139,7 +136,7 @@ def test_an_answer_cut_inside_its_framing_is_an_error(
 
 @examples(20)
 @given(answer=answers(("chunked",)), data=st.data())
-def test_an_answer_cut_behind_its_last_chunk_is_the_value_or_an_error(
+def test_response_truncated_after_its_last_chunk_gives_the_value_or_raises(
     plain: Stage, answer: Answer, data: st.DataObject
 ) -> None:
     cut = data.draw(st.integers(len(answer.head) + answer.end, len(answer.whole)))
@@ -150,7 +147,7 @@ def test_an_answer_cut_behind_its_last_chunk_is_the_value_or_an_error(
 
 @st.composite
 def garbled(draw: st.DrawFn, head: bytes) -> bytes:
-    """``head`` with up to three bytes replaced, put in or taken out, or with a line doubled or lost."""
+    """Return ``head`` with up to three changes: bytes replaced, inserted or removed, lines doubled or removed."""
     pieces = st.sampled_from((b"\r", b"\n", b"\r\n", b"\0", b" ", b":", b";", b",", b"\xff", b"0", b"1", b"chunked"))
     for _ in range(draw(st.integers(1, 3))):
         place = draw(st.integers(0, len(head) - 1))
@@ -168,14 +165,14 @@ def garbled(draw: st.DrawFn, head: bytes) -> bytes:
 
 
 def statements(head: bytes) -> dict[str, list[str]] | None:
-    """What a head says of its body, None where it is no head: as leniently as RFC 9112, sections 2.2 and 4, allows."""
+    """Return the framing headers, or None if RFC 9112, sections 2.2 and 4, does not allow the head."""
     first, *lines = re.split(rb"\r?\n", re.sub(rb"\r?\n[ \t]+", b" ", head))
     status = re.fullmatch(rb"\s*HTTP/\S*\s+(\d\d\d)(\s[^\r]*)?", first)
     if not status or lines[-2:] != [b"", b""]:
         return None
     said = {"status": [status[1].decode()]}
     end = lines.index(b"")
-    if end < len(lines) - 2:  # what follows belongs to the body
+    if end < len(lines) - 2:  # the rest belongs to the body
         said["an early end"] = []
     for line in lines[:end]:
         field = re.fullmatch(rb"([!-9;-~]+):([^\r]*)", line)
@@ -186,11 +183,11 @@ def statements(head: bytes) -> dict[str, list[str]] | None:
     return said
 
 
-# A head that is one and says something else than was meant (a smaller Content-Length, status 204, another type) is
-# believed: nobody can tell. One that is none, or says the same, must never lead to another value.
+# A valid head with another meaning (a smaller Content-Length, status 204, another type) cannot be detected. An invalid
+# one, or one of the same meaning, must not lead to another value.
 @examples(400)
 @given(answer=answers(), data=st.data())
-def test_a_garbled_head_gives_the_value_or_an_error_of_ours(plain: Stage, answer: Answer, data: st.DataObject) -> None:
+def test_garbled_head_gives_the_value_or_raises_sidefx_error(plain: Stage, answer: Answer, data: st.DataObject) -> None:
     head = data.draw(garbled(answer.head))
     plain.answers(head + answer.body, ending="FIN")
     try:
@@ -205,7 +202,7 @@ def test_a_garbled_head_gives_the_value_or_an_error_of_ours(plain: Stage, answer
 
 @examples(100)
 @given(head=st.binary(max_size=60), status=st.sampled_from((b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 302 Found\r\n")))
-def test_whatever_comes_is_no_other_exception(plain: Stage, head: bytes, status: bytes) -> None:
+def test_random_bytes_raise_only_sidefx_errors(plain: Stage, head: bytes, status: bytes) -> None:
     plain.answers(status + head, ending="FIN")
     try:
         fetch(plain)

@@ -1,4 +1,4 @@
-"""What a numbered case of the fault matrix works with, and the search for secrets in all that it brought forth."""
+"""The environment of a fault test, and the checks that its output and objects do not contain a secret."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ CLIENT_ID = "an-id"
 CLIENT_SECRET = "clientsecretclientsecret"
 TOKEN = "bearertokenbearertoken"
 NEW_TOKEN = "renewedtokenrenewedtoken"
-SIGNATURE = "signaturesignaturesignature"  # of a signed URL: its query
+SIGNATURE = "signaturesignaturesignature"  # the query of a signed URL
 BASIC = base64.b64encode(f"{CLIENT_ID}:{CLIENT_SECRET}".encode()).decode()
 PROXY_PASSWORD = "proxypasswordproxypassword"
 SECRETS = (CLIENT_SECRET, TOKEN, NEW_TOKEN, SIGNATURE, BASIC, PROXY_PASSWORD)
 
 PACKAGE = str(Path(sidefx.__file__).parent)
 ROOT = str(Path(PACKAGE).parent)
-ATTEMPTS = 4  # sendings of one call at most
+ATTEMPTS = 4  # the most requests that one call sends
 E = TypeVar("E", bound=BaseException)
 
-# For programs run by Case.python: getrusage() would count the memory of the process that started them.
+# For programs run by Case.python. getrusage() would include the memory of the parent process.
 PEAK_MEMORY = """
 def peak_memory():
     with open("/proc/self/status") as status:
@@ -45,7 +45,7 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="
 
 
 class Case:
-    """Makes services and files for one case, and remembers what has to be as it was when the case is over."""
+    """Services and files of one test. `finish` checks that the caller's files are open and unmoved."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -54,7 +54,7 @@ class Case:
         self._files: list[tuple[BinaryIO, int]] = []
 
     def service(self, server: ScriptedServer | None = None, **options: Any) -> Any:
-        """A service with a good token and next to no wait before it sends again; closed when the case is over."""
+        """Return a service with a valid token and a short backoff. It is closed after the test."""
         given: dict[str, Any] = {
             "client_id": CLIENT_ID,
             "client_secret_key": CLIENT_SECRET,
@@ -69,24 +69,24 @@ class Case:
         return service
 
     def cold(self, server: ScriptedServer, **options: Any) -> Any:
-        """The same without a token: the first thing that the service does is to ask for one."""
+        """Return a service without a token, which requests one at once."""
         return self.service(server, **{"access_token": None, "access_token_expiry_time": None, **options})
 
     def write(self, name: str, content: bytes) -> Path:
-        """A file of the caller's."""
+        """Write a file that the test may leave behind."""
         path = self.directory / name
         path.write_bytes(content)
         self.declared.add(path)
         return path
 
     def sparse(self, name: str, size: int) -> Path:
-        """A file of ``size`` zeros that takes no room."""
+        """Write a sparse file of ``size`` zeros."""
         path = self.write(name, b"")
         os.truncate(path, size)
         return path
 
     def open(self, path: Path, at: int = 0) -> BinaryIO:
-        """A file that the caller has open, and which has to stay so, at the same place."""
+        """Open a file that must still be open at the same position after the test."""
         file = path.open("rb")
         file.seek(at)
         self._files.append((file, at))
@@ -94,14 +94,14 @@ class Case:
 
     @contextmanager
     def raises(self, kind: type[E], match: str | None = None) -> Iterator[pytest.ExceptionInfo[E]]:
-        """``pytest.raises`` for exactly ``kind``, with a search of the error and of all that it chains."""
+        """Expect exactly ``kind``, and check that the exception and its chain do not contain a secret."""
         with pytest.raises(kind, match=match) as caught:
             yield caught
         assert caught.type is kind, f"{kind.__name__} expected, not {caught.type.__name__}"
         check_error(caught.value)
 
     def python(self, code: str, *args: str, **options: Any) -> subprocess.CompletedProcess[str]:
-        """The program ``code`` in a process of its own, its output searched."""
+        """Run ``code`` in a subprocess, and check that its output does not contain a secret."""
         done = subprocess.run(
             [sys.executable, "-W", "error", "-c", code, *args],
             **{
@@ -126,8 +126,8 @@ class Case:
 
 
 @contextmanager
-def without_roots_powers() -> Iterator[None]:
-    """Mode bits hold for root as well."""
+def without_root_privileges() -> Iterator[None]:
+    """Drop root's privileges, so that mode bits apply."""
     if not hasattr(os, "geteuid") or os.geteuid() != 0:
         yield
         return
@@ -140,11 +140,11 @@ def without_roots_powers() -> Iterator[None]:
 
 def check_text(text: str, where: str, secrets: Sequence[str] = SECRETS) -> None:
     for secret in secrets:
-        assert secret not in text, f"{secret} stands in {where}: …{text[max(0, text.find(secret) - 200) :][:400]}…"
+        assert secret not in text, f"{secret} found in {where}: …{text[max(0, text.find(secret) - 200) :][:400]}…"
 
 
 def check_object(thing: Any) -> None:
-    """No secret in ``str``, ``repr``, ``vars`` and pickle of a public object."""
+    """Check ``str``, ``repr``, ``vars`` and the pickle of a public object for secrets."""
     name = type(thing).__name__
     check_text(str(thing), f"str() of {name}")
     check_text(repr(thing), f"repr() of {name}")
@@ -152,13 +152,13 @@ def check_object(thing: Any) -> None:
     try:
         pickled = pickle.dumps(thing)
     except (TypeError, AttributeError, pickle.PicklingError) as error:
-        check_text(str(error), f"the refusal to pickle {name}")
+        check_text(str(error), f"the pickling error of {name}")
     else:
         check_text(pickled.decode("latin-1"), f"the pickle of {name}")
 
 
 def check_error(error: BaseException) -> None:
-    """No secret in an error, in all that it chains, and in the locals of our own frames on their way."""
+    """Check an exception, its chain and the locals of our own frames for secrets."""
     todo: list[BaseException | None] = [error]
     seen: set[int] = set()
     while todo:
@@ -176,7 +176,7 @@ def check_error(error: BaseException) -> None:
     if isinstance(error, sidefx.SideFXError):
         copy = pickle.loads(pickle.dumps(error))
         assert (type(copy), str(copy), vars(copy)) == (type(error), str(error), vars(error))
-        assert str(error).strip(), "an error without a word"
+        assert str(error).strip(), "empty message"
 
 
 def check_frames(trace: TracebackType | None) -> None:
@@ -184,7 +184,7 @@ def check_frames(trace: TracebackType | None) -> None:
         code = trace.tb_frame.f_code
         if code.co_filename.startswith(PACKAGE):
             for name, value in trace.tb_frame.f_locals.items():
-                # The password in a URL of the caller's is promised to be in no message, and no more.
+                # A password in the caller's URL is only kept out of messages, not out of frames.
                 where = f"the local {name} of {Path(code.co_filename).name}:{code.co_name}"
                 check_text(repr(value), where, [secret for secret in SECRETS if secret != PROXY_PASSWORD])
         trace = trace.tb_next

@@ -1,4 +1,4 @@
-"""Certificates for the tests' own servers, made once per process: a good one, and three that a client must refuse."""
+"""Certificates of the test servers, made once per process: a valid one, and three that a client must refuse."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import trustme
 
 AUTHORITY = trustme.CA()
 NAMES = ("127.0.0.1", "localhost")
-# Held for the life of the process: requests takes a bundle by path only.
+# Kept until the process exits, because requests takes a bundle by path only.
 _DIRECTORY = tempfile.TemporaryDirectory(prefix="tests-ca-")
 atexit.register(_DIRECTORY.cleanup)
 CA_BUNDLE = str(Path(_DIRECTORY.name, "ca.pem"))
@@ -22,7 +22,7 @@ AUTHORITY.cert_pem.write_to_path(CA_BUNDLE)
 
 @functools.cache
 def server_context(kind: str) -> ssl.SSLContext:
-    """The context of a server whose certificate is "good", "wrong-name", "expired" or "self-signed"."""
+    """Return an SSLContext with a "good", "wrong-name", "expired" or "self-signed" certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     if kind == "self-signed":
         stranger = trustme.CA()

@@ -1,4 +1,4 @@
-"""What the tests of downloads share: one file, how it is fetched, and what is left beside it."""
+"""Helpers of the download tests: fetch one file, and list the files left in the directory."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def md5(content: bytes) -> str:
 
 
 def fetch(server: ScriptedServer, directory: Path, **options: Any) -> bytes:
-    """The content of the file, once it is in place and nothing else is left."""
+    """Download the file, check that no other file is left, and return its content."""
     path = sidefx.download_file(f"{server.url}/{NAME}?{QUERY}", directory / NAME, **options)
     assert left(directory) == [NAME]
     return path.read_bytes()
@@ -33,14 +33,14 @@ def left(directory: Path) -> list[str]:
 
 
 def kept(directory: Path) -> bytes:
-    """The bytes of the partial; none where there is no partial."""
+    """Return the bytes of the partial file, or b"" if it does not exist."""
     partials = list(directory.glob("*.part"))
     assert len(partials) < 2
     return partials[0].read_bytes() if partials else b""
 
 
 def program(code: str, *args: object) -> subprocess.Popen[str]:
-    """A Python program that has this package."""
+    """Start a Python subprocess that can import this package."""
     command = [sys.executable, "-W", "error", "-c", code, *map(str, args)]
     environment = {**os.environ, "PYTHONPATH": ROOT}
     return subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True)

@@ -1,4 +1,4 @@
-"""What the cases of downloads share: one file, the answers that serve it well or badly, and how it is fetched."""
+"""Helpers of the download fault tests: one file, and responses that serve it correctly or with a fault."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ETAG = '"one"'
 
 
 def start_of(request: Request) -> int:
-    """Where the client wants to go on, 0 where it asks for the whole."""
+    """Return the first byte that the request's Range asks for, 0 without a Range."""
     asked = request.header("Range")
     if asked is None:
         return 0
@@ -31,7 +31,7 @@ def start_of(request: Request) -> int:
 
 
 def head(request: Request, content: bytes = CONTENT, *, etag: str | None = ETAG) -> bytes:
-    """The head of an honest answer to the request."""
+    """Return the head of a correct response to the request."""
     start = start_of(request)
     headers = {"Content-Length": str(len(content) - start), "Content-Type": "application/x-tar"}
     if etag:
@@ -42,7 +42,7 @@ def head(request: Request, content: bytes = CONTENT, *, etag: str | None = ETAG)
 
 
 def serve(content: bytes = CONTENT, *, upto: int | None = None, etag: str | None = ETAG) -> Action:
-    """Honours Range; with ``upto`` the connection is cut at that byte of the file."""
+    """Honour Range. With ``upto`` the connection is closed at that byte of the file."""
 
     def step(connection: Connection, request: Request) -> None:
         connection.send(head(request, content, etag=etag), content[start_of(request) : upto])
@@ -53,7 +53,7 @@ def serve(content: bytes = CONTENT, *, upto: int | None = None, etag: str | None
 
 
 def send(data: bytes) -> Action:
-    """The same bytes whatever is asked for, then the end."""
+    """Send the same bytes for every request, then close."""
 
     def step(connection: Connection, request: Request) -> None:
         connection.send(data)
@@ -63,7 +63,7 @@ def send(data: bytes) -> Action:
 
 
 def cut_200(upto: int = MIB // 2, etag: str | None = ETAG) -> Action:
-    """Ignores Range, and is cut."""
+    """Ignore Range, and truncate the body."""
     headers = {"Content-Length": str(MIB), **({"ETag": etag} if etag else {})}
     return send(answer(200, CONTENT[:upto], headers))
 
@@ -80,7 +80,7 @@ def session_for(server: ScriptedServer) -> requests.Session:
 
 
 def fetch(case: Case, server: ScriptedServer, **options: Any) -> Path:
-    """The file under its final name, from a signed URL."""
+    """Download the file from a signed URL."""
     target = case.directory / NAME
     with session_for(server) as session:
         return sidefx.download_file(f"{server.url}/{NAME}?{SIGNATURE}", target, session=session, **options)
@@ -91,9 +91,9 @@ def left(case: Case) -> list[str]:
 
 
 def keep_partial(case: Case) -> list[Path]:
-    """Declares the partial (and its sidecar) that a failed download has to leave."""
+    """Declare the partial file and its sidecar, which a failed download must leave."""
     partials = [path for path in case.directory.iterdir() if path.name != NAME]
-    assert partials, "no partial was kept"
+    assert partials, "the partial file was not kept"
     case.declared.update(partials)
     return partials
 
@@ -106,7 +106,7 @@ def whole(case: Case) -> None:
 
 
 def build(server: ScriptedServer, query: str, **changes: Any) -> bytes:
-    """What the API says of a build."""
+    """Return the API's response for a build."""
     return json_answer(
         {
             "date": "2025/10/01",
@@ -122,7 +122,7 @@ def build(server: ScriptedServer, query: str, **changes: Any) -> bytes:
 
 
 class API:
-    """Answers calls with the builds given, one after the other, and hands files to ``files``."""
+    """A step that returns the given builds to calls in order, and plays ``files`` for GET requests."""
 
     def __init__(self, files: Sequence[Action], *builds: dict[str, Any]) -> None:
         self.server: ScriptedServer

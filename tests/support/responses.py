@@ -1,4 +1,4 @@
-"""Answers without a socket, as requests hands them out: from the samples on disk, or from bytes."""
+"""`requests.Response` objects made without a socket, from the samples on disk or from bytes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ URL = "https://www.sidefx.com/api/"
 
 
 def sample(name: str, newline: str = "\n") -> requests.Response:
-    """The answer in a file of samples/, the lines of its body ended by ``newline``."""
+    """Return the response in a file of samples/, with ``newline`` as line ending of its body."""
     head, _, body = (SAMPLES / name).read_text(encoding="utf-8").partition("\n\n")
     content = body.replace("\n", newline).encode()
     lines = [*head.split("\n"), f"Content-Length: {len(content)}", "", ""]
@@ -24,8 +24,8 @@ def sample(name: str, newline: str = "\n") -> requests.Response:
 
 
 def received(data: bytes) -> requests.Response:
-    """The answer to a call whose server sent these bytes and closed."""
-    parsed: Any = http.client.HTTPResponse(_Line(data))  # type: ignore[arg-type]
+    """Return the response that a client gets if the server sends ``data`` and closes."""
+    parsed: Any = http.client.HTTPResponse(_Socket(data))  # type: ignore[arg-type]
     parsed.begin()
     raw = urllib3.HTTPResponse(
         parsed,
@@ -38,8 +38,8 @@ def received(data: bytes) -> requests.Response:
     return HTTPAdapter().build_response(requests.Request("POST", URL).prepare(), raw)
 
 
-class _Line:
-    """As much of a socket as http.client reads from."""
+class _Socket:
+    """The part of the socket interface that http.client reads from."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data

@@ -1,8 +1,8 @@
-"""A server that does byte for byte what a test scripts: what it sends, when it closes, resets, stalls or garbles.
+"""A server with a script that controls every byte, and when a connection closes, resets or stalls.
 
-It listens on a real loopback socket, plain or TLS, reads requests itself at byte level and keeps what it saw. A script
-is one step for every request, or a list with exactly one step per request; a step is bytes (sent once the request was
-read whole) or a function of the connection and the request. `answer` and its friends write the bytes.
+It listens on a real loopback socket, plain or TLS, parses requests itself and records them. A script is one step for
+every request, or a list with exactly one step per request. A step is bytes, sent after the request was read, or a
+function of the connection and the request. `answer`, `json_answer` and `token_answer` return bytes of a response.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from urllib.parse import parse_qs
 
 from support.certificates import CA_BUNDLE, server_context
 
-PATIENCE = 20.0  # seconds after which a silent client is a fault of the test
-KEPT = 1 << 20  # bytes of a request body that are kept; the others are only counted and hashed
+PATIENCE = 20.0  # seconds after which a silent client fails the test
+KEPT = 1 << 20  # bytes of a request body that are kept; the rest is counted and hashed
 
 
 class Request:
-    """What came in: the first MiB of the ``body``; ``length`` and MD5 ``digest`` of it all."""
+    """A received request: the first MiB of its ``body``, and ``length`` and MD5 ``digest`` of the whole body."""
 
     def __init__(self, head: bytes, connection: int) -> None:
         first, *lines = head.decode("latin-1").split("\r\n")
@@ -56,7 +56,7 @@ class Request:
 
     @property
     def call(self) -> Any:
-        """``[name, args, kwargs]`` of a call without uploads."""
+        """Return ``[name, args, kwargs]`` of a call without uploads."""
         return json.loads(parse_qs(self.body.decode("ascii"), strict_parsing=True)["json"][0])
 
     @property
@@ -65,7 +65,7 @@ class Request:
 
 
 class Connection:
-    """One accepted connection, for a step to play on; ``number`` counts from 1."""
+    """An accepted connection that a step reads and writes. ``number`` counts from 1."""
 
     def __init__(self, sock: socket.socket, number: int, over: threading.Event) -> None:
         self.socket = sock
@@ -75,28 +75,28 @@ class Connection:
         self._ahead = b""
 
     def read(self, size: int = 1 << 18) -> bytes:
-        """At most ``size`` bytes, or b"" at the end."""
+        """Return at most ``size`` bytes, or b"" at the end."""
         data, self._ahead = self._ahead[:size], self._ahead[size:]
         return data or self.socket.recv(size)
 
     def read_head(self) -> Request | None:
-        """The next request without its body, or None where the client has closed between two requests."""
+        """Return the next request without its body, or None if the client closed the idle connection."""
         while b"\r\n\r\n" not in self._ahead:
             data = self.socket.recv(1 << 16)
             if not data:
-                assert not self._ahead, f"the client left in the middle of a head: {self._ahead[:80]!r}"
+                assert not self._ahead, f"the client closed inside a request head: {self._ahead[:80]!r}"
                 return None
             self._ahead += data
         head, _, self._ahead = self._ahead.partition(b"\r\n\r\n")
         return Request(head, self.number)
 
     def read_body(self, request: Request, limit: int | None = None) -> None:
-        """Read to the announced end, or up to ``limit`` bytes of the body in all."""
+        """Read the body up to its Content-Length, or up to ``limit`` bytes in all."""
         end = request.announced if limit is None else min(limit, request.announced)
         while request.length < end:
             data = self.read(min(1 << 18, end - request.length))
             if not data:
-                raise ConnectionError("the client left in the middle of a body")
+                raise ConnectionError("the client closed inside a request body")
             request.hash.update(data)
             request.length += len(data)
             request.body += data[: max(0, KEPT - len(request.body))]
@@ -107,11 +107,11 @@ class Connection:
             time.sleep(pause)
 
     def garble(self, data: bytes) -> None:
-        """Send bytes beneath TLS, where the client expects a record."""
+        """Send raw bytes below TLS."""
         socket.socket.sendall(self.socket, data)
 
     def finish(self) -> None:
-        """Send FIN, and read on until the client closes too, as a careful server does."""
+        """Send FIN, then read until the client closes, so that unread bytes do not cause an RST."""
         socket.socket.shutdown(self.socket, socket.SHUT_WR)
         with contextlib.suppress(OSError):
             while self.read():
@@ -119,7 +119,7 @@ class Connection:
         self.close()
 
     def close(self) -> None:
-        """Close at once: FIN, or RST where bytes of the client are still unread."""
+        """Close at once. The system sends FIN, or RST if bytes of the client are unread."""
         self.open = False
         self.socket.close()
 
@@ -128,7 +128,7 @@ class Connection:
         self.close()
 
     def stall(self) -> None:
-        """Be silent, and read nothing, until the test is over."""
+        """Neither read nor write until the test ends."""
         self._over.wait(PATIENCE)
         self.close()
 
@@ -140,10 +140,10 @@ Greeting = Callable[[Connection], None]
 
 
 class ScriptedServer:
-    """``with ScriptedServer(script) as server:``; a step's failed assertion is raised again on exit.
+    """A context manager that runs the script. On exit it raises the first assertion that failed in a step.
 
-    ``tokens`` is the script of the token endpoint. ``greetings`` are played on the first connections, before their TLS
-    handshake; ``tls`` is a kind of certificate (see `server_context`). With ``listening=False`` connections are refused
+    ``tokens`` is the script of the token endpoint. ``greetings`` are called with the first connections, before the TLS
+    handshake. ``tls`` is a kind of certificate (see `server_context`). With ``listening=False`` connections are refused
     until ``listen()``.
     """
 
@@ -195,7 +195,7 @@ class ScriptedServer:
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
         self._over.set()
         if self._threads:
-            with contextlib.suppress(OSError):  # wakes accept()
+            with contextlib.suppress(OSError):  # wake accept()
                 socket.create_connection(("127.0.0.1", self.port), 1).close()
             self._threads[0].join()
         self._listener.close()
@@ -204,7 +204,7 @@ class ScriptedServer:
                 _wake(sock)
         for thread in self._threads:
             thread.join(PATIENCE)
-            assert not thread.is_alive(), "a step of the script hangs"
+            assert not thread.is_alive(), "a step of the script did not end"
         if kind is None and self._errors:
             raise self._errors[0]
 
@@ -237,7 +237,7 @@ class ScriptedServer:
             while connection.open and self._exchange(connection):
                 pass
         except OSError:
-            pass  # the client went away: the test sees that at its end
+            pass  # the client closed; the test checks its result
         except Exception as error:  # noqa: BLE001
             self._errors.append(error)
         finally:
@@ -256,7 +256,7 @@ class ScriptedServer:
         with self._lock:
             self.requests.append(request)
             step = next(self._steps[request.wants_token], None)
-        assert step is not None, f"request {len(self.requests)} ({request.path}) is not in the script"
+        assert step is not None, f"request {len(self.requests)} ({request.path}) has no step in the script"
         if isinstance(step, bytes):
             connection.read_body(request)
             connection.send(step)
@@ -268,7 +268,7 @@ class ScriptedServer:
 def answer(
     status: int = 200, body: bytes | str = b"", headers: Mapping[str, str] | None = None, *, framed: bool = True
 ) -> bytes:
-    """A whole answer; a Content-Length is added where ``headers`` say nothing of framing, unless not ``framed``."""
+    """Return a response. A Content-Length is added if ``framed`` and ``headers`` do not define the framing."""
     body = body.encode() if isinstance(body, str) else body
     headers = dict(headers or {})
     if framed and not {"content-length", "transfer-encoding"} & {name.lower() for name in headers}:
@@ -286,7 +286,7 @@ def token_answer(token: str = "a-token", expires_in: object = 43200) -> bytes:
 
 
 def cut(data: bytes = b"") -> Action:
-    """Read the request, send ``data`` and close."""
+    """Return a step that reads the request, sends ``data`` and closes."""
 
     def step(connection: Connection, request: Request) -> None:
         connection.read_body(request)
@@ -297,7 +297,7 @@ def cut(data: bytes = b"") -> Action:
 
 
 def early(data: bytes) -> Action:
-    """Send ``data`` before the body is read, then FIN."""
+    """Return a step that sends ``data`` before it reads the body, then FIN."""
 
     def step(connection: Connection, request: Request) -> None:
         connection.send(data)
@@ -307,7 +307,7 @@ def early(data: bytes) -> Action:
 
 
 def keep(data: bytes, closed: threading.Event) -> Action:
-    """Read the request, send ``data``, and set ``closed`` once the client has closed the connection."""
+    """Return a step that sends ``data``, and sets ``closed`` when the client closes the connection."""
 
     def step(connection: Connection, request: Request) -> None:
         connection.read_body(request)
@@ -319,7 +319,7 @@ def keep(data: bytes, closed: threading.Event) -> Action:
 
 
 def stall(connection: Connection, request: Request) -> None:
-    """Read the request and never answer."""
+    """Read the request, and do not respond."""
     connection.read_body(request)
     connection.stall()
 

@@ -1,4 +1,4 @@
-"""A file on a scripted server, with the ranges that were asked for and the bytes that were sent."""
+"""A file on a scripted server that records requested ranges and counts sent bytes."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ def content_of(size: int, seed: int = 1) -> bytes:
 
 
 class Served:
-    """A step for every request: the file, or the part of it that the request's Range wants.
+    """A step that sends the file, or the range that a request asks for.
 
-    ``headers`` go with every answer, the validator among them. ``cuts``: after how many bytes of the body each answer
-    in turn is cut, None: not at all. ``length`` False leaves out Content-Length and closes. ``asked`` holds the Range
-    headers, ``sent`` counts bytes of bodies.
+    ``headers`` are sent with every response. ``cuts`` are the numbers of body bytes after which the responses are
+    truncated, None to send the whole body. Without ``length`` there is no Content-Length and the end closes. ``asked``
+    lists the Range headers, ``sent`` counts body bytes.
     """
 
     def __init__(
@@ -76,5 +76,5 @@ class Served:
 
     @property
     def starts(self) -> list[int]:
-        """Where each request wanted to begin."""
+        """Return the first byte of each requested range."""
         return [int(re.split("[=-]", wanted)[1]) if wanted else 0 for wanted in self.asked]

@@ -1,4 +1,4 @@
-"""A service of a scripted server, for the tests of one room."""
+"""The factory of services for a scripted server."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from support.scripted import ScriptedServer
 
 
 def service_of(server: ScriptedServer, **options: Any) -> Any:
-    """It has a good token, and waits next to nothing before it sends again; ``options`` win over both."""
+    """Return a service with a valid token and a short backoff. ``options`` replace the defaults."""
     known: dict[str, Any] = {
         "client_id": "an-id",
         "client_secret_key": "a-secret",

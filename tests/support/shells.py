@@ -1,4 +1,4 @@
-"""A shell for the tests of the command line: each command is a process, with what it printed and its exit status."""
+"""A shell for the tests of the command line. Each command runs as a process."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class Done(NamedTuple):
 
 
 class Shell:
-    """Runs commands in ``directory``, against ``server``, as ``python -m sidefx_client``."""
+    """A runner of ``python -m sidefx_client`` in ``directory`` against ``server``."""
 
     def __init__(self, server: LocalServer, directory: Path) -> None:
         self.server = server
         self.directory = directory
         self.environment = {**os.environ, **server.environment, "PYTHONPATH": str(ROOT)}
-        self.environment.pop("PYTHONUNBUFFERED", None)  # where it is set, no flush is ever missing
+        self.environment.pop("PYTHONUNBUFFERED", None)  # it would hide a missing flush
         self.program = ["-m", "sidefx_client"]
 
     def start(self, *words: str, out: int = subprocess.PIPE, err: int = subprocess.PIPE) -> subprocess.Popen[bytes]:
@@ -46,13 +46,13 @@ class Shell:
         return Done(process.returncode, out.decode(), err.decode())
 
     def python(self, code: str, *words: str) -> Done:
-        """A process that runs ``code`` first, then the command."""
+        """Run ``code``, then the command, in one process."""
         self.program = ["-c", f"import sys\n{code}\nfrom sidefx_client.cli import main\nsys.exit(main())"]
         return self(*words)
 
 
 def on_terminal(shell: Shell, *words: str, stream: str) -> tuple[int, str]:
-    """The status, and what the terminal shows that is ``stream`` ("out" or "err") of the process."""
+    """Return the exit status, and the text on a terminal that is the ``stream`` "out" or "err" of the process."""
     import pty
 
     ours, theirs = pty.openpty()
@@ -60,7 +60,7 @@ def on_terminal(shell: Shell, *words: str, stream: str) -> tuple[int, str]:
     with shell.start(*words, **{stream: theirs}) as process:
         os.close(theirs)
         shown = b""
-        with contextlib.suppress(OSError):  # what Linux says at the end of a terminal
+        with contextlib.suppress(OSError):  # Linux raises EIO at the end of a terminal
             while data := os.read(ours, 1 << 16):
                 shown += data
         os.close(ours)
@@ -69,7 +69,7 @@ def on_terminal(shell: Shell, *words: str, stream: str) -> tuple[int, str]:
 
 
 def offer(shell: Shell, files: ScriptedServer, content: bytes) -> None:
-    """Lets the API say that a build is at ``files``."""
+    """Register a build that is served by ``files``."""
     digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
     found = {"download_url": files.url + "/f?sig=1", "filename": "f.bin", "size": len(content), "hash": digest}
     shell.server.register("download.get_daily_build_download", lambda *args: found)

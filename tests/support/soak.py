@@ -1,10 +1,10 @@
-"""Thousands of calls, uploads and streams from many threads, with faults at random in 5 % of the answers.
+"""Thousands of calls, uploads and streams from many threads, with random faults in 5 % of the responses.
 
     cd tests && python -m support.soak [--calls 20000] [--threads 16] [--seed 1] [--tls]
 
-Every answer has to be right, every function that is not read-only to run at most once (the server, a process of its
-own, counts by the number in the arguments), each error to fit what the server did, and memory and descriptors to stay
-flat. Prints figures; test_soak.py is the short form.
+Every result must be correct, and a function that is not read-only must run at most once. The server is a process of
+its own and counts the runs by the number in the arguments. Each error must match the fault that the server played, and
+memory and descriptors must not grow. Prints figures; test_soak.py is the short form.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from typing import Any, NamedTuple
 from support.soak_server import SHARE, content, digest
 
 KINDS = ("submit", "submit", "upload", "stream", "get_value", "get_stream")
-GROWTH = 24.0  # MiB that a process with many threads may gain in the later four fifths, whatever the number of calls
-UNDONE = (("TransportError", False), ("RateLimitError", 429), ("APIError", 503), ("APIError", 401))  # the latter: twice
+GROWTH = 24.0  # MiB that a process with many threads may gain in the last four fifths of a run
+UNDONE = (("TransportError", False), ("RateLimitError", 429), ("APIError", 503), ("APIError", 401))  # 401: twice
 TESTS = Path(__file__).parents[1]
 
 
 class Outcome(NamedTuple):
-    """``error``: the name of its class, the status or whether it may have executed; None where the answer was right."""
+    """The outcome of a call. ``error`` is its class name with status or ``may_have_executed``, None for a result."""
 
     number: int
     kind: str
@@ -47,7 +47,7 @@ def kind_of(seed: int, number: int) -> str:
 
 @contextmanager
 def server_process(seed: int, tls: bool, report: dict[str, Any]) -> Iterator[Any]:
-    """Its two URLs and CA bundle; ``report`` is filled at the end."""
+    """Yield the two URLs and the CA bundle. Fill ``report`` at the end."""
     command = [sys.executable, "-m", "support.soak_server", "--seed", str(seed), *(["--tls"] if tls else [])]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=TESTS) as process:
         assert process.stdin is not None
@@ -74,17 +74,17 @@ def call(service: Any, seed: int, number: int) -> Outcome:
         return Outcome(number, kind, (type(error).__name__, error.may_have_executed))
     except sidefx.APIError as error:
         return Outcome(number, kind, (type(error).__name__, error.http_code))
-    assert right, f"call {number}, {kind}: a wrong answer"
+    assert right, f"call {number}, {kind}: wrong result"
     return Outcome(number, kind, None)
 
 
-def complaint(outcome: Outcome, executions: int) -> str | None:
-    """What is wrong about this outcome, with the function having run so often."""
+def contradiction(outcome: Outcome, executions: int) -> str | None:
+    """Return an error message if the outcome contradicts the number of executions, else None."""
     read_only = outcome.kind.startswith("get_")
     if outcome.error is None:
         fine = executions >= 1 if read_only else executions == 1
     elif read_only:
-        fine = True  # how many there are of these is looked at on the whole
+        fine = True  # check_outcomes limits their number
     elif outcome.error == ("TransportError", True):
         fine = executions <= 1
     else:
@@ -93,7 +93,7 @@ def complaint(outcome: Outcome, executions: int) -> str | None:
 
 
 def memory() -> float:
-    """MiB of this process in memory, 0 where the system does not tell."""
+    """Return the resident memory of this process in MiB, 0 if unknown."""
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
     except OSError:
@@ -106,7 +106,7 @@ def descriptors() -> int:
 
 
 class Run:
-    """Makes the calls, and keeps of them what does not grow with their number: the errors, and samples on the way."""
+    """The calls of a run. Only errors and samples of memory are kept, so that memory stays constant."""
 
     def __init__(self, service: Any, seed: int, calls: int) -> None:
         self.errors: list[Outcome] = []
@@ -118,7 +118,7 @@ class Run:
         self._lock = threading.Lock()
 
     def work(self) -> None:
-        """What one thread does: calls until there are no more."""
+        """Make calls until all are done."""
         while True:
             with self._lock:
                 number = next(self._numbers, None)
@@ -132,7 +132,7 @@ class Run:
 
 
 def run(calls: int, threads: int, seed: int = 1, tls: bool = False) -> str:
-    """The figures; AssertionError where anything is wrong."""
+    """Return the figures of a run, or raise AssertionError."""
     import sidefx_client as sidefx
 
     report: dict[str, Any] = {}
@@ -153,23 +153,25 @@ def run(calls: int, threads: int, seed: int = 1, tls: bool = False) -> str:
     errors = collections.Counter(outcome.error for outcome in done.errors)
     return (
         f"{calls} calls in {threads} threads, {'TLS' if tls else 'plain'}, seed {seed}: {spent:.1f} s\n"
-        f"faults: {faults_of(report)} in {sum(report['faults'].values())} answers {report['faults']}\n"
-        f"errors: {len(done.errors)} {dict(errors)}; wrong answers 0; executed twice 0\n"
+        f"faults: {faults_of(report)} in {sum(report['faults'].values())} responses {report['faults']}\n"
+        f"errors: {len(done.errors)} {dict(errors)}; wrong results 0; executed twice 0\n"
         f"memory in MiB: {' '.join(f'{rss:.0f}' for rss, _ in done.samples)} (growth {growth:+.1f})\n"
         f"descriptors: {before[0]} before, at most {max(count for _, count in done.samples)}, {after[0]} after\n"
     )
 
 
 def check_outcomes(errors: list[Outcome], report: dict[str, Any], seed: int, calls: int) -> None:
-    """Each outcome against how often its function ran, and the errors against the faults."""
+    """Compare each outcome with the number of executions, and the errors with the faults."""
     outcomes = {number: Outcome(number, kind_of(seed, number), None) for number in range(calls)}
     outcomes.update((outcome.number, outcome) for outcome in errors)
-    complaints = [complaint(outcome, report["executions"].get(str(number), 0)) for number, outcome in outcomes.items()]
+    complaints = [
+        contradiction(outcome, report["executions"].get(str(number), 0)) for number, outcome in outcomes.items()
+    ]
     assert not any(complaints), "\n".join(filter(None, complaints))
     assert len(errors) <= faults_of(report), "more errors than faults"
-    # A stream that is cut is the reader's to see; another read-only call fails after four faults, or after two 401.
+    # A truncated stream is raised to the reader. Another read-only call fails after four faults, or two 401s.
     lost = sum(outcome.kind == "get_value" for outcome in errors)
-    assert lost <= 1 + calls * SHARE**3, f"{lost} calls of get_value failed: they are sent again"
+    assert lost <= 1 + calls * SHARE**3, f"{lost} calls of get_value failed although they are retried"
 
 
 def faults_of(report: dict[str, Any]) -> int:

@@ -1,4 +1,4 @@
-"""The server of the soak, a process of its own: what it answers, with which faults, and how often each function ran."""
+"""The server of the soak, run as a process: its responses and faults, and a count of executions."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from typing import Any
 
 from support.scripted import Connection, Request, ScriptedServer, answer, json_answer, token_answer
 
-SHARE = 0.05  # of the answers
+SHARE = 0.05  # of the responses
 FAULTS = ("429", "503", "401", "unread", "unanswered", "executed", "reset", "cut", "late")
 LARGEST = 200_000  # bytes of an upload or a stream
 
 
 def content(number: int) -> bytes:
-    """The bytes that go up, or come down, with the call of this number."""
+    """Return the bytes that the call of this number uploads or streams."""
     source = random.Random(number)
     return source.randbytes(source.choice((0, 1, 1000, LARGEST)))
 
@@ -31,7 +31,7 @@ def digest(data: bytes) -> str:
 
 
 class Played:
-    """What the server answers, to which fault it comes, and how often each function ran."""
+    """The step of the server. It counts faults and executions."""
 
     def __init__(self, seed: int) -> None:
         self.faults: collections.Counter[str] = collections.Counter()
@@ -94,7 +94,7 @@ def _stream(number: int) -> bytes:
 
 
 def serve(seed: int, tls: bool) -> None:
-    """Says where it is, serves until its stdin ends, and reports."""
+    """Print the URLs, serve until stdin ends, and print the report."""
     played = Played(seed)
     with ScriptedServer(played.step, tokens=itertools.repeat(token_answer()), tls="good" if tls else None) as server:
         played.server = server

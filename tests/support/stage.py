@@ -1,7 +1,7 @@
-"""What the property tests share: two Hypothesis profiles, JSON values, and a stage on which a server answers as told.
+"""Helpers of the property tests: two Hypothesis profiles, JSON values, and a server that sends prepared bytes.
 
-The ordinary run takes the profile "quick": few examples, the same each time. ``HYPOTHESIS_PROFILE=long pytest
-tests/test_properties_answers.py`` (or another such file) looks for new ones, a hundred times as many.
+The default profile "quick" runs a few fixed examples. ``HYPOTHESIS_PROFILE=long pytest tests/properties`` runs a
+hundred times as many random ones.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ settings.register_profile("quick", deadline=None, derandomize=True, suppress_hea
 settings.register_profile("long", deadline=None, print_blob=True, suppress_health_check=_HEALTH)
 settings.load_profile("long" if LONG else "quick")
 
-# Lone surrogates are among the characters: JSON carries them as escapes.
+# Lone surrogates are included, because JSON carries them as escapes.
 TEXT = st.text(st.characters(codec="utf-8") | st.characters(categories=["Cs"]), max_size=12)
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT
 VALUES = st.recursive(
@@ -33,14 +33,14 @@ VALUES = st.recursive(
 
 
 def examples(quick: int) -> settings:
-    """So many examples in the quick profile, a hundred times as many in the long one."""
+    """Return settings with ``quick`` examples, or a hundred times as many in the long profile."""
     return settings(settings.default, max_examples=quick * (100 if LONG else 1))
 
 
 class Stage:
-    """A server and a service, for all examples of a module; what is answered to the next request is said beforehand.
+    """A server and a service for all examples of a module. `answers` sets the next response.
 
-    ``tokens`` is what the token endpoint answers.
+    ``tokens`` is the response of the token endpoint.
     """
 
     def __init__(self, tls: str | None = None, **options: Any) -> None:
@@ -54,7 +54,7 @@ class Stage:
         self._next: tuple[Sequence[bytes], str, float] = ((), "stay", 0.0)
 
     def answers(self, *pieces: bytes, ending: str = "stay", pause: float = 0.0) -> None:
-        """The next answer, piece by piece; then the connection stays open, or is ended by "FIN" or "RST"."""
+        """Set the pieces of the next response. Then the connection stays open, or ends by "FIN" or "RST"."""
         self._next = pieces, ending, pause
 
     def close(self) -> None:
@@ -63,7 +63,7 @@ class Stage:
 
     def _answer(self, connection: Connection, request: Request) -> None:
         connection.read_body(request)
-        pieces, ending, pause = self._next  # now: after the last piece the next example may have begun
+        pieces, ending, pause = self._next  # read now, because the next example may start after the last piece
         if request.wants_token:
             pieces, ending = (self.tokens,), "FIN"
         self.request = request
