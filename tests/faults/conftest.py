@@ -1,4 +1,4 @@
-"""The first paragraph of the fault matrix as one fixture: what has to be true after every case, whatever went wrong."""
+"""Checks after every fault test: no leaked threads, descriptors, files or secrets."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import pytest
 from support.case import Case, check_text
 
 DESCRIPTORS = Path("/proc/self/fd")
-PATIENCE = 2.0  # seconds for a thread that is on its way out
+PATIENCE = 2.0  # seconds that an ending thread may take
 
 
 @pytest.fixture(autouse=True)
@@ -28,16 +28,16 @@ def case(
     capfd: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
 ) -> Iterator[Case]:
-    """No thread, descriptor or file is left, the caller's files are as they were, and no secret is seen anywhere."""
+    """Check after the test that it leaked no thread, descriptor, file or secret, and moved no file of the caller."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     caplog.set_level(logging.DEBUG, logger="sidefx_client")
     threads, descriptors = set(threading.enumerate()), _descriptors()
-    gc.freeze()  # what is there already need not be gone through at the end: that takes a third of the time
+    gc.freeze()  # exclude existing objects from the collection below, which would take a third of the time
     case = Case(tmp_path)
     yield case
     case.finish()
     captured = capfd.readouterr()
-    check_text(captured.out + captured.err, "what was printed")
+    check_text(captured.out + captured.err, "the output")
     for record in (*caplog.get_records("setup"), *caplog.get_records("call")):
         check_text(logging.Formatter().format(record) + repr(record.args), "the log")
     gc.collect()
@@ -54,7 +54,7 @@ def case(
 
 @pytest.fixture(params=[None, "good"], ids=["plain", "tls"])
 def tls(request: pytest.FixtureRequest) -> str | None:
-    """For the cases that have to hold both in plain text and under TLS: the argument of a ScriptedServer."""
+    """Run a test without and with TLS. The value is an argument of ScriptedServer."""
     kind: str | None = request.param
     return kind
 
@@ -64,10 +64,10 @@ def _more_than(threads: set[threading.Thread]) -> set[threading.Thread]:
 
 
 def _descriptors() -> Counter[str]:
-    """What this process has open, where the system tells."""
+    """Return the open descriptors of this process by target. Empty without /proc."""
     found: Counter[str] = Counter()
     for entry in DESCRIPTORS.iterdir() if DESCRIPTORS.exists() else ():
-        with contextlib.suppress(FileNotFoundError):  # the one of the listing itself
-            # pytest captures into nameless files, new ones for each phase of a test.
+        with contextlib.suppress(FileNotFoundError):  # the descriptor of the listing itself
+            # pytest captures into nameless files, new ones for each phase.
             found[re.sub(r"^.*/#\d+ \(deleted\)$", "a nameless file", os.readlink(entry))] += 1
     return found

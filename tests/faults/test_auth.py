@@ -1,4 +1,4 @@
-"""A: tokens that are refused, expire, or do not come."""
+"""A: tokens that are rejected, expired or not available. For credentials and the cache see test_credentials.py."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ REFUSED = answer(401, "token refused")
 
 
 def by_token(connection: Connection, request: Request) -> None:
-    """200 for the new token, 401 for any other."""
+    """Send 200 for the new token, 401 for any other."""
     connection.read_body(request)
     connection.send(OK if request.header("Authorization") == f"Bearer {NEW_TOKEN}" else REFUSED)
 
 
-def test_A1_a_401_is_healed_by_one_new_token(case: Case, tls: str | None) -> None:
+def test_A1_401_is_retried_once_with_a_new_token(case: Case, tls: str | None) -> None:
     with ScriptedServer(by_token, tokens=[token_answer(TOKEN), token_answer(NEW_TOKEN)], tls=tls) as server:
         assert case.cold(server).bugs.submit_issue(summary="x") == "done"
         assert (len(server.token_requests), len(server.api_requests)) == (2, 2)
 
 
 @pytest.mark.parametrize("function", ["bugs.submit_issue", "things.get_all"])
-def test_A1_a_401_that_no_token_heals_is_an_api_error(case: Case, tls: str | None, function: str) -> None:
+def test_A1_second_401_raises_api_error(case: Case, tls: str | None, function: str) -> None:
     with ScriptedServer(REFUSED, tokens=token_answer(TOKEN), tls=tls) as server:
         with case.raises(sidefx.APIError, match="^401 token refused") as caught:
             sidefx.call(case.cold(server), function)
@@ -39,7 +39,7 @@ def test_A1_a_401_that_no_token_heals_is_an_api_error(case: Case, tls: str | Non
         assert (len(server.token_requests), len(server.api_requests)) == (2, 2)
 
 
-def test_A2_a_file_is_replayed_from_its_start(case: Case, tls: str | None) -> None:
+def test_A2_file_is_sent_again_from_its_start_after_401(case: Case, tls: str | None) -> None:
     content = os.urandom(100_000)
     with ScriptedServer(by_token, tokens=token_answer(NEW_TOKEN), tls=tls) as server:
         scene = sidefx.File(case.open(case.write("shot.hip", b"before" + content), at=6))
@@ -50,7 +50,7 @@ def test_A2_a_file_is_replayed_from_its_start(case: Case, tls: str | None) -> No
 
 
 class Stream(io.BytesIO):
-    """A file that cannot seek, as a pipe."""
+    """A file that cannot seek, like a pipe."""
 
     def seekable(self) -> bool:
         return False
@@ -61,7 +61,7 @@ class Stream(io.BytesIO):
     tell = seek  # type: ignore[assignment]
 
 
-def test_A2_a_stream_is_not_replayed_and_the_error_says_so(case: Case, tls: str | None) -> None:
+def test_A2_unseekable_stream_is_not_sent_again_after_401(case: Case, tls: str | None) -> None:
     with ScriptedServer(by_token, tokens=token_answer(NEW_TOKEN), tls=tls) as server:
         with case.raises(sidefx.APIError, match="(?i)token refused(.|\n)*again") as caught:
             case.service(server).bugs.submit_issue(scene=sidefx.File(Stream(b"content"), size=7))
@@ -70,7 +70,7 @@ def test_A2_a_stream_is_not_replayed_and_the_error_says_so(case: Case, tls: str 
         assert b"content" in server.api_requests[0].body
 
 
-def test_A3_a_token_expired_by_the_clock_is_refreshed_before_the_call(case: Case, tls: str | None) -> None:
+def test_A3_expired_token_is_refreshed_before_the_call(case: Case, tls: str | None) -> None:
     with ScriptedServer(by_token, tokens=[token_answer(TOKEN), token_answer(NEW_TOKEN)], tls=tls) as server:
         service = case.cold(server)
         service.access_token_expiry_time = time.time() - 1
@@ -78,7 +78,7 @@ def test_A3_a_token_expired_by_the_clock_is_refreshed_before_the_call(case: Case
         assert (len(server.token_requests), len(server.api_requests)) == (2, 1)
 
 
-def test_A3_a_token_is_due_before_it_expires(case: Case) -> None:
+def test_A3_token_is_refreshed_shortly_before_it_expires(case: Case) -> None:
     with ScriptedServer(tokens=[token_answer(TOKEN, expires_in=43200)]) as server:
         assert 43000 < case.cold(server).access_token_expiry_time - time.time() < 43199
 
@@ -93,7 +93,9 @@ def test_A3_a_token_is_due_before_it_expires(case: Case) -> None:
     ],
     ids=["text", "json", "html"],
 )
-def test_A4_a_refused_pair_is_told_in_the_servers_words(case: Case, tls: str | None, status: int, refusal: Any) -> None:
+def test_A4_rejected_credentials_raise_with_the_servers_message(
+    case: Case, tls: str | None, status: int, refusal: Any
+) -> None:
     with ScriptedServer(tokens=[refusal(status)], tls=tls) as server:
         with case.raises(sidefx.AuthorizationError, match=f"^{status}: (.|\n)*the pair is unknown") as caught:
             case.cold(server)
@@ -104,7 +106,7 @@ def test_A4_a_refused_pair_is_told_in_the_servers_words(case: Case, tls: str | N
 @pytest.mark.parametrize(
     "first", [answer(429, "slow down", {"Retry-After": "0"}), answer(503, "no backend")], ids=["429", "503"]
 )
-def test_A4_a_busy_token_endpoint_is_asked_again(case: Case, tls: str | None, first: bytes) -> None:
+def test_A4_busy_token_endpoint_is_retried(case: Case, tls: str | None, first: bytes) -> None:
     with ScriptedServer(OK, tokens=[token_answer(TOKEN), first, token_answer(NEW_TOKEN)], tls=tls) as server:
         service = case.cold(server)
         service.access_token_expiry_time = 0
@@ -112,7 +114,7 @@ def test_A4_a_busy_token_endpoint_is_asked_again(case: Case, tls: str | None, fi
         assert server.api_requests[0].header("Authorization") == f"Bearer {NEW_TOKEN}"
 
 
-def test_A5_a_token_in_an_answer_that_is_cut_shows_nowhere(case: Case) -> None:
+def test_A5_token_in_a_truncated_response_is_not_shown(case: Case) -> None:
     def cut_late(connection: Connection, request: Request) -> None:
         whole = token_answer(TOKEN)
         connection.send(whole.replace(b"Content-Length: ", b"Content-Length: 9"), pause=0.1)
@@ -126,7 +128,7 @@ HUGE = pytest.param(10**400, id="10**400")
 
 
 @pytest.mark.parametrize("expires_in", [3600, "3600", 3600.5, 0, -5, "", "soon", None, 1e30, HUGE, True, [], {}])
-def test_A5_any_expires_in_is_usable_or_refused_in_clear_words(case: Case, expires_in: object) -> None:
+def test_A5_any_expires_in_is_usable_or_raises_authorization_error(case: Case, expires_in: object) -> None:
     with ScriptedServer(OK, tokens=token_answer(TOKEN, expires_in)) as server:
         use_or_be_refused(case, server)
 
@@ -152,7 +154,7 @@ def test_A5_any_expires_in_is_usable_or_refused_in_clear_words(case: Case, expir
         json.dumps({"access_token": TOKEN, "expires_in": 3600})[:-9],
     ],
 )
-def test_A5_any_token_answer_is_usable_or_refused_in_clear_words(case: Case, body: str) -> None:
+def test_A5_any_token_response_is_usable_or_raises_authorization_error(case: Case, body: str) -> None:
     with ScriptedServer(OK, tokens=answer(200, body, {"Content-Type": "application/json"})) as server:
         use_or_be_refused(case, server)
 
@@ -173,24 +175,20 @@ def use_or_be_refused(case: Case, server: ScriptedServer) -> None:
 
 
 @pytest.mark.parametrize("expiry", [None, 3e9, 4e9])
-def test_A10_a_given_token_is_used_as_it_is(case: Case, tls: str | None, expiry: float | None) -> None:
+def test_A10_given_token_is_used_as_it_is(case: Case, tls: str | None, expiry: float | None) -> None:
     with ScriptedServer([OK], tokens=[], tls=tls) as server:
         case.service(server, access_token_expiry_time=expiry).bugs.submit_issue(summary="x")
         assert server.api_requests[0].header("Authorization") == f"Bearer {TOKEN}"
 
 
 @pytest.mark.parametrize("expiry", [None, 4e9])
-def test_A10_a_given_token_that_is_refused_is_refreshed_where_there_are_credentials(
-    case: Case, expiry: float | None
-) -> None:
+def test_A10_rejected_given_token_is_refreshed_with_credentials(case: Case, expiry: float | None) -> None:
     with ScriptedServer(by_token, tokens=[token_answer(NEW_TOKEN)]) as server:
         assert case.service(server, access_token_expiry_time=expiry).bugs.submit_issue(summary="x") == "done"
 
 
 @pytest.mark.parametrize("expiry", [None, 4e9])
-def test_A10_a_given_token_that_is_refused_is_an_api_error_where_there_are_no_credentials(
-    case: Case, expiry: float | None
-) -> None:
+def test_A10_rejected_given_token_without_credentials_raises_api_error(case: Case, expiry: float | None) -> None:
     with ScriptedServer([REFUSED], tokens=[]) as server:
         service = case.service(server, client_id=None, client_secret_key=None, access_token_expiry_time=expiry)
         with case.raises(sidefx.APIError, match="^401 token refused"):
@@ -198,7 +196,7 @@ def test_A10_a_given_token_that_is_refused_is_an_api_error_where_there_are_no_cr
 
 
 @pytest.mark.parametrize("where", ["service", "Service", "the attribute"])
-def test_A10_a_token_that_no_header_can_carry_is_refused_and_not_shown(case: Case, where: str) -> None:
+def test_A10_token_that_a_header_cannot_carry_raises_config_error(case: Case, where: str) -> None:
     service = case.service()
     with case.raises(sidefx.ConfigError, match="in one word"):
         if where == "service":
@@ -209,7 +207,7 @@ def test_A10_a_token_that_no_header_can_carry_is_refused_and_not_shown(case: Cas
             service.access_token = TOKEN + "\n"
 
 
-def test_A10_an_empty_token_sends_no_authorization(case: Case) -> None:
+def test_A10_empty_token_sends_no_authorization_header(case: Case) -> None:
     with ScriptedServer([OK], tokens=[]) as server:
         case.service(server, client_id=None, client_secret_key=None, access_token="").things.get_all()
         assert server.requests[0].header("Authorization") is None

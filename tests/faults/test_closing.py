@@ -1,4 +1,4 @@
-"""C4, under load: what is under way when a service is closed runs to its end, what comes later is refused."""
+"""C4: close() during calls. Requests in flight are completed, later ones and waits end with a TypeError."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ import sidefx_client as sidefx
 
 THREADS = 16
 STREAM = {"Content-Type": "application/octet-stream"}
-BIG = bytes(range(256)) * 16384  # 4 MiB, more than the buffers of both ends take
+BIG = bytes(range(256)) * 16384  # 4 MiB, more than the socket buffers of both ends
 
 
 class Held:
-    """Does what it is given, but waits half way, until the test has closed the service."""
+    """A step that waits half way, until the test has closed the service."""
 
     def __init__(self, before: Callable[[Connection, Request], None], after: bytes) -> None:
         self.reached = threading.Event()
@@ -40,7 +40,7 @@ class Held:
 
 
 def close_half_way(held: Held, service: Any, work: Callable[[], Any]) -> Future[Any]:
-    """``work`` begun on a thread, the service closed in the middle of it, and then the rest of it."""
+    """Start ``work`` in a thread, close the service in the middle of it, and let it finish."""
     with ThreadPoolExecutor(1) as threads:
         under_way = threads.submit(work)
         assert held.reached.wait(10)
@@ -49,7 +49,7 @@ def close_half_way(held: Held, service: Any, work: Callable[[], Any]) -> Future[
     return under_way
 
 
-def test_C4_threads_in_full_flight_get_answers_or_are_refused(case: Case, tls: str | None) -> None:
+def test_C4_busy_threads_get_results_or_a_type_error(case: Case, tls: str | None) -> None:
     def echo(connection: Connection, request: Request) -> None:
         connection.read_body(request)
         connection.send(json_answer(request.call[1]))
@@ -76,7 +76,7 @@ def test_C4_threads_in_full_flight_get_answers_or_are_refused(case: Case, tls: s
         assert sorted(request.call[1] for request in server.requests) == sorted(answered)
 
 
-def test_C4_threads_that_all_close_it_are_all_right(case: Case, tls: str | None) -> None:
+def test_C4_many_threads_can_close_at_once(case: Case, tls: str | None) -> None:
     with ScriptedServer(json_answer("done"), tls=tls) as server:
         service = case.service(server)
         assert service.things.any() == "done"
@@ -84,7 +84,7 @@ def test_C4_threads_that_all_close_it_are_all_right(case: Case, tls: str | None)
             assert list(threads.map(lambda _: service.close(), range(5 * THREADS))) == [None] * 5 * THREADS
 
 
-def test_C4_an_upload_is_sent_to_its_end(case: Case, tls: str | None) -> None:
+def test_C4_upload_in_flight_is_completed(case: Case, tls: str | None) -> None:
     held = Held(lambda connection, request: connection.read_body(request, len(BIG) // 2), json_answer("done"))
     with ScriptedServer(held, tls=tls) as server:
         service = case.service(server)
@@ -93,7 +93,7 @@ def test_C4_an_upload_is_sent_to_its_end(case: Case, tls: str | None) -> None:
         assert server.requests[0].length > len(BIG)
 
 
-def test_C4_a_stream_is_read_to_its_end(case: Case, tls: str | None) -> None:
+def test_C4_open_stream_can_be_read_to_its_end(case: Case, tls: str | None) -> None:
     half = len(BIG) // 2
     head = answer(200, BIG[:half], {**STREAM, "Content-Length": str(len(BIG))})
     held = Held(lambda connection, request: connection.send(head), BIG[half:])
@@ -108,7 +108,7 @@ def test_C4_a_stream_is_read_to_its_end(case: Case, tls: str | None) -> None:
         assert close_half_way(held, service, read).result() == BIG
 
 
-def test_C4_a_build_is_fetched_to_its_end(case: Case) -> None:
+def test_C4_download_in_flight_is_completed(case: Case) -> None:
     half = len(CONTENT) // 2
     head = answer(200, CONTENT[:half], {"ETag": '"one"', "Content-Length": str(len(CONTENT))})
     held = Held(lambda connection, request: connection.send(head), CONTENT[half:])
@@ -130,19 +130,19 @@ def test_C4_a_build_is_fetched_to_its_end(case: Case) -> None:
         assert fetched.result().read_bytes() == CONTENT
 
 
-def test_C4_a_token_that_is_being_fetched_is_the_last_thing_sent(case: Case) -> None:
+def test_C4_token_request_in_flight_is_the_last_request(case: Case) -> None:
     held = Held(lambda connection, request: None, token_answer(TOKEN))
     with ScriptedServer(json_answer("done"), tokens=[token_answer(TOKEN), held]) as server:
         service = case.cold(server)
         service.access_token_expiry_time = 0
         call = close_half_way(held, service, service.things.any)
-        with contextlib.suppress(TypeError):  # an answer, or the refusal of a closed service
+        with contextlib.suppress(TypeError):  # a response, or the TypeError of a closed service
             assert call.result() == "done"
         assert len(server.token_requests) == 2
         assert len(server.api_requests) <= 1
 
 
-def test_C4_threads_that_wait_for_a_token_ask_for_none_afterwards(case: Case) -> None:
+def test_C4_threads_waiting_for_a_token_do_not_request_another(case: Case) -> None:
     with ScriptedServer(tokens=stall) as server:
         service = case.service(server, timeout=0.5)
         service.access_token_expiry_time = 0
@@ -156,7 +156,7 @@ def test_C4_threads_that_wait_for_a_token_ask_for_none_afterwards(case: Case) ->
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_C4_nobody_waits_for_a_server_that_is_busy(case: Case, status: int) -> None:
+def test_C4_wait_before_a_retry_is_interrupted(case: Case, status: int) -> None:
     busy = answer(status, "busy", {"Retry-After": "30"})
     with ScriptedServer(busy) as server:
         service = case.service(server)
@@ -174,7 +174,7 @@ def test_C4_nobody_waits_for_a_server_that_is_busy(case: Case, status: int) -> N
         assert len(server.requests) == THREADS
 
 
-def test_C4_nobody_waits_for_a_token_endpoint_that_is_busy(case: Case) -> None:
+def test_C4_wait_for_a_busy_token_endpoint_is_interrupted(case: Case) -> None:
     with ScriptedServer(tokens=answer(429, "busy", {"Retry-After": "30"})) as server:
         service = case.service(server)
         service.access_token_expiry_time = 0
@@ -189,7 +189,7 @@ def test_C4_nobody_waits_for_a_token_endpoint_that_is_busy(case: Case) -> None:
             waiting.result()
 
 
-def test_C4_a_silent_server_is_left_at_the_timeout(case: Case) -> None:
+def test_C4_calls_to_a_silent_server_still_time_out(case: Case) -> None:
     with ScriptedServer(stall) as server:
         service = case.service(server, timeout=0.5)
         with ThreadPoolExecutor(THREADS) as threads:

@@ -1,33 +1,29 @@
-"""C: many threads, forked children and several processes at once."""
+"""C: many threads and processes at once. For close() see test_closing.py, for fork test_processes.py."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import subprocess
 import sys
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from support.case import CLIENT_ID, CLIENT_SECRET, NEW_TOKEN, ROOT, TOKEN, Case, check_text
-from support.scripted import Connection, Request, ScriptedServer, answer, json_answer, stall, token_answer
-
-import sidefx_client as sidefx
+from support.scripted import Connection, Request, ScriptedServer, answer, json_answer, token_answer
 
 THREADS = 16
 OK = json_answer("done")
 
 
 def echo(connection: Connection, request: Request) -> None:
-    """Answers with the call itself, and with a cookie that nobody may bring back."""
+    """Respond with the call itself, and set a cookie that the client must not send."""
     connection.read_body(request)
     connection.send(json_answer(request.call, headers={"Set-Cookie": "session=1; Path=/"}))
 
 
-def test_C1_cold_threads_ask_for_one_token(case: Case, tls: str | None) -> None:
+def test_C1_cold_threads_share_one_token_request(case: Case, tls: str | None) -> None:
     with ScriptedServer(OK, tokens=[token_answer(TOKEN), token_answer(NEW_TOKEN)], tls=tls) as server:
         service = case.cold(server)
         service.access_token_expiry_time = 0
@@ -38,7 +34,7 @@ def test_C1_cold_threads_ask_for_one_token(case: Case, tls: str | None) -> None:
         assert {request.header("Authorization") for request in server.api_requests} == {f"Bearer {NEW_TOKEN}"}
 
 
-def test_C1_many_401_at_once_are_one_refresh(case: Case, tls: str | None) -> None:
+def test_C1_simultaneous_401s_cause_one_token_request(case: Case, tls: str | None) -> None:
     all_in = threading.Barrier(THREADS)
 
     def refuse_all_at_once(connection: Connection, request: Request) -> None:
@@ -57,46 +53,7 @@ def test_C1_many_401_at_once_are_one_refresh(case: Case, tls: str | None) -> Non
         assert (len(server.token_requests), len(server.api_requests)) == (1, 2 * THREADS)
 
 
-FORKING = """
-import os, sys
-import sidefx_client as sidefx
-
-def calls(who):
-    for number in range(40):
-        answer = service.things.echo(who, number)
-        assert answer == ["things.echo", [who, number], {}], answer
-
-service = sidefx.service(sys.argv[3], sys.argv[4], sys.argv[2], sys.argv[1], ca_bundle=sys.argv[5] or None)
-service.things.echo("before")
-children = []
-for child in range(3):
-    pid = os.fork()
-    if not pid:
-        try:
-            calls(f"child {child}")
-            service.close()
-            code = 0
-        except BaseException as error:
-            print(repr(error), file=sys.stderr, flush=True)
-            code = 1
-        os._exit(code)
-    children.append(pid)
-calls("parent")
-print([os.waitpid(pid, 0)[1] for pid in children])
-service.close()
-"""
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-def test_C2_forked_children_read_their_own_answers(case: Case, tls: str | None) -> None:
-    with ScriptedServer(echo, tls=tls) as server:
-        arguments = (server.api_url, server.token_url, CLIENT_ID, CLIENT_SECRET, server.ca_bundle or "")
-        done = case.python(FORKING, *arguments)
-        assert (done.stdout.strip(), done.stderr) == ("[0, 0, 0]", "")
-        assert len(server.api_requests) == 1 + 4 * 40
-
-
-def test_C3_threads_share_a_service_and_no_cookie(case: Case, tls: str | None) -> None:
+def test_C3_threads_share_a_service_without_cookies(case: Case, tls: str | None) -> None:
     with ScriptedServer(echo, tls=tls) as server:
         service = case.service(server)
 
@@ -111,45 +68,10 @@ def test_C3_threads_share_a_service_and_no_cookie(case: Case, tls: str | None) -
         assert not any(request.header("Cookie") for request in server.requests)
 
 
-def test_C4_a_call_that_waits_while_the_service_is_closed_ends(case: Case, tls: str | None) -> None:
-    asked, closed = threading.Event(), threading.Event()
-
-    def answer_after_close(connection: Connection, request: Request) -> None:
-        connection.read_body(request)
-        asked.set()
-        closed.wait(10)
-        connection.send(OK)
-
-    with ScriptedServer(answer_after_close, tls=tls) as server:
-        service = case.service(server)
-        with ThreadPoolExecutor(1) as threads:
-            waiting = threads.submit(service.bugs.submit_issue)
-            asked.wait(10)
-            service.close()
-            closed.set()
-            with contextlib.suppress(sidefx.SideFXError):  # "an answer or an error there"
-                assert waiting.result(5) == "done"
-        with case.raises(TypeError, match="closed"):
-            service.bugs.submit_issue()
-        assert len(server.requests) == 1
-
-
-def test_C4_a_call_that_waits_in_vain_still_has_its_timeout(case: Case) -> None:
-    with ScriptedServer(stall) as server:
-        service = case.service(server, timeout=0.3)
-        with ThreadPoolExecutor(1) as threads:
-            waiting = threads.submit(service.bugs.submit_issue)
-            while not server.requests:
-                time.sleep(0.01)
-            service.close()
-            with pytest.raises(sidefx.SideFXError):
-                waiting.result(5)
-
-
 STREAM = answer(200, b"x" * 100_000, {"Content-Type": "application/octet-stream"})
 
 
-def test_C5_unread_streams_do_not_block_a_call(case: Case, tls: str | None) -> None:
+def test_C5_unread_streams_do_not_block_other_calls(case: Case, tls: str | None) -> None:
     with ScriptedServer([STREAM] * 20 + [OK], tls=tls) as server:
         service = case.service(server)
         files = [service.things.stream() for _ in range(20)]
@@ -158,7 +80,7 @@ def test_C5_unread_streams_do_not_block_a_call(case: Case, tls: str | None) -> N
             file.close()
 
 
-def test_C5_a_stream_that_is_lost_unclosed_warns(case: Case, tls: str | None) -> None:
+def test_C5_unclosed_stream_warns_when_collected(case: Case, tls: str | None) -> None:
     with ScriptedServer([STREAM, STREAM], tls=tls) as server:
         service = case.service(server)
         file = service.things.stream()
@@ -167,7 +89,7 @@ def test_C5_a_stream_that_is_lost_unclosed_warns(case: Case, tls: str | None) ->
         assert len(warned) == 1
         check_text(str(warned[0].message), "the warning")
         with service.things.stream() as file:
-            file.read(10)  # closed, so no warning, though not read to its end
+            file.read(10)  # closed before its end, so it does not warn
 
 
 SHARING = """
@@ -178,7 +100,7 @@ with sidefx.service(sys.argv[3], sys.argv[4], sys.argv[2], sys.argv[1], token_ca
 """
 
 
-def test_C6_cold_processes_share_one_cache(case: Case) -> None:
+def test_C6_cold_processes_share_one_token_cache(case: Case) -> None:
     cache = case.directory / "made" / "tokens.json"
     case.declared.add(cache)
     with ScriptedServer(echo) as server:
@@ -200,7 +122,7 @@ print(path)
 """
 
 
-def test_C6_two_processes_that_fetch_one_file_both_return_it(case: Case) -> None:
+def test_C6_two_processes_can_download_the_same_file(case: Case) -> None:
     content = os.urandom(4 << 20)
     both_in = threading.Barrier(2)
 

@@ -1,4 +1,4 @@
-"""A: credentials, where they may go, and the tokens that are kept in a file."""
+"""A: credentials, the hosts that may receive them, and the token cache."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def netrc(case: Case, *lines: str) -> None:
 
 
 @pytest.mark.parametrize("machine", ["machine 127.0.0.1", "default"])
-def test_A6_netrc_never_replaces_our_header(case: Case, tls: str | None, machine: str) -> None:
-    netrc(case, f"{machine} login somebody password something")
+def test_A6_netrc_does_not_replace_our_authorization_header(case: Case, tls: str | None, machine: str) -> None:
+    netrc(case, f"{machine} login other password secret")
     with ScriptedServer([OK, REFUSED, OK], tokens=token_answer(NEW_TOKEN), tls=tls) as server:
         service = case.service(server)
         service.bugs.submit_issue(summary="x")
@@ -44,7 +44,7 @@ def test_A6_netrc_never_replaces_our_header(case: Case, tls: str | None, machine
         ]
 
 
-def test_A6_netrc_is_a_source_of_credentials_for_its_own_host(case: Case) -> None:
+def test_A6_netrc_entry_provides_credentials_for_its_host(case: Case) -> None:
     netrc(case, f"machine 127.0.0.1 login {CLIENT_ID} password {CLIENT_SECRET}")
     with ScriptedServer(OK) as server:
         case.cold(server, client_id=None, client_secret_key=None)
@@ -52,27 +52,27 @@ def test_A6_netrc_is_a_source_of_credentials_for_its_own_host(case: Case) -> Non
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "default"])
-def test_A6_the_default_of_netrc_is_no_source(case: Case, connects: list[Any], host: str) -> None:
+def test_A6_netrc_default_entry_is_ignored(case: Case, connects: list[Any], host: str) -> None:
     netrc(case, f"default login {CLIENT_ID} password {CLIENT_SECRET}")
     with case.raises(sidefx.ConfigError):
         sidefx.service(access_token_url=f"https://{host}/token", endpoint_url=f"https://{host}/api/")
     assert connects == []
 
 
-def test_A6_pairs_of_the_vendors_files_go_only_to_the_vendor_and_to_this_machine(
+def test_A6_credentials_in_vendor_files_are_sent_to_sidefx_and_loopback_only(
     case: Case, monkeypatch: pytest.MonkeyPatch, connects: list[Any]
 ) -> None:
     key_file = case.write("key", f"{CLIENT_ID} {CLIENT_SECRET}\n".encode())
     monkeypatch.setenv("HOUDINI_API_KEY_FILE", str(key_file))
-    nobody: dict[str, Any] = {"client_id": None, "client_secret_key": None}
+    missing: dict[str, Any] = {"client_id": None, "client_secret_key": None}
     for host in ("elsewhere.invalid", "notsidefx.com", "sidefx.com.invalid"):
         with case.raises(sidefx.ConfigError):
             case.service(
-                **nobody, access_token=None, access_token_url=f"https://{host}/token", endpoint_url=f"https://{host}/"
+                **missing, access_token=None, access_token_url=f"https://{host}/token", endpoint_url=f"https://{host}/"
             )
     assert connects == []
     with ScriptedServer(OK) as server:
-        case.cold(server, **nobody)
+        case.cold(server, **missing)
         assert server.token_requests[0].header("Authorization") == f"Basic {BASIC}"
 
 
@@ -96,7 +96,7 @@ def test_A6_pairs_of_the_vendors_files_go_only_to_the_vendor_and_to_this_machine
         "https://api.invalid/\r\nX: y",
     ],
 )
-def test_A7_a_url_that_is_unsafe_or_none_is_refused_before_a_connection(
+def test_A7_unsafe_url_raises_config_error_before_a_connection(
     case: Case, connects: list[Any], which: str, url: str
 ) -> None:
     with case.raises(sidefx.ConfigError):
@@ -104,7 +104,7 @@ def test_A7_a_url_that_is_unsafe_or_none_is_refused_before_a_connection(
     assert connects == []
 
 
-def test_A8_without_credentials_the_error_lists_every_place(case: Case, connects: list[Any]) -> None:
+def test_A8_missing_credentials_error_lists_every_place(case: Case, connects: list[Any]) -> None:
     with case.raises(sidefx.ConfigError) as caught:
         sidefx.service()
     for place in (
@@ -121,7 +121,7 @@ def test_A8_without_credentials_the_error_lists_every_place(case: Case, connects
 
 @pytest.mark.parametrize(("which", "good"), [("client_id", CLIENT_ID), ("client_secret_key", CLIENT_SECRET)])
 @pytest.mark.parametrize("spoil", [lambda _: "", lambda _: " ", "{}\n".format, "a\r\n{}".format, str.encode, len])
-def test_A8_a_senseless_half_of_a_pair_is_refused(
+def test_A8_invalid_or_missing_half_of_the_credentials_raises_config_error(
     case: Case, connects: list[Any], which: str, good: str, spoil: Callable[[str], Any]
 ) -> None:
     with case.raises(sidefx.ConfigError):
@@ -132,14 +132,14 @@ def test_A8_a_senseless_half_of_a_pair_is_refused(
 
 
 @pytest.fixture
-def somebody_else() -> int:
+def other_user() -> int:
     if not hasattr(os, "geteuid") or os.geteuid() != 0:
         pytest.skip("only root can give a file away")
     return 65534
 
 
 def kept(server: ScriptedServer, cache: Path, case: Case) -> str:
-    """The token that a cold service with this cache uses."""
+    """Return the token that a service without a token uses if it has this cache."""
     case.cold(server, token_cache=cache).bugs.submit_issue(summary="x")
     return (server.api_requests[-1].header("Authorization") or "").replace("Bearer ", "")
 
@@ -148,7 +148,7 @@ def warnings_in(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
 
 
-def test_A9_a_kept_token_spares_the_request_and_its_file_is_private(case: Case) -> None:
+def test_A9_cached_token_is_used_and_its_file_is_private(case: Case) -> None:
     cache = case.directory / "made" / "cache.json"
     case.declared.add(cache)
     with ScriptedServer(OK, tokens=[token_answer(TOKEN)]) as server:
@@ -163,11 +163,11 @@ def test_A9_a_kept_token_spares_the_request_and_its_file_is_private(case: Case) 
 
 @pytest.mark.skipif(os.name != "posix", reason="mode bits and links are POSIX'")
 @pytest.mark.parametrize("fault", ["mode", "owner", "link", "dangling link", "directory"])
-def test_A9_a_cache_that_is_not_ours_is_left_alone_with_one_warning(
+def test_A9_unsafe_cache_file_is_left_alone_with_one_warning(
     case: Case, caplog: pytest.LogCaptureFixture, request: pytest.FixtureRequest, fault: str
 ) -> None:
     with ScriptedServer(OK, tokens=token_answer(NEW_TOKEN)) as server:
-        good = case.write("good.json", b'{"a": "file of somebody"}')
+        good = case.write("good.json", b'{"a": "file of another user"}')
         good.chmod(0o600)
         cache = case.directory / "odd.json"
         case.declared.add(cache)
@@ -177,7 +177,7 @@ def test_A9_a_cache_that_is_not_ours_is_left_alone_with_one_warning(
         elif fault == "owner":
             cache.write_bytes(good.read_bytes())
             cache.chmod(0o600)
-            os.chown(cache, request.getfixturevalue("somebody_else"), -1)
+            os.chown(cache, request.getfixturevalue("other_user"), -1)
         elif fault == "directory":
             cache.mkdir()
         else:
@@ -188,13 +188,13 @@ def test_A9_a_cache_that_is_not_ours_is_left_alone_with_one_warning(
         assert len(server.token_requests) == 2
     after = cache.lstat()
     assert (after.st_ino, after.st_mode, after.st_uid) == (before.st_ino, before.st_mode, before.st_uid)
-    assert good.read_bytes() == b'{"a": "file of somebody"}'
+    assert good.read_bytes() == b'{"a": "file of another user"}'
     assert not (case.directory / "nowhere").exists()
     warned = [text for text in warnings_in(caplog) if "odd.json" in text]
-    assert len(warned) in (1, 2), warned  # one for each service
+    assert len(warned) in (1, 2), warned  # each service may warn once
 
 
-def test_A9_a_symlink_swapped_in_for_the_cache_is_never_written_through(case: Case) -> None:
+def test_A9_cache_is_not_written_through_a_symlink(case: Case) -> None:
     victim = case.write("victim", b"precious")
     cache = case.directory / "cache.json"
     cache.symlink_to(victim)
@@ -218,7 +218,7 @@ def test_A9_garbage_in_the_cache_is_a_miss(case: Case, content: bytes) -> None:
         assert kept(server, cache, case) == NEW_TOKEN
 
 
-def test_A9_a_kept_token_that_the_server_refuses_is_replaced(case: Case) -> None:
+def test_A9_rejected_cached_token_is_replaced(case: Case) -> None:
     cache = case.directory / "cache.json"
     case.declared.add(cache)
     with ScriptedServer([OK, REFUSED, OK, OK], tokens=[token_answer(TOKEN), token_answer(NEW_TOKEN)]) as server:
@@ -240,7 +240,7 @@ while True:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="kill -9 is POSIX'")
-def test_A9_a_killed_writer_leaves_the_old_json_or_the_new(case: Case) -> None:
+def test_A9_killed_writer_leaves_a_complete_cache_file(case: Case) -> None:
     cache = case.directory / "made" / "cache.json"
     with ScriptedServer(OK, tokens=token_answer(TOKEN, expires_in=1)) as server:
         arguments = [server.api_url, server.token_url, str(cache), CLIENT_ID, CLIENT_SECRET]

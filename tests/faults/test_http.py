@@ -1,4 +1,4 @@
-"""H: answers that are no result, not yet one, or only look like one."""
+"""H: responses that are errors, redirects, truncated or too large."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def busy_until_a_date(connection: Connection, request: Request) -> None:
 
 
 @pytest.mark.parametrize("told", [busy("1"), busy_until_a_date], ids=["seconds", "date"])
-def test_H1_told_to_wait_a_second_it_waits_and_sends_the_same(case: Case, told: Step) -> None:
+def test_H1_429_is_retried_after_the_time_in_retry_after(case: Case, told: Step) -> None:
     with ScriptedServer([told, told, OK]) as server:
         assert case.service(server).bugs.submit_issue(summary="x") == "done"
         first, second, third = server.requests
@@ -41,7 +41,7 @@ def test_H1_told_to_wait_a_second_it_waits_and_sends_the_same(case: Case, told: 
 
 
 @pytest.mark.parametrize(("header", "seconds"), [("0", 0), (None, None)])
-def test_H2_busy_for_ever_is_a_rate_limit_error(
+def test_H2_permanent_429_raises_rate_limit_error(
     case: Case, tls: str | None, header: str | None, seconds: float | None
 ) -> None:
     with ScriptedServer(busy(header), tls=tls) as server:
@@ -54,7 +54,7 @@ def test_H2_busy_for_ever_is_a_rate_limit_error(
 
 
 @pytest.mark.parametrize("header", ["86400", "Thu, 01 Jan 2099 00:00:00 GMT"])
-def test_H3_told_to_wait_for_a_day_it_says_so_at_once(case: Case, header: str) -> None:
+def test_H3_long_retry_after_raises_at_once(case: Case, header: str) -> None:
     with ScriptedServer([busy(header)]) as server:
         start = time.monotonic()
         with case.raises(sidefx.RateLimitError) as caught:
@@ -65,7 +65,7 @@ def test_H3_told_to_wait_for_a_day_it_says_so_at_once(case: Case, header: str) -
 
 
 @pytest.mark.parametrize("header", ["soon", "-5", "1.5", "", "9" * 30, "Thu, 99 Foo 2099 99:00:00 GMT"])
-def test_H4_a_senseless_wait_is_replaced_by_our_own(case: Case, header: str) -> None:
+def test_H4_invalid_retry_after_uses_our_own_backoff(case: Case, header: str) -> None:
     with ScriptedServer(busy(header)) as server:
         start = time.monotonic()
         with case.raises(sidefx.RateLimitError):
@@ -76,7 +76,7 @@ def test_H4_a_senseless_wait_is_replaced_by_our_own(case: Case, header: str) -> 
 
 @pytest.mark.parametrize("status", [502, 503, 504])
 @pytest.mark.parametrize(("function", "sendings"), [("bugs.submit_issue", 1), ("things.get_all", ATTEMPTS)])
-def test_H5_a_gateway_error_is_retried_for_read_only_functions_alone(
+def test_H5_gateway_errors_are_retried_for_read_only_functions_only(
     case: Case, status: int, function: str, sendings: int
 ) -> None:
     with ScriptedServer(answer(status, "no backend", {"Retry-After": "1"} if sendings == 1 else None)) as server:
@@ -103,7 +103,7 @@ def debug_page(heading: str, newline: str, filler: int = 0) -> str:
     return newline.join(lines)
 
 
-def test_H6_a_plain_stack_trace_is_the_message(case: Case, tls: str | None) -> None:
+def test_H6_plain_stack_trace_is_the_message(case: Case, tls: str | None) -> None:
     trace = "Traceback (most recent call last):\n" + f"  {TRACE}\n" * 100
     with ScriptedServer([answer(500, trace, {"Content-Type": "text/plain"})], tls=tls) as server:
         with case.raises(sidefx.APIError) as caught:
@@ -114,7 +114,7 @@ def test_H6_a_plain_stack_trace_is_the_message(case: Case, tls: str | None) -> N
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"], ids=["LF", "CRLF"])
 @pytest.mark.parametrize("heading", ["Traceback:", "Traceback (most recent call last):"])
-def test_H6_of_a_debug_page_only_the_traceback_is_the_message(case: Case, heading: str, newline: str) -> None:
+def test_H6_only_the_traceback_of_a_debug_page_is_the_message(case: Case, heading: str, newline: str) -> None:
     with ScriptedServer([answer(500, debug_page(heading, newline), HTML_TYPE)]) as server:
         with case.raises(sidefx.APIError) as caught:
             case.service(server).bugs.submit_issue(summary="x")
@@ -125,7 +125,7 @@ def test_H6_of_a_debug_page_only_the_traceback_is_the_message(case: Case, headin
     assert "DEBUG" not in message
 
 
-def test_H6_a_long_traceback_is_shortened_to_8_KiB_and_keeps_its_last_line(case: Case) -> None:
+def test_H6_long_traceback_is_truncated_to_8_KiB_and_keeps_its_last_line(case: Case) -> None:
     page = debug_page("Traceback (most recent call last):", "\n", filler=1000)
     with ScriptedServer([answer(500, page, HTML_TYPE)]) as server:
         with case.raises(sidefx.APIError) as caught:
@@ -136,7 +136,9 @@ def test_H6_a_long_traceback_is_shortened_to_8_KiB_and_keeps_its_last_line(case:
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("function", ["bugs.submit_issue", "things.get_all"])
-def test_H7_a_redirect_is_named_and_not_followed(case: Case, tls: str | None, status: int, function: str) -> None:
+def test_H7_redirect_raises_with_its_target_and_is_not_followed(
+    case: Case, tls: str | None, status: int, function: str
+) -> None:
     with ScriptedServer() as other:
         target = f"http://localhost:{other.port}"
         moved = answer(status, "moved", {"Location": f"{target}/signed?{SIGNATURE}"})
@@ -147,7 +149,7 @@ def test_H7_a_redirect_is_named_and_not_followed(case: Case, tls: str | None, st
         assert other.connections == 0
 
 
-def test_H8_a_login_page_is_told_as_what_it_is(case: Case, tls: str | None) -> None:
+def test_H8_login_page_raises_with_an_excerpt(case: Case, tls: str | None) -> None:
     page = "<html>Please sign in" + "x" * 1000
     with ScriptedServer([answer(200, page, {"Content-Type": "text/html"})], tls=tls) as server:
         with case.raises(sidefx.APIError, match="expected JSON, got text/html") as caught:
@@ -175,7 +177,7 @@ LABELLED = {
 
 
 @pytest.mark.parametrize("sent", LABELLED.values(), ids=LABELLED)
-def test_H9_json_is_a_value_however_it_is_labelled(case: Case, tls: str | None, sent: bytes) -> None:
+def test_H9_json_is_decoded_with_any_json_content_type(case: Case, tls: str | None, sent: bytes) -> None:
     with ScriptedServer([cut(sent)], tls=tls) as server:
         assert case.service(server).bugs.submit_issue(summary="x") == VALUE
 
@@ -185,7 +187,7 @@ def test_H9_json_is_a_value_however_it_is_labelled(case: Case, tls: str | None, 
     [answer(204, framed=False), answer(200), answer(201, b"", JSON_TYPE), answer(200, b"", HTML_TYPE)],
     ids=["204", "200", "201", "HTML"],
 )
-def test_H9_an_empty_answer_is_none(case: Case, sent: bytes) -> None:
+def test_H9_empty_response_is_null(case: Case, sent: bytes) -> None:
     with ScriptedServer([sent, OK]) as server:
         service = case.service(server)
         assert service.bugs.submit_issue(summary="x") is None
@@ -193,7 +195,7 @@ def test_H9_an_empty_answer_is_none(case: Case, sent: bytes) -> None:
         assert server.connections == 1
 
 
-def test_H9_an_octet_stream_is_a_response_file_however_it_is_spelled(case: Case, tls: str | None) -> None:
+def test_H9_octet_stream_is_a_response_file(case: Case, tls: str | None) -> None:
     with ScriptedServer(
         [answer(200, b"\0bytes", {"Content-Type": "Application/Octet-Stream; x=y"})], tls=tls
     ) as server:
@@ -223,19 +225,19 @@ def chunk(data: bytes) -> bytes:
         pytest.param(answer(200, chunk(WHOLE[:-100]) + b"0\r\n\r\n", {**CHUNKED, **CODED}), id="gzip cut in chunks"),
     ],
 )
-def test_H10_a_cut_body_is_an_error_and_never_a_value(case: Case, tls: str | None, sent: bytes) -> None:
+def test_H10_truncated_body_raises_transport_error(case: Case, tls: str | None, sent: bytes) -> None:
     with ScriptedServer([cut(sent)], tls=tls) as server:
         with case.raises(sidefx.TransportError) as caught:
             case.service(server).bugs.submit_issue(summary="x")
         assert caught.value.may_have_executed
 
 
-def test_H10_a_read_only_function_is_sent_again_after_a_cut_body(case: Case, tls: str | None) -> None:
+def test_H10_read_only_function_is_retried_after_a_truncated_body(case: Case, tls: str | None) -> None:
     with ScriptedServer([cut(answer(200, b"[1,2]", {**JSON_TYPE, "Content-Length": "100"})), OK], tls=tls) as server:
         assert case.service(server).things.get_all() == "done"
 
 
-def test_H10_a_cut_stream_is_an_error_and_never_a_short_file(case: Case, tls: str | None) -> None:
+def test_H10_truncated_stream_raises_transport_error(case: Case, tls: str | None) -> None:
     stream = answer(200, b"12345", {"Content-Type": "application/octet-stream", "Content-Length": "100"})
     with ScriptedServer([cut(stream)], tls=tls) as server:
         with case.service(server).things.stream() as file:
@@ -247,9 +249,11 @@ MIB = 1 << 20
 
 
 def bomb() -> bytes:
-    """0.5 MiB of gzip that grows to 512 MiB, at the cost of compressing one of them."""
+    """Return 0.5 MiB of gzip that decompress to 512 MiB."""
     compressor = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
-    block = compressor.compress(b"1" * MIB) + compressor.flush(zlib.Z_FULL_FLUSH)  # stands alone, so may be repeated
+    block = compressor.compress(b"1" * MIB) + compressor.flush(
+        zlib.Z_FULL_FLUSH
+    )  # the full flush allows to repeat the block
     head = struct.pack("<BBBBIBB", 0x1F, 0x8B, 8, 0, 0, 0, 255)
     return head + block * 512
 
@@ -271,15 +275,13 @@ except sidefx.SideFXError as error:
 @pytest.mark.parametrize(
     ("status", "coding", "kind", "limit"),
     [
-        (200, "gzip", "", 600),  # MiB: the limit of 256 MiB, and its pieces while they are joined
+        (200, "gzip", "", 600),  # MiB: the limit of 256 MiB, and its blocks while they are joined
         (500, "gzip", "APIError", 20),
         (200, "gzip, gzip", "", 20),
         (500, "gzip, gzip", "APIError", 20),
     ],
 )
-def test_H11_gzip_that_grows_without_end_meets_a_limit(
-    case: Case, status: int, coding: str, kind: str, limit: int
-) -> None:
+def test_H11_decompressed_size_is_limited(case: Case, status: int, coding: str, kind: str, limit: int) -> None:
     body = bomb()
     assert len(body) < 0.6 * MIB
     if "," in coding:
@@ -294,14 +296,14 @@ def test_H11_gzip_that_grows_without_end_meets_a_limit(
         assert float(growth) < limit
 
 
-def test_H11_an_error_text_without_end_is_read_up_to_64_KiB(case: Case, tls: str | None) -> None:
+def test_H11_endless_error_body_is_read_up_to_64_KiB(case: Case, tls: str | None) -> None:
     sent = 0
 
     def without_end(connection: Connection, request: Request) -> None:
         nonlocal sent
         connection.read_body(request)
         connection.send(answer(500, b"", {"Transfer-Encoding": "chunked"}))
-        while sent < 100 * MIB:  # ends with an OSError when the client closes
+        while sent < 100 * MIB:  # the client's close ends the loop with an OSError
             connection.send(chunk(b"x" * 65536))
             sent += 65536
 

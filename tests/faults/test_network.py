@@ -1,4 +1,4 @@
-"""N: connections that fail, before, while and after a call is sent."""
+"""N: connections that fail before, during and after a request."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def reset_on_hello(connection: Connection) -> None:
     connection.reset()
 
 
-# ssl.SSLSocket leaves a socket that was reset before its handshake to the garbage collector (CPython 3.11).
+# CPython 3.11 does not close a socket that was reset before its TLS handshake.
 CUTS = [
     close,
     pytest.param(reset, marks=pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")),
@@ -65,11 +65,11 @@ def answer_and_close(connection: Connection, request: Request) -> None:
 def answer_and_reset(connection: Connection, request: Request) -> None:
     connection.read_body(request)
     connection.send(OK)
-    time.sleep(0.05)  # else the reset overtakes the answer
+    time.sleep(0.05)  # otherwise the reset overtakes the response
     connection.reset()
 
 
-def test_N1_a_post_that_was_read_and_dropped_is_never_sent_twice(case: Case, tls: str | None) -> None:
+def test_N1_call_dropped_after_the_request_is_not_retried(case: Case, tls: str | None) -> None:
     with ScriptedServer(cut(), tls=tls) as server:
         service = case.service(server)
         with case.raises(sidefx.TransportError) as caught:
@@ -78,19 +78,19 @@ def test_N1_a_post_that_was_read_and_dropped_is_never_sent_twice(case: Case, tls
         assert len(server.requests) == 1
 
 
-def test_N1_a_read_only_function_that_was_dropped_is_sent_four_times_at_most(case: Case, tls: str | None) -> None:
+def test_N1_dropped_read_only_function_is_sent_at_most_four_times(case: Case, tls: str | None) -> None:
     with ScriptedServer(cut(), tls=tls) as server:
         with case.raises(sidefx.TransportError):
             case.service(server).things.get_all()
         assert len(server.requests) == ATTEMPTS
 
 
-def test_N1_a_read_only_function_is_sent_until_it_is_answered(case: Case, tls: str | None) -> None:
+def test_N1_dropped_read_only_function_succeeds_on_a_retry(case: Case, tls: str | None) -> None:
     with ScriptedServer([cut(), cut(), cut(), OK], tls=tls) as server:
         assert case.service(server).things.get_all() == "done"
 
 
-def test_N2_a_call_dropped_on_a_kept_connection_is_seen_once(case: Case, tls: str | None) -> None:
+def test_N2_call_dropped_on_a_kept_alive_connection_is_sent_once(case: Case, tls: str | None) -> None:
     with ScriptedServer([OK, cut()], tls=tls) as server:
         service = case.service(server)
         assert service.bugs.submit_issue(summary="first") == "done"
@@ -101,7 +101,7 @@ def test_N2_a_call_dropped_on_a_kept_connection_is_seen_once(case: Case, tls: st
         assert server.connections == 1
 
 
-def test_N2_a_read_only_call_dropped_on_a_kept_connection_succeeds_on_a_fresh_one(case: Case, tls: str | None) -> None:
+def test_N2_read_only_call_dropped_on_a_kept_alive_connection_is_retried(case: Case, tls: str | None) -> None:
     with ScriptedServer([OK, cut(), OK], tls=tls) as server:
         service = case.service(server)
         assert service.things.get_all() == "done"
@@ -110,19 +110,17 @@ def test_N2_a_read_only_call_dropped_on_a_kept_connection_succeeds_on_a_fresh_on
 
 
 @pytest.mark.parametrize("first", [answer_and_close, answer_and_reset])
-def test_N3_an_idle_connection_that_the_server_closed_is_replaced_unseen(
-    case: Case, tls: str | None, first: Action
-) -> None:
+def test_N3_closed_idle_connection_is_replaced(case: Case, tls: str | None, first: Action) -> None:
     with ScriptedServer([first, OK], tls=tls) as server:
         service = case.service(server)
         assert service.bugs.submit_issue(summary="first") == "done"
-        time.sleep(0.1)  # for the end of the connection to arrive
+        time.sleep(0.1)  # wait until the end of the connection has arrived
         assert service.bugs.submit_issue(summary="second") == "done"
         assert [request.call[2]["summary"] for request in server.requests] == ["first", "second"]
         assert server.connections == 2
 
 
-def test_N3_a_connection_that_was_idle_for_long_is_not_used_again(case: Case) -> None:
+def test_N3_connection_idle_for_long_is_not_reused(case: Case) -> None:
     assert inspect.signature(Adapter).parameters["idle_limit"].default <= 30
     with ScriptedServer(OK) as server, requests.Session() as session:
         session.mount("http://", Adapter(idle_limit=0.1))
@@ -134,7 +132,7 @@ def test_N3_a_connection_that_was_idle_for_long_is_not_used_again(case: Case) ->
         assert [request.connection for request in server.requests] == [1, 1, 2]
 
 
-def test_N4_refused_twice_and_then_up_is_a_success(
+def test_N4_refused_connection_is_retried(
     case: Case, tls: str | None, on_connect: Callable[[Callable[[Any], None]], None]
 ) -> None:
     with ScriptedServer([OK], tls=tls, listening=False) as server:
@@ -151,7 +149,7 @@ def test_N4_refused_twice_and_then_up_is_a_success(
         assert len(server.requests) == 1
 
 
-def test_N4_refused_for_ever_is_told_after_four_connects(case: Case, tls: str | None, connects: list[Any]) -> None:
+def test_N4_connection_refused_four_times_raises(case: Case, tls: str | None, connects: list[Any]) -> None:
     with ScriptedServer(tls=tls, listening=False) as server:
         with case.raises(sidefx.TransportError, match=f"127.0.0.1:{server.port}") as caught:
             case.service(server).bugs.submit_issue(summary="x")
@@ -160,7 +158,7 @@ def test_N4_refused_for_ever_is_told_after_four_connects(case: Case, tls: str | 
         assert len(connects) == ATTEMPTS
 
 
-def test_N5_a_name_that_does_not_resolve_is_told_as_that(case: Case, connects: list[Any]) -> None:
+def test_N5_unresolvable_host_raises_with_its_name(case: Case, connects: list[Any]) -> None:
     service = case.service(access_token_url="https://api.invalid/token", endpoint_url="https://api.invalid/api/")
     with case.raises(sidefx.TransportError, match="api.invalid") as caught:
         service.bugs.submit_issue(summary="x")
@@ -169,7 +167,7 @@ def test_N5_a_name_that_does_not_resolve_is_told_as_that(case: Case, connects: l
 
 
 @pytest.mark.parametrize("greeting", CUTS)
-def test_N5_a_handshake_cut_before_the_request_executed_nothing(case: Case, greeting: Greeting) -> None:
+def test_N5_failed_tls_handshakes_raise_may_have_executed_false(case: Case, greeting: Greeting) -> None:
     with ScriptedServer([OK], tls="good", greetings=[greeting] * ATTEMPTS) as server:
         with case.raises(sidefx.TransportError) as caught:
             case.service(server).bugs.submit_issue(summary="x")
@@ -178,17 +176,17 @@ def test_N5_a_handshake_cut_before_the_request_executed_nothing(case: Case, gree
 
 
 @pytest.mark.parametrize("greeting", CUTS)
-def test_N5_a_call_goes_out_once_a_handshake_holds(case: Case, greeting: Greeting) -> None:
+def test_N5_failed_tls_handshake_is_retried(case: Case, greeting: Greeting) -> None:
     with ScriptedServer([OK], tls="good", greetings=[greeting] * 3) as server:
         assert case.service(server).bugs.submit_issue(summary="x") == "done"
         assert (server.connections, server.handshakes, len(server.requests)) == (4, 1, 1)
 
 
 class Unread(io.BytesIO):
-    """A file that nobody may read."""
+    """A file that must not be read."""
 
     def read(self, size: int | None = -1) -> bytes:
-        assert size == 0, "the file was read"  # a look at what kind of thing it reads is no reading
+        assert size == 0, "the file was read"  # read(0) only shows if the file is binary
         return b""
 
     readinto = read1 = readline = read  # type: ignore[assignment]
@@ -198,13 +196,13 @@ class Unread(io.BytesIO):
     ("kind", "reason"),
     [("self-signed", "self.signed"), ("wrong-name", "not valid for|match"), ("expired", "expired")],
 )
-def test_N6_a_bad_certificate_is_named_and_the_upload_is_not_read(case: Case, kind: str, reason: str) -> None:
+def test_N6_bad_certificate_raises_before_the_upload_is_read(case: Case, kind: str, reason: str) -> None:
     with ScriptedServer(tls=kind) as server, Unread(b"content") as file:
         with case.raises(sidefx.TransportError, match=reason) as caught:
             case.service(server).bugs.submit_issue(attachment=sidefx.File(file))
         assert f"127.0.0.1:{server.port}" in str(caught.value)
         assert not caught.value.may_have_executed
-        # Not the handshakes: urllib3 1.26 looks at the name after a handshake that the server has seen succeed.
+        # Handshakes are not counted, because urllib3 1.26 checks the name after the handshake.
         assert (server.connections, len(server.requests)) == (1, 0)
         assert file.tell() == 0
 
@@ -222,9 +220,7 @@ def garbage_bytes(connection: Connection, request: Request) -> None:
 
 
 @pytest.mark.parametrize("garbage", [garbage_records, garbage_bytes])
-def test_N7_garbage_after_the_post_is_not_answered_with_a_second_post(
-    case: Case, tls: str | None, garbage: Action
-) -> None:
+def test_N7_garbage_response_is_not_retried(case: Case, tls: str | None, garbage: Action) -> None:
     with ScriptedServer(garbage, tls=tls) as server:
         with case.raises(sidefx.TransportError) as caught:
             case.service(server).bugs.submit_issue(summary="x")
@@ -233,7 +229,7 @@ def test_N7_garbage_after_the_post_is_not_answered_with_a_second_post(
 
 
 def early_and_gone(data: bytes) -> Action:
-    """Answers while the body comes in, sends FIN and is gone: what comes after that is answered with RST."""
+    """Return a step that responds during the request body, sends FIN and closes. The system then sends RST."""
 
     def step(connection: Connection, request: Request) -> None:
         connection.read_body(request, limit=1 << 16)
@@ -246,7 +242,7 @@ def early_and_gone(data: bytes) -> Action:
 
 
 def early_and_reset(data: bytes) -> Action:
-    """Answers while the body comes in, and sends RST a little later."""
+    """Return a step that responds during the request body, and sends RST shortly after."""
 
     def step(connection: Connection, request: Request) -> None:
         connection.read_body(request, limit=1 << 16)
@@ -263,14 +259,15 @@ ENDINGS = pytest.mark.parametrize(
     [
         early,
         pytest.param(
-            early_and_gone, marks=pytest.mark.skipif(sys.platform != "linux", reason="a reset may wipe the answer here")
+            early_and_gone,
+            marks=pytest.mark.skipif(sys.platform != "linux", reason="a reset may discard the response here"),
         ),
     ],
 )
 
 
 @ENDINGS
-def test_N8_a_413_before_the_body_is_read_is_seen(
+def test_N8_413_before_the_body_is_read_raises_api_error(
     case: Case, tls: str | None, ending: Callable[[bytes], Action]
 ) -> None:
     scene = case.sparse("shot.hip", LARGE)
@@ -282,7 +279,7 @@ def test_N8_a_413_before_the_body_is_read_is_seen(
 
 
 @ENDINGS
-def test_N8_a_401_before_the_body_is_read_refreshes_and_replays_once(
+def test_N8_401_before_the_body_is_read_is_retried_once(
     case: Case, tls: str | None, ending: Callable[[bytes], Action]
 ) -> None:
     scene = case.sparse("shot.hip", LARGE)
@@ -292,9 +289,7 @@ def test_N8_a_401_before_the_body_is_read_refreshes_and_replays_once(
         assert server.api_requests[1].length > LARGE
 
 
-def test_N8_an_early_answer_followed_by_a_reset_is_never_answered_with_a_second_upload(
-    case: Case, tls: str | None
-) -> None:
+def test_N8_early_response_with_reset_does_not_repeat_the_upload(case: Case, tls: str | None) -> None:
     scene = case.sparse("shot.hip", LARGE)
     with ScriptedServer(early_and_reset(answer(413, "too large for us")), tls=tls) as server:
         with pytest.raises((sidefx.APIError, sidefx.TransportError)) as caught:
@@ -306,7 +301,7 @@ def test_N8_an_early_answer_followed_by_a_reset_is_never_answered_with_a_second_
 
 
 @pytest.mark.parametrize(("function", "sendings"), [("bugs.submit_issue", 1), ("things.get_all", 2)])
-def test_N9_a_silent_server_is_a_timeout(case: Case, tls: str | None, function: str, sendings: int) -> None:
+def test_N9_silent_server_raises_call_timeout(case: Case, tls: str | None, function: str, sendings: int) -> None:
     with ScriptedServer(stall, tls=tls) as server:
         service = case.service(server, timeout=0.3)
         start = time.monotonic()
@@ -317,14 +312,14 @@ def test_N9_a_silent_server_is_a_timeout(case: Case, tls: str | None, function: 
         assert len(server.requests) == sendings
 
 
-def test_N9_a_server_that_stops_reading_an_upload_is_a_timeout(case: Case, tls: str | None) -> None:
+def test_N9_server_that_stops_reading_an_upload_raises_call_timeout(case: Case, tls: str | None) -> None:
     def read_a_little(connection: Connection, request: Request) -> None:
         connection.read_body(request, limit=1 << 16)
         connection.stall()
 
     scene = case.sparse("shot.hip", LARGE)
     with ScriptedServer(read_a_little, tls=tls) as server:
-        service = case.service(server, timeout=(10, 0.3))  # the time to connect is not the one to send
+        service = case.service(server, timeout=(10, 0.3))  # the timeout to connect must not apply to sending
         start = time.monotonic()
         with case.raises(sidefx.CallTimeout) as caught:
             service.bugs.submit_issue(scene=sidefx.File(scene))
@@ -333,7 +328,7 @@ def test_N9_a_server_that_stops_reading_an_upload_is_a_timeout(case: Case, tls: 
         assert len(server.requests) == 1
 
 
-def test_N9_there_is_a_timeout_when_none_is_given(case: Case) -> None:
+def test_N9_default_timeout_is_finite(case: Case) -> None:
     connecting, silence = sidefx.DEFAULT_TIMEOUT
     assert 0 < connecting <= 60
     assert 0 < silence <= 600
@@ -343,7 +338,7 @@ def test_N9_there_is_a_timeout_when_none_is_given(case: Case) -> None:
 
 @pytest.mark.parametrize("status", [403, 407])
 @pytest.mark.parametrize("how", ["environment", "session"])
-def test_N10_a_proxy_that_refuses_saw_the_host_and_no_more(
+def test_N10_refusing_proxy_sees_only_host_and_port(
     case: Case, tls: str | None, monkeypatch: pytest.MonkeyPatch, status: int, how: str
 ) -> None:
     with ScriptedServer(early(answer(status, "no way", {"Connection": "close"})), tls=tls) as proxy:

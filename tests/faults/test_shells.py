@@ -1,4 +1,4 @@
-"""S: what shells, debuggers and mocks do to an object must not become a call."""
+"""S: shells, debuggers, copiers and mocks that probe an object must not cause a request."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import functools
 import inspect
 import pickle
 import pydoc
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Callable
@@ -15,13 +16,13 @@ from unittest.mock import MagicMock, create_autospec
 import pytest
 from IPython.core.completer import provisionalcompleter
 from IPython.core.interactiveshell import InteractiveShell
-from support.case import Case, check_object
+from support.case import Case, check_object, check_text
 from support.scripted import ScriptedServer
 from traitlets.config import Config
 
 import sidefx_client as sidefx
 
-make_shell: Any = InteractiveShell  # which has no annotations
+make_shell: Any = InteractiveShell  # has no annotations
 
 PROBES: dict[str, Callable[[Any], Any]] = {
     "copy": copy.copy,
@@ -34,7 +35,7 @@ PROBES: dict[str, Callable[[Any], Any]] = {
     "unwrap": inspect.unwrap,
     "getdoc": inspect.getdoc,
     "help": pydoc.render_doc,
-    "getmembers": lambda thing: len(inspect.getmembers(thing)),  # access_token is among them, as the contract has it
+    "getmembers": lambda thing: len(inspect.getmembers(thing)),
     "predicates": lambda thing: [
         f(thing) for name, f in vars(inspect).items() if name.startswith("is") and callable(f)
     ],
@@ -47,7 +48,7 @@ PROBES: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("probe", PROBES)
-def test_S1_no_probe_of_the_standard_library_is_a_call(case: Case, probe: str) -> None:
+def test_S1_probes_of_the_standard_library_do_not_send_a_request(case: Case, probe: str) -> None:
     with ScriptedServer() as server:
         service = case.service(server)
         for thing in (service, service.download, service.download.get_daily_builds_list, service.things.unknown):
@@ -59,67 +60,105 @@ def test_S1_no_probe_of_the_standard_library_is_a_call(case: Case, probe: str) -
         assert server.connections == 0
 
 
-def test_S1_a_service_refuses_to_be_pickled_in_clear_words(case: Case) -> None:
+def test_S1_pickling_a_service_raises_type_error(case: Case) -> None:
     with ScriptedServer() as server:
-        with case.raises(TypeError, match="(?i)pickle"):
+        with case.raises(TypeError, match="make one in each process, it cannot be pickled"):
             pickle.dumps(case.service(server))
 
 
-@pytest.mark.parametrize("name", ["_x", "__len__", "__array__", "_repr_html_", "getdoc", "trait_names"])
-def test_S1_names_that_only_shells_ask_for_are_no_functions(case: Case, name: str) -> None:
+@pytest.mark.parametrize(
+    "name",
+    ["_x", "__wrapped__", "__len__", "__array__", "_repr_html_", "_ipython_display_", "getdoc", "trait_names"],
+)
+def test_S1_names_that_shells_probe_raise_attribute_error(case: Case, name: str) -> None:
     with ScriptedServer() as server:
-        with pytest.raises(AttributeError):
-            getattr(case.service(server), name)
-        with pytest.raises(AttributeError):
-            getattr(case.service(server).download, name)
+        service = case.service(server)
+        for thing in (service, service.download, service.download.get_daily_builds_list, service.things.unknown):
+            if not hasattr(type(thing), name):
+                with pytest.raises(AttributeError, match=name):
+                    getattr(thing, name)
+        assert server.connections == 0
 
 
-def test_S1_a_service_is_no_mapping(case: Case) -> None:
+def test_S1_dict_of_a_service_raises_type_error(case: Case) -> None:
     with ScriptedServer() as server:
         with case.raises(TypeError, match="keys"):
             dict(case.service(server))
         assert server.connections == 0
 
 
-def test_S1_an_object_that_was_never_made_is_no_endless_recursion() -> None:
-    empty = object.__new__(sidefx.Service)
-    assert not hasattr(empty, "_client")
-    assert repr(empty)
+def test_S1_object_without_init_does_not_recurse() -> None:
+    for kind in (sidefx.Service, sidefx.APIFunction):
+        assert not hasattr(object.__new__(kind), "_client")
+    assert repr(object.__new__(sidefx.Service))
 
 
 @pytest.fixture
 def shell(case: Case) -> Iterator[tuple[Any, ScriptedServer]]:
-    """A shell in which `s` is a service."""
+    """Return an IPython shell with a service as `s`, and its server."""
     config = Config({"HistoryManager": {"enabled": False}})
     with ScriptedServer() as server:
         shell = make_shell(config=config, ipython_dir=str(case.directory))
         shell.push({"s": case.service(server)})
         yield shell, server
         shell.restore_sys_module_state()
-    for home in (case.directory, Path.home()):  # where IPython and jedi keep things
+    for home in (case.directory, Path.home()):  # files of IPython and jedi
         case.declared.update(path for path in home.rglob("*") if path.is_file())
 
 
-@pytest.mark.parametrize("line", ["s?", "s??", "s.download?", "s.download.get_daily_builds_list?", "s.x.y?", "s"])
-def test_S1_the_questions_of_ipython_are_no_calls(shell: tuple[Any, ScriptedServer], line: str) -> None:
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("s?", "Any names, to any depth, go to the server"),
+        ("s??", "class Service"),
+        ("s.download?", "A function of the API, or a family of them"),
+        ("s.download.get_daily_builds_list?", "only_production"),
+        ("s.x.y?", "SideFX API function x.y"),
+        ("s", "SideFX service at"),
+    ],
+)
+def test_S1_ipython_help_shows_the_docstring_without_a_request(
+    shell: tuple[Any, ScriptedServer], line: str, words: str, capfd: pytest.CaptureFixture[str]
+) -> None:
     assert shell[0].run_cell(line).success
+    shown = re.sub(r"\x1b\[[\d;]*m", "", capfd.readouterr().out)  # without the colors
+    assert words in shown
+    check_text(shown, "the help")
     assert shell[1].connections == 0
 
 
-@pytest.mark.parametrize("text", ["s.", "s.down", "s.download.", "s.things.", "s.download.get_daily_builds_list("])
-def test_S1_the_completions_of_ipython_are_no_calls(shell: tuple[Any, ScriptedServer], text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("s.down", {"download"}),
+        ("s.bugs.", {"get_submission_options", "submit_issue"}),
+        ("s.things.", set()),
+        ("s.", None),
+        ("s.download.get_daily_builds_list(", None),
+    ],
+)
+def test_S1_ipython_completes_documented_names_without_a_request(
+    shell: tuple[Any, ScriptedServer], text: str, expected: set[str] | None
+) -> None:
     with provisionalcompleter():
-        offered = {completion.text for completion in shell[0].Completer.completions(text, len(text))}
+        names = {completion.text.lstrip(".") for completion in shell[0].Completer.completions(text, len(text))}
     assert shell[1].connections == 0
-    if text in ("s.", "s.down"):
-        assert "download" in {name.lstrip(".") for name in offered}
+    public = {name for name in names if not name.startswith("_")} - {"function_name", "service"}
+    assert expected is None or public == expected
 
 
-def test_S1_mocks_take_the_service_as_their_model(case: Case, connects: list[Any]) -> None:
-    mock = MagicMock(spec=sidefx.Service)
-    assert isinstance(mock, sidefx.Service)
-    assert isinstance(MagicMock(spec=sidefx._Service), sidefx.Service)
-    assert isinstance(create_autospec(sidefx.Service, instance=True), sidefx.Service)
+def test_S1_service_can_be_the_spec_of_a_mock(case: Case, connects: list[Any]) -> None:
+    for mock in (
+        MagicMock(spec=sidefx.Service),
+        MagicMock(spec=sidefx._Service),
+        create_autospec(sidefx.Service, instance=True),
+        create_autospec(case.service()),
+    ):
+        assert isinstance(mock, sidefx.Service)
+        mock.close()
+        assert mock.method_calls
+    mock = create_autospec(sidefx.service)
+    mock(client_id="a", client_secret_key="b")
     with pytest.raises(TypeError):
-        create_autospec(sidefx.service)(no_such_option=1)
+        mock(no_such_option=1)
     assert connects == []

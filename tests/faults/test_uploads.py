@@ -1,4 +1,4 @@
-"""U: files that are huge, change while they are sent, or cannot be sent at all."""
+"""U: uploads that are huge, change while they are sent, or cannot be sent."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ print(peak_memory())
 
 @needs_proc
 @pytest.mark.parametrize("size", [256 * MIB, pytest.param(3 << 30, marks=pytest.mark.slow)])
-def test_U1_a_sparse_file_goes_out_whole_in_little_memory(case: Case, size: int) -> None:
-    """The 3 GiB form takes about a minute: ``pytest tests/faults/test_uploads.py -m slow``."""
+def test_U1_large_file_is_uploaded_in_constant_memory(case: Case, size: int) -> None:
+    """The 3 GiB case takes a minute: ``pytest tests/faults/test_uploads.py -m slow``."""
     scene = case.sparse("scene.hip", size)
     with ScriptedServer(OK, tls="good") as server:
         arguments = (server.api_url, server.token_url, CLIENT_ID, CLIENT_SECRET, server.ca_bundle or "", str(scene))
@@ -44,7 +44,7 @@ def test_U1_a_sparse_file_goes_out_whole_in_little_memory(case: Case, size: int)
 
 
 def digest_around_zeros(request: Request, size: int) -> str:
-    """The MD5 of a multipart body whose last part holds ``size`` zeros."""
+    """Return the MD5 of a multipart body with ``size`` zeros in its last part."""
     before = request.body[: request.body.index(b"\r\n\r\n", request.body.index(b'name="scene"')) + 4]
     expected = hashlib.md5(before, usedforsecurity=False)
     for _ in range(size // MIB):
@@ -54,7 +54,7 @@ def digest_around_zeros(request: Request, size: int) -> str:
     return expected.hexdigest()
 
 
-def test_U2_the_body_that_is_sent_again_is_the_same_and_progress_goes_back(case: Case, tls: str | None) -> None:
+def test_U2_retried_upload_is_identical_and_progress_restarts_at_zero(case: Case, tls: str | None) -> None:
     steps: list[tuple[int, int | None]] = []
     content = os.urandom(MIB)
     scene = sidefx.File(case.write("scene.hip", content), progress=lambda done, total: steps.append((done, total)))
@@ -71,7 +71,7 @@ def test_U2_the_body_that_is_sent_again_is_the_same_and_progress_goes_back(case:
     assert done[end_of_first + 1 :] == sorted(done[end_of_first + 1 :])
 
 
-def test_U3_of_a_file_that_grows_only_the_announced_bytes_are_sent(
+def test_U3_growing_file_is_sent_up_to_its_announced_size(
     case: Case, tls: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     scene = case.sparse("scene.hip", 64 * MIB)
@@ -94,13 +94,13 @@ def test_U3_of_a_file_that_grows_only_the_announced_bytes_are_sent(
 
 
 class Generous(io.BytesIO):
-    """Reads more than it is asked for."""
+    """A file object that returns more bytes than requested."""
 
     def read(self, size: int | None = -1) -> bytes:
         return super().read() if size else b""
 
 
-def test_U3_of_a_file_object_that_gives_too_much_only_the_announced_bytes_are_sent(case: Case, tls: str | None) -> None:
+def test_U3_file_object_that_returns_too_much_is_truncated(case: Case, tls: str | None) -> None:
     with ScriptedServer([OK, OK], tls=tls) as server:
         service = case.service(server)
         assert service.bugs.submit_issue(scene=sidefx.File(Generous(b"content surplus"), size=7)) == "done"
@@ -109,7 +109,7 @@ def test_U3_of_a_file_object_that_gives_too_much_only_the_announced_bytes_are_se
         assert server.connections == 1
 
 
-def test_U3_a_file_that_shrinks_is_told_at_once(case: Case, tls: str | None) -> None:
+def test_U3_shrinking_file_raises_at_once(case: Case, tls: str | None) -> None:
     scene = case.sparse("scene.hip", 64 * MIB)
 
     def shrink_meanwhile(connection: Connection, request: Request) -> None:
@@ -125,15 +125,14 @@ def test_U3_a_file_that_shrinks_is_told_at_once(case: Case, tls: str | None) -> 
 
 
 def filename_sent(request: Request) -> bytes:
-    lines = re.findall(rb"(?i)^Content-Disposition: [^\r\n]*$", request.body, re.MULTILINE | re.DOTALL)
     heads = [head for head in request.body.split(b"\r\n") if head.lower().startswith(b"content-disposition:")]
-    assert len(heads) == 2, lines
+    assert len(heads) == 2, heads
     found = re.fullmatch(rb'Content-Disposition: form-data; name="scene"; filename="([^"]*)"', heads[1])
     assert found, heads[1]
     return found[1]
 
 
-@pytest.mark.skipif(os.name != "posix", reason="names that only POSIX allows")
+@pytest.mark.skipif(os.name != "posix", reason="only POSIX allows these names")
 @pytest.mark.parametrize(
     ("name", "wire"),
     [
@@ -145,9 +144,7 @@ def filename_sent(request: Request) -> bytes:
         (b"percent%22.hip", b"percent%22.hip"),
     ],
 )
-def test_U4_any_file_name_has_one_harmless_form_on_the_wire(
-    case: Case, tls: str | None, name: bytes, wire: bytes
-) -> None:
+def test_U4_file_names_are_escaped_on_the_wire(case: Case, tls: str | None, name: bytes, wire: bytes) -> None:
     scene = case.write(os.fsdecode(name), b"content")
     with ScriptedServer([OK, OK], tls=tls) as server:
         service = case.service(server)
@@ -157,7 +154,7 @@ def test_U4_any_file_name_has_one_harmless_form_on_the_wire(
         assert all(request.header("X-Injected") is None for request in server.requests)
 
 
-def test_U5_an_empty_file_is_sent_as_one(case: Case, tls: str | None) -> None:
+def test_U5_empty_file_is_uploaded(case: Case, tls: str | None) -> None:
     with ScriptedServer([OK], tls=tls) as server:
         assert case.service(server).bugs.submit_issue(scene=sidefx.File(case.write("empty", b""))) == "done"
         assert filename_sent(server.requests[0]) == b"empty"
@@ -166,7 +163,7 @@ def test_U5_an_empty_file_is_sent_as_one(case: Case, tls: str | None) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="a FIFO and mode bits are POSIX'")
 @pytest.mark.parametrize("fault", ["fifo", "directory", "missing", "unreadable"])
-def test_U5_what_cannot_be_read_is_an_os_error_before_a_connection(case: Case, connects: list[Any], fault: str) -> None:
+def test_U5_unreadable_file_raises_oserror_before_a_connection(case: Case, connects: list[Any], fault: str) -> None:
     path = case.directory / fault
     if fault == "fifo":
         os.mkfifo(path)
@@ -183,7 +180,7 @@ def test_U5_what_cannot_be_read_is_an_os_error_before_a_connection(case: Case, c
     path.chmod(0o700) if path.exists() else None
 
 
-def test_U5_a_file_in_text_mode_is_a_type_error(case: Case, connects: list[Any]) -> None:
+def test_U5_text_mode_file_raises_type_error(case: Case, connects: list[Any]) -> None:
     path = case.write("scene.hip", b"content")
     with ScriptedServer() as server, path.open() as text:
         service = case.service(server)
@@ -195,7 +192,7 @@ def test_U5_a_file_in_text_mode_is_a_type_error(case: Case, connects: list[Any])
         assert connects == []
 
 
-def test_U5_a_file_object_is_sent_from_where_it_stands_and_left_open(case: Case, tls: str | None) -> None:
+def test_U5_file_object_is_sent_from_its_position_and_left_open(case: Case, tls: str | None) -> None:
     content = os.urandom(1000)
     with ScriptedServer([OK], tls=tls) as server:
         file = case.open(case.write("scene.hip", content), at=100)
@@ -204,7 +201,7 @@ def test_U5_a_file_object_is_sent_from_where_it_stands_and_left_open(case: Case,
         assert content[:100] not in server.requests[0].body
 
 
-def test_U5_a_file_object_is_left_where_it_was_when_its_call_was_to_be_sent_again_and_was_not(case: Case) -> None:
+def test_U5_file_object_keeps_its_position_after_a_failed_call(case: Case) -> None:
     with ScriptedServer(answer(401, "revoked")) as server:
         file = case.open(case.write("scene.hip", bytes(1000)), at=100)
         with case.raises(sidefx.APIError):
@@ -214,26 +211,26 @@ def test_U5_a_file_object_is_left_where_it_was_when_its_call_was_to_be_sent_agai
 
 CYCLE: list[Any] = []
 CYCLE.append(CYCLE)
-NOT_THERE = sidefx.File("/nowhere/at/all")  # to open it would be an OSError
+MISSING = sidefx.File("/nowhere/at/all")  # opening it raises OSError
 
 
 @pytest.mark.parametrize(
     ("args", "kwargs", "place"),
     [
-        ((), {"json": NOT_THERE}, "json"),
-        ((NOT_THERE,), {}, "args[0]"),
+        ((), {"json": MISSING}, "json"),
+        ((MISSING,), {}, "args[0]"),
         ((1, [b"bytes"]), {}, "args[1][0]"),
-        ((), {"f": [NOT_THERE]}, "kwargs['f'][0]"),
-        ((), {"f": {"a": [1, NOT_THERE]}}, "kwargs['f']['a'][1]"),
+        ((), {"f": [MISSING]}, "kwargs['f'][0]"),
+        ((), {"f": {"a": [1, MISSING]}}, "kwargs['f']['a'][1]"),
         ((float("nan"),), {}, "args[0]"),
         ((), {"f": [1.0, float("inf")]}, "kwargs['f'][1]"),
         ((), {"f": {float("inf"): 1}}, "kwargs['f']"),
         ((), {"f": {1, 2}}, "kwargs['f']"),
         ((CYCLE,), {}, "args[0]"),
-        ((), {"good": NOT_THERE, "f": object()}, "kwargs['f']"),
+        ((), {"good": MISSING, "f": object()}, "kwargs['f']"),
     ],
 )
-def test_U6_what_json_cannot_hold_is_an_error_that_names_the_place(
+def test_U6_unserializable_argument_raises_with_its_place(
     case: Case, connects: list[Any], args: tuple[Any, ...], kwargs: dict[str, Any], place: str
 ) -> None:
     with ScriptedServer() as server:
