@@ -1,7 +1,7 @@
-"""A SideFX Web API of one's own, for offline tests: ``with LocalServer() as server: service = server.service()``.
+"""A local SideFX Web API for offline tests: ``with LocalServer() as server: service = server.service()``.
 
-It is a real HTTP or HTTPS server on loopback. It needs ``pip install 'sidefx-client[testing]'``, and brings the pytest
-fixture ``sidefx_server``. pytest loads this package in every project, hence names imported when first used.
+It is a real HTTP or HTTPS server on loopback. It needs ``pip install 'sidefx-client[testing]'`` and comes with the
+pytest fixture ``sidefx_server``. pytest imports this package in every project, so its names are imported on first use.
 """
 
 from __future__ import annotations

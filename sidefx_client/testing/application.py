@@ -1,4 +1,4 @@
-"""The local server as a WSGI application: the two token URLs, the calls, and the files of builds."""
+"""The local server as a WSGI application: the two token URLs, API calls, and build files."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
     from .server import LocalServer
 
-# Uploads in a request above this size go to disk, in bytes.
+# Uploads of a request larger than this go to disk, in bytes.
 SPOOL_LIMIT = 1 << 20
 
 
 class APIRequest(Request):
-    """A request of any size: a form field may hold a long call, and uploads go to files of ``spool``."""
+    """A request of any size: form fields can hold long calls, and large uploads go to files in ``spool``."""
 
     max_form_memory_size = sys.maxsize
     spool: list[IO[bytes]]
@@ -53,14 +53,14 @@ class APIRequest(Request):
 
 
 class Application:
-    """Answers for a LocalServer, whose options and records it reads and writes."""
+    """The routes of a LocalServer. Reads its options and appends to its records."""
 
     def __init__(self, server: LocalServer) -> None:
-        self.faults = Faults()
         self.downloads = Downloads(server)
+        self.functions = DocumentedFunctions(server, self.downloads)
+        self.faults = Faults()
         self.tokens: dict[str, float] = {}
         self._server = server
-        self._functions = DocumentedFunctions(self.downloads.offer)
         self._lock = threading.Lock()
         self._spool: list[IO[bytes]] = []
 
@@ -80,7 +80,7 @@ class Application:
         return response(environ, start_response)
 
     def close(self) -> None:
-        """Drops the uploads that are kept on disk."""
+        """Delete the uploads on disk."""
         for file in self._spool:
             file.close()
 
@@ -95,13 +95,13 @@ class Application:
         if path == "/api":
             _expect_method(request, "POST")
             return self._call(request)
-        raise Refusal(404, f"The local server has nothing at {path or '/'}: calls go to /api/.")
+        raise Refusal(404, f"Not found on the local server: {path or '/'}. API calls go to /api/.")
 
     def _token(self, request: Request, standard: bool) -> Response:
         server = self._server
         with self._lock:
             server.token_requests += 1
-        if (fault := self.faults.meet(TOKEN)) is not None:
+        if (fault := self.faults.apply(TOKEN)) is not None:
             return fault
         pair = request.authorization
         if pair is None or pair.type != "basic":
@@ -117,11 +117,11 @@ class Application:
         return _json({"access_token": token, "expires_in": server.token_lifetime, "token_type": "Bearer"})
 
     def _call(self, request: APIRequest) -> Response:
-        if (fault := self.faults.meet_unread()) is not None:
+        if (fault := self.faults.apply_unread()) is not None:
             return fault
         call = _read_call(request)
         self._server.calls.append(call)
-        if (fault := self.faults.meet(call.name)) is not None:
+        if (fault := self.faults.apply(call.name)) is not None:
             return fault
         if self._server.authenticate:
             self._check_token(request)
@@ -129,7 +129,7 @@ class Application:
             return self._run(call, request.environ)
         except Refusal:
             raise
-        except BaseException as error:  # noqa: BLE001 (kept for close(); pytest.fail() is no Exception)
+        except BaseException as error:  # noqa: BLE001 (raised by close(); pytest.fail() is not an Exception)
             self._server.errors.append(error)
             return server_error(error, self._server.debug, self._server.newline)
 
@@ -144,7 +144,7 @@ class Application:
         kwargs = {**call.kwargs, **call.files}
         function = self._server.functions.get(call.name)
         if function is None:
-            result = self._functions.call(call.name, call.args, kwargs)
+            result = self.functions.call(call.name, call.args, kwargs)
         else:
             result = function(*call.args, **kwargs)
         if isinstance(result, (bytes, bytearray, memoryview)):
@@ -153,9 +153,9 @@ class Application:
 
     def _download(self, request: Request, name: str) -> Response:
         self._server.downloads.append(Download(name, Headers(request.headers)))
-        if (fault := self.faults.meet(DOWNLOAD)) is not None:
+        if (fault := self.faults.apply(DOWNLOAD)) is not None:
             return fault
-        return self.downloads.answer(request, name)
+        return self.downloads.respond(request, name)
 
 
 def _expect_method(request: Request, *methods: str) -> None:

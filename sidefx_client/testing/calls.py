@@ -1,4 +1,4 @@
-"""What goes through a function of the local server: the call and its uploads in, a stream or a refusal out."""
+"""The arguments and results of a function of the local server: Call and Upload in, Stream or Refusal out."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from werkzeug.datastructures import Headers
 
 
 class Upload:
-    """A file or bytes that a call brought, as the function gets it under its keyword.
+    """An uploaded file, passed to the function under its keyword.
 
-    ``filename`` and ``content_type`` are as they were sent. ``file`` is readable and can seek. What came in a request
-    of more than 1 MiB is kept on disk, and is gone when the server closes: read it before.
+    ``filename`` and ``content_type`` are as sent. ``file`` is readable and seekable. Uploads of a request of more than
+    1 MiB are on disk until the server closes, so read them before.
     """
 
     def __init__(self, filename: str, content_type: str, file: IO[bytes]) -> None:
@@ -25,18 +25,18 @@ class Upload:
 
     @property
     def data(self) -> bytes:
-        """All of it, in memory."""
+        """The whole content, in memory."""
         self.file.seek(0)
         return self.file.read()
 
     @property
     def size(self) -> int:
-        """Its length in bytes."""
+        """The size in bytes."""
         return self.file.seek(0, io.SEEK_END)
 
     @property
     def md5(self) -> str:
-        """Its MD5 in hex, computed block by block."""
+        """The MD5 in hex, computed block by block."""
         digest = hashlib.md5(usedforsecurity=False)
         self.file.seek(0)
         while block := self.file.read(1 << 20):
@@ -49,10 +49,10 @@ class Upload:
 
 @dataclass(frozen=True)
 class Call:
-    """A call that arrived whole, whatever it was answered.
+    """A call that was received completely, whatever the response was.
 
-    ``args`` and ``kwargs`` are as JSON gave them (a list and a dict), ``files`` maps keywords to their uploads, and
-    ``headers`` are those of its HTTP request.
+    ``args`` and ``kwargs`` are the decoded JSON (a list and a dict), ``files`` maps keywords to uploads, and
+    ``headers`` are the headers of the HTTP request.
     """
 
     name: str
@@ -64,7 +64,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Download:
-    """A request for the file of a build: its name, and the headers of the HTTP request (``Range``, ``If-Range`` …)."""
+    """A request for a build's file: the file name and the headers of the HTTP request (``Range``, ``If-Range`` …)."""
 
     filename: str
     headers: Headers = field(repr=False, compare=False)
@@ -72,24 +72,23 @@ class Download:
 
 @dataclass(frozen=True)
 class Stream:
-    """Returned by a function to answer with an octet-stream: bytes, or the path of a file.
+    """An octet-stream to return from a function: bytes, or the path of a file.
 
-    With a ``name``, the client is told it as the file's name (Content-Disposition).
+    ``name`` is sent as the file name, in Content-Disposition.
     """
 
     content: bytes | str | os.PathLike[str]
     name: str | None = None
 
     def open(self) -> IO[bytes]:
-        """The content, from its first byte."""
+        """Open the content for reading."""
         return io.BytesIO(self.content) if isinstance(self.content, bytes) else open(self.content, "rb")
 
 
 class Refusal(Exception):
-    """Raised by a function to answer with this HTTP status and this plain text.
+    """An exception that a function raises to respond with this HTTP status and this plain text.
 
-    422 is what the live API uses for a message meant for the user. A refusal is an answer, not a failure: it is not
-    raised again when the server closes.
+    The live API uses 422 for messages to the user. LocalServer.close() does not raise refusals again.
     """
 
     def __init__(self, status: int, message: str) -> None:

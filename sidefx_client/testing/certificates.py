@@ -1,4 +1,4 @@
-"""A certificate authority for the local server over TLS, made once for each process: it takes a while."""
+"""A certificate authority for the local server over TLS, created once per process because that is slow."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 @functools.lru_cache(maxsize=1)
 def authority() -> trustme.CA:
-    """The authority to trust."""
-    # Imported here because it costs a tenth of a second, which servers without TLS need not pay.
+    """Return the authority to trust."""
+    # The import takes a tenth of a second, so servers without TLS avoid it.
     import trustme
 
     return trustme.CA()
@@ -21,7 +21,7 @@ def authority() -> trustme.CA:
 
 @functools.lru_cache(maxsize=1)
 def server_context() -> ssl.SSLContext:
-    """The server's side of TLS, with a certificate for localhost and 127.0.0.1."""
+    """Return the server's TLS context, with a certificate for localhost and 127.0.0.1."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     authority().issue_cert("localhost", "127.0.0.1").configure_cert(context)

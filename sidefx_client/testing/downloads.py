@@ -1,4 +1,4 @@
-"""The files of builds, behind temporary signed URLs as on the live service."""
+"""Build files behind temporary signed URLs, as on the live service."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ from .calls import Refusal
 if TYPE_CHECKING:
     from .server import LocalServer
 
-LIFETIME = 3600  # seconds for which a signed URL is good
+LIFETIME = 3600  # of a signed URL, in seconds
 
 
 class Downloads:
-    """What get_daily_build_download offers, and what is then fetched."""
+    """Signs URLs for get_daily_build_download, and serves the files behind them."""
 
     def __init__(self, server: LocalServer) -> None:
         self._server = server
-        self._offered: dict[str, data.Build] = {}
+        self._signed: dict[str, data.Build] = {}
         self._key = secrets.token_bytes(32)
 
     def expire(self) -> None:
-        """Refuses all URLs given out until now."""
+        """Refuse all URLs that were signed so far."""
         self._key = secrets.token_bytes(32)
 
-    def offer(self, build: data.Build) -> dict[str, Any]:
-        """The build download of the protocol, with a new signed URL."""
+    def sign(self, build: data.Build) -> dict[str, Any]:
+        """Return the result of get_daily_build_download for ``build``, with a new signed URL."""
         if not self._server.eula_accepted:
             raise Refusal(403, "EULA not accepted")
         name = data.filename(build)
-        self._offered[name] = build
+        self._signed[name] = build
         expires = str(int(time.time()) + LIFETIME)
         signature = self._signature(name, expires)
         return {
@@ -52,16 +52,16 @@ class Downloads:
             "status": build["status"],
         }
 
-    def answer(self, request: Request, name: str) -> Response:
-        """The file called ``name``, or the part that the request wants; 403 where its URL is not good."""
+    def respond(self, request: Request, name: str) -> Response:
+        """Return the file called ``name``, or the requested range of it. Raise a 403 Refusal if the URL is invalid."""
         expires = request.args.get("expires", "")
         signature = request.args.get("signature", "")
-        # Digits only, compared as they were signed; the signature is checked first, so that int() cannot fail.
+        # The signature covers `expires`, so int() cannot fail after this check.
         if not hmac.compare_digest(signature.encode(), self._signature(name, expires).encode()):
-            raise Refusal(403, "This download URL is not, or no longer, valid. Ask for a new one.")
+            raise Refusal(403, "This download URL is invalid or was revoked. Request a new one.")
         if int(expires) < time.time():
-            raise Refusal(403, "This download URL has expired. Ask for a new one.")
-        date = datetime.datetime.strptime(self._offered[name]["date"], "%Y/%m/%d")
+            raise Refusal(403, "This download URL has expired. Request a new one.")
+        date = datetime.datetime.strptime(self._signed[name]["date"], "%Y/%m/%d")
         return send_file(
             io.BytesIO(data.content(name, self._server.build_size)),
             request.environ,

@@ -1,20 +1,20 @@
-"""Scripted faults: a queue of what shall go wrong, of which each request takes the first that is meant for it."""
+"""Scripted faults: a queue from which each request takes the first fault that applies to it."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from werkzeug import Response
 
-# Requests that are not calls: a fault reaches them by these names only, and never because it is meant for any function.
+# Requests that are not calls. A fault without a function does not apply to them.
 TOKEN, DOWNLOAD = "token", "download"
 
 
 @dataclass
 class Fault:
-    """``act()`` gives the answer to send instead, or None to go on; it may sleep, or raise to cut the connection."""
+    """A fault: ``act()`` returns the response to send instead, or None to continue. It can sleep or raise."""
 
     act: Callable[[], Response | None]
     function: str | None
@@ -29,24 +29,26 @@ class Faults:
         self._lock = threading.Lock()
         self._queue: list[Fault] = []
 
-    def add(self, fault: Fault) -> None:
-        """Appends ``fault``, to be met ``fault.times`` times."""
+    def add(self, fault: Fault, known: Iterable[str]) -> None:
+        """Append ``fault``. Raise ValueError for invalid times, or for a misspelled name of a ``known`` function."""
         if not fault.times > 0:
             raise ValueError(f"times must be above 0 (math.inf: for ever), not {fault.times!r}")
+        if fault.function is not None:
+            _require_spelled_right(fault.function, {TOKEN, DOWNLOAD, *known})
         with self._lock:
             self._queue.append(fault)
 
-    def meet(self, name: str) -> Response | None:
-        """What happens to a request for ``name``: the answer to give, or None where nothing is scripted."""
-        return self._act(lambda fault: not fault.unread and _is_for(fault, name))
+    def apply(self, name: str) -> Response | None:
+        """Run the fault for a request for ``name``. Return its response, or None if the request continues."""
+        return self._apply(lambda fault: not fault.unread and _applies(fault, name))
 
-    def meet_unread(self) -> Response | None:
-        """The same for a call of which the body, and so the name, has not been read yet."""
-        return self._act(lambda fault: fault.unread)
+    def apply_unread(self) -> Response | None:
+        """Run the fault for a call whose body, and so its function's name, has not been read yet."""
+        return self._apply(lambda fault: fault.unread)
 
-    def _act(self, wanted: Callable[[Fault], bool]) -> Response | None:
+    def _apply(self, applies: Callable[[Fault], bool]) -> Response | None:
         with self._lock:
-            fault = next(filter(wanted, self._queue), None)
+            fault = next(filter(applies, self._queue), None)
             if fault is None:
                 return None
             fault.times -= 1
@@ -55,5 +57,16 @@ class Faults:
         return fault.act()
 
 
-def _is_for(fault: Fault, name: str) -> bool:
+def _applies(fault: Fault, name: str) -> bool:
     return fault.function == name or (fault.function is None and name not in (TOKEN, DOWNLOAD))
+
+
+def _require_spelled_right(name: str, known: set[str]) -> None:
+    """Raise ValueError if ``name`` is close to a known name, because such a fault would never apply."""
+    import difflib
+
+    near = [] if name in known else difflib.get_close_matches(name, known, 1, 0.8)
+    if near:
+        raise ValueError(
+            f"unknown function {name!r}: did you mean {near[0]!r}? Otherwise register() {name!r} before its faults"
+        )

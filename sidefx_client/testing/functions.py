@@ -1,4 +1,9 @@
-"""The documented functions (https://www.sidefx.com/docs/api/), with made-up data; what they refuse is a 422."""
+"""The documented functions (https://www.sidefx.com/docs/api/) with made-up data. Rejected arguments give a 422.
+
+To add a documented function, add a method to the class of its module below, and one in ``documented/functions.py`` for
+dir(), help() and type checkers. A new module is a class and a line in ``DocumentedFunctions.__init__``. A test compares
+the parameters of both places.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +11,15 @@ import datetime
 import hashlib
 import inspect
 import itertools
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
 
 from . import data
 from .calls import Refusal
+
+if TYPE_CHECKING:
+    from .downloads import Downloads
+    from .server import LocalServer
 
 LICENSES = ("HOUDINI-NC", "RENDER-NC")
 PRIORITIES = ("SEV1", "SEV2", "SEV3", "SEV4", "SEV5")
@@ -34,46 +43,105 @@ SUMMARY_LIMIT = 100  # characters
 
 
 class DocumentedFunctions:
-    """A table of them by name: ``offer`` makes what get_daily_build_download answers for a build."""
+    """The functions by name."""
 
-    def __init__(self, offer: Callable[[data.Build], dict[str, Any]]) -> None:
-        self._offer = offer
-        self._submissions = itertools.count(140001)
-        self._table: dict[str, Callable[..., Any]] = {
-            "download.get_daily_builds_list": get_daily_builds_list,
-            "download.get_daily_build_download": self.get_daily_build_download,
-            "license.get_non_commercial_license": get_non_commercial_license,
-            "bugs.get_submission_options": get_submission_options,
-            "bugs.submit_issue": self.submit_issue,
-            "changelog.get_latest_changelog_entries": get_latest_changelog_entries,
+    def __init__(self, server: LocalServer, downloads: Downloads) -> None:
+        modules = {
+            "download": Download(server, downloads),
+            "license": License(),
+            "bugs": Bugs(),
+            "changelog": Changelog(),
+        }
+        self.table = {
+            f"{name}.{function}": getattr(module, function)
+            for name, module in modules.items()
+            for function in vars(type(module))
+            if not function.startswith("_")
         }
 
     def call(self, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
-        """The result of the function, or a Refusal where there is none of this name, or the arguments do not fit."""
-        function = self._table.get(name)
+        """Return the function's result, or raise Refusal for an unknown name or wrong arguments."""
+        function = self.table.get(name)
         if function is None:
-            raise Refusal(
-                422,
-                f"Unknown API function: {name}. A test can give the local server one: "
-                f'server.register("{name}", function).',
-            )
+            text = f'A test can add one to the local server: server.register("{name}", function).'
+            raise Refusal(422, f"Unknown API function: {name}. {text}")
         try:
             inspect.signature(function).bind(*args, **kwargs)
         except TypeError as error:
             raise Refusal(422, f"{name}: {error}") from None
         return function(*args, **kwargs)
 
+
+class Download:
+    def __init__(self, server: LocalServer, downloads: Downloads) -> None:
+        self._server = server
+        self._downloads = downloads
+
+    def get_daily_builds_list(
+        self,
+        product: str,
+        version: str | list[str] | None = None,
+        platform: str | None = None,
+        only_production: bool = False,
+    ) -> list[data.Build]:
+        """Return the matching builds, newest first (numbers compared as strings). An unknown product has no builds."""
+        if self._server.products is not None:
+            _one_of("product", product, self._server.products)
+        versions = [version] if isinstance(version, str) else list(data.RELEASES) if version is None else version
+        if not isinstance(versions, list):
+            raise Refusal(422, f"version must be a string such as '20.5', or a list of them, not {version!r}.")
+        for one in versions:
+            _one_of("version", one, data.RELEASES)
+        portable = product in data.PORTABLE
+        prefix = "" if platform is None or portable else _long_form(platform)
+        return [
+            dict(build)
+            for build in data.builds()
+            if build["product"] == product
+            and build["version"] in versions
+            and build["platform"].startswith(prefix)
+            and (portable or not only_production or build["release"] == "gold")
+        ]
+
     def get_daily_build_download(self, product: str, version: str, build: Any, platform: str) -> dict[str, Any]:
-        """Where the file of one build is; ``build`` is its number, or 'production' for the newest gold one."""
+        """Return the signed URL of a build: of its number, or of the newest gold build for 'production'."""
         versions = [_text("version", version)]
-        found = get_daily_builds_list(product, versions, platform, only_production=build == "production")
+        found = self.get_daily_builds_list(product, versions, platform, only_production=build == "production")
         if build == "production":
             found.sort(key=lambda one: int(one["build"]), reverse=True)
         else:
             found = [one for one in found if one["build"] == str(build)]
         if not found:
             raise Refusal(422, f"There is no build {build} of {product} {version} for {platform}.")
-        return self._offer(found[0])
+        return self._downloads.sign(found[0])
+
+
+class License:
+    def get_non_commercial_license(
+        self, *, server_name: str, server_code: str, products: str, version: str | None = None
+    ) -> dict[str, Any]:
+        """Return lines that look like licence keys but are fake."""
+        _text("server_name", server_name)
+        _text("server_code", server_code)
+        names = _text("products", products).split(";")
+        for name in names:
+            _one_of("products", name, LICENSES)
+        release = data.LATEST if version is None else _one_of("version", version, data.RELEASES)
+        return {
+            "license_keys": [
+                f"LICENSE {name} {release} {server_name} {_fake_key(name, release, server_code)}" for name in names
+            ],
+            "server_key": f"SERVER {server_name} {server_code} {_fake_key(server_name, server_code)}",
+        }
+
+
+class Bugs:
+    def __init__(self) -> None:
+        self._submissions = itertools.count(140001)
+
+    def get_submission_options(self) -> dict[str, list[str]]:
+        """Return the values that a submission accepts."""
+        return SUBMISSION_OPTIONS
 
     def submit_issue(
         self,
@@ -85,10 +153,10 @@ class DocumentedFunctions:
         version: str,
         summary: str,
         description: str,
-        watchers: list[str] | None = None,
+        watchers: list[str] | tuple[str, ...] = (),
         custom_id: str | None = None,
     ) -> dict[str, Any]:
-        """A confirmation with the new ``id``; nothing is kept."""
+        """Return a confirmation with a new ``id``. The issue itself is not stored."""
         _one_of("priority", priority, PRIORITIES)
         _one_of("type", type, SUBMISSION_TYPES)
         named = {"product": product, "category": category, "os": os, "version": version, "description": description}
@@ -99,74 +167,22 @@ class DocumentedFunctions:
         return {"id": next(self._submissions), "type": type, "summary": summary, "custom_id": custom_id}
 
 
-def get_daily_builds_list(
-    product: str,
-    version: str | list[str] | None = None,
-    platform: str | None = None,
-    only_production: bool = False,
-) -> list[data.Build]:
-    """The builds that fit, newest first (their numbers compared as strings)."""
-    _one_of("product", product, tuple(data.PRODUCTS))
-    versions = [version] if isinstance(version, str) else list(data.RELEASES) if version is None else version
-    if not isinstance(versions, list):
-        raise Refusal(422, f"version must be a string such as '20.5', or a list of them, not {version!r}.")
-    for one in versions:
-        _one_of("version", one, tuple(data.RELEASES))
-    portable = product in data.PORTABLE
-    prefix = "" if platform is None or portable else _long_form(platform)
-    return [
-        dict(build)
-        for build in data.builds()
-        if build["product"] == product
-        and build["version"] in versions
-        and build["platform"].startswith(prefix)
-        and (portable or not only_production or build["release"] == "gold")
-    ]
-
-
-def get_non_commercial_license(
-    server_name: str, server_code: str, products: str, version: str | None = None
-) -> dict[str, Any]:
-    """Lines that look like licence keys, and are none."""
-    _text("server_name", server_name)
-    _text("server_code", server_code)
-    names = _text("products", products).split(";")
-    for name in names:
-        _one_of("products", name, LICENSES)
-    release = "21.0" if version is None else _one_of("version", version, tuple(data.RELEASES))
-    return {
-        "license_keys": [
-            f"LICENSE {name} {release} {server_name} {_fake_key(name, release, server_code)}" for name in names
-        ],
-        "server_key": f"SERVER {server_name} {server_code} {_fake_key(server_name, server_code)}",
-    }
-
-
-def get_submission_options() -> dict[str, list[str]]:
-    """What a submission may name."""
-    return SUBMISSION_OPTIONS
-
-
-def get_latest_changelog_entries(version: str) -> list[dict[str, Any]]:
-    """Entries of the last seven days, newest first."""
-    _one_of("version", version, tuple(data.RELEASES))
-    build = int(data.RELEASES[version][-1].split()[0])
-    today = datetime.date.today()
-    texts = (
-        "<p>Fixed a crash when the <code>Vellum Solver</code> had no input.</p>",
-        "<p>Added a <b>Seed</b> parameter to the Scatter SOP &amp; its handles.</p>",
-        "<p>The <code>hserver</code> log is no longer written twice.</p>",
-    )
-    return [
-        {
-            "title": f"Houdini {version}.{build - age}",
-            "description": text,
-            "pubdate": f"{today - datetime.timedelta(days=age):%Y/%m/%d}",
-            "version": version,
-            "build": build - age,
-        }
-        for age, text in enumerate(texts)
-    ]
+class Changelog:
+    def get_latest_changelog_entries(self, version: str) -> list[dict[str, Any]]:
+        """Return entries of the last seven days, newest first."""
+        _one_of("version", version, data.RELEASES)
+        newest = int(data.RELEASES[version][-1].split()[0])
+        today = datetime.date.today()
+        return [
+            {
+                "title": f"{version}.{newest - age}: {title}",
+                "description": description,
+                "pubdate": f"{today - datetime.timedelta(days=age):%Y/%m/%d}",
+                "version": f"{version}.{newest - age}",
+                "build": newest - age,
+            }
+            for age, (title, description) in enumerate(data.CHANGES)
+        ]
 
 
 def _long_form(platform: str) -> str:
@@ -183,8 +199,8 @@ def _long_form(platform: str) -> str:
     )
 
 
-def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> str:
-    if value not in allowed:
+def _one_of(name: str, value: str, allowed: Collection[str]) -> str:
+    if value not in tuple(allowed):  # a JSON value may not be hashable
         raise Refusal(422, f"Unknown {name} {value!r}. Use one of {', '.join(allowed)}.")
     return value
 

@@ -1,11 +1,11 @@
-"""LocalServer: what a test starts, scripts, and reads afterwards."""
+"""LocalServer: a test starts it, scripts faults, and reads the recorded calls."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
@@ -26,7 +26,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class LocalServer:
-    """A server on loopback that speaks as the SideFX Web API does; it runs from its creation until ``close()``.
+    """A server on loopback that behaves like the SideFX Web API. It runs from its creation until ``close()``.
 
         with LocalServer() as server:
             server.register("farm.count", lambda pool: 3)
@@ -34,20 +34,23 @@ class LocalServer:
             assert service.farm.count("day") == 3
             assert server.calls[-1].args == ["day"]
 
-    The documented functions answer with made-up data. An exception in a registered function is a 500 for the client,
-    is put in ``errors``, and is raised again when the server closes, so that no test passes over it; a test that
-    expects it acknowledges it by ``server.errors.clear()``.
+    The documented functions return made-up data. An exception in a registered function is a 500 for the client. It is
+    also appended to ``errors`` and raised again by ``close()``, so that the test fails. A test that expects it calls
+    ``server.errors.clear()``.
 
-    ``tls``             HTTPS, with a certificate of an authority that ``ca_bundle`` names
+    ``tls``             HTTPS; ``ca_bundle`` is the path of the authority's certificate
     ``token_lifetime``  of the access tokens, in seconds
-    ``build_size``      of the file of each build, in bytes (they are made in memory: below 512 MiB)
-    ``debug``           what a 500 holds: a plain stack trace (False), a Django debug page (True), an old one ("old")
-    ``newline``         its line ends: "\\n" or "\\r\\n"
-    ``set_cookie``      a Set-Cookie header for every answer, such as "session=1"
-    ``authenticate``    False takes calls without an access token, as ``hserver`` does
+    ``build_size``      of each build's file, in bytes (created in memory: below 512 MiB)
+    ``debug``           body of a 500: a plain stack trace (False), a Django debug page (True), an old one ("old")
+    ``newline``         line ends of that body: "\\n" or "\\r\\n"
+    ``set_cookie``      a Set-Cookie header for every response, such as "session=1"
+    ``authenticate``    False accepts calls without an access token, as ``hserver`` does
+    ``port``            to listen on; 0 is any free port
 
-    Attributes may be changed while it runs. ``calls`` and ``downloads`` say what arrived, in that order; ``requests``
-    counts all HTTP requests, ``token_requests`` those for a token; ``eula_accepted = False`` refuses builds.
+    Attributes can be changed while it runs. ``eula_accepted = False`` refuses downloads of builds, and
+    ``products = ["houdini"]`` refuses other products (None: any product is accepted, an unknown one has no builds).
+    ``calls`` and ``downloads`` are the received requests in order, ``requests`` counts all HTTP requests, and
+    ``token_requests`` those for a token.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class LocalServer:
         newline: str = "\n",
         set_cookie: str | None = None,
         authenticate: bool = True,
+        port: int = 0,
     ) -> None:
         self.token_lifetime = token_lifetime
         self.build_size = build_size
@@ -70,6 +74,7 @@ class LocalServer:
         self.client_id = "local-client-id"
         self.client_secret = "local-client-secret"
         self.eula_accepted = True
+        self.products: Collection[str] | None = None
         self.functions: dict[str, Callable[..., Any]] = {}
         self.calls: list[Call] = []
         self.downloads: list[Download] = []
@@ -79,7 +84,7 @@ class LocalServer:
         self._resources = contextlib.ExitStack()
         self._application = Application(self)
         self._resources.callback(self._application.close)
-        self._http = HTTPServer(self._application, certificates.server_context() if tls else None)
+        self._http = HTTPServer(self._application, certificates.server_context() if tls else None, port)
         self._resources.callback(self._http.close)
         self.errors = self._http.errors
         self.ca_bundle: str | None = None
@@ -90,11 +95,9 @@ class LocalServer:
         self.standard_token_url = f"{self.url}/oauth2/token"
         self.endpoint_url = f"{self.url}/api/"
 
-    # Using it.
-
     def service(self, **options: Any) -> Service:
-        """``sidefx_client.service()`` for this server; ``options`` go to it, and win over what is filled in here."""
-        # Not by its public name, which a test may have replaced by this very method.
+        """Return ``sidefx_client.service(**options)`` with the URLs and credentials of this server as defaults."""
+        # sidefx_client.service may be replaced by this method in a test, so import the original.
         from sidefx_client.proxy import service
 
         known: dict[str, Any] = {"endpoint_url": self.endpoint_url, "ca_bundle": self.ca_bundle}
@@ -108,7 +111,7 @@ class LocalServer:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment variables with which a program of its own finds this server."""
+        """The environment variables with which another program uses this server."""
         variables = {
             "SIDEFX_CLIENT_ID": self.client_id,
             "SIDEFX_CLIENT_SECRET": self.client_secret,
@@ -124,17 +127,17 @@ class LocalServer:
     @overload
     def register(self, name: str) -> Callable[[Function], Function]: ...
     def register(self, name: str, function: Function | None = None) -> Any:
-        """Answers calls of ``name``, a documented one or not, with ``function``; a decorator where that is left out.
+        """Run ``function`` for calls of ``name``, documented or not. Without ``function``, return a decorator.
 
-        It is called with the arguments of the call, an Upload for each file, in a thread for each connection. It
-        returns what JSON can hold, or bytes or a Stream; it raises Refusal(status, text) to refuse.
+        It gets the arguments of the call, with an Upload for each file, in one thread per connection. It returns a
+        JSON value, bytes or a Stream, or raises Refusal(status, text).
         """
         if function is None:
             return lambda decorated: self.register(name, decorated)
         self.functions[name] = function
         return function
 
-    # Faults. Each request meets the first one that is meant for it, `times` times (math.inf: always).
+    # Faults. Each request takes the first fault that applies to it, `times` times (math.inf: always).
 
     def fail(
         self,
@@ -145,64 +148,63 @@ class LocalServer:
         function: str | None = None,
         headers: dict[str, str] | None = None,
     ) -> None:
-        """Answers the next ``times`` calls with ``status`` and the plain text ``message``, and runs nothing.
+        """Respond to the next ``times`` calls with ``status`` and the plain text ``message``, without running them.
 
-        ``function`` None means calls of any function; else it is the name of one, or "token" for the requests for a
-        token, or "download" for those for the file of a build.
+        ``function`` None means calls of any function, otherwise it is a function's name, "token" for token requests, or
+        "download" for requests for build files. A name that looks misspelled is a ValueError.
         """
 
-        def answer() -> Response:
+        def respond() -> Response:
             return Response(message, status, headers, mimetype="text/plain")
 
-        self._application.faults.add(Fault(answer, function, times))
+        self._add(Fault(respond, function, times))
 
     def rate_limit(self, retry_after: int | str, *, times: float = 1, function: str | None = None) -> None:
-        """Answers 429; ``retry_after`` is the header's value: seconds, or an HTTP date."""
+        """Respond with 429. ``retry_after`` is the header's value: seconds, or an HTTP date."""
         headers = {"Retry-After": str(retry_after)}
         self.fail(429, "Too many requests.", times=times, function=function, headers=headers)
 
     def drop(self, *, times: float = 1, function: str | None = None, after_reading: bool = True) -> None:
-        """Closes the connection without an answer: after the request was read, or before the body of a call is.
+        """Close the connection without a response, after reading the request or before reading the body of a call.
 
-        Nothing of a body is read before the name is known, so ``after_reading=False`` cannot be for one ``function``.
+        The function's name is in the body, so ``after_reading=False`` cannot be limited to one ``function``.
         """
         if function is not None and not after_reading:
             raise ValueError("after_reading=False drops calls before their function is known: leave out function")
-        self._application.faults.add(Fault(self._cut, function, times, unread=not after_reading))
+        self._add(Fault(self._cut, function, times, unread=not after_reading))
 
     def delay(self, seconds: float, *, times: float = 1, function: str | None = None) -> None:
-        """Waits for ``seconds`` before answering as usual."""
+        """Wait ``seconds`` before the usual response."""
 
         def wait() -> None:
             if self._closing.wait(seconds):
                 self._cut()
 
-        self._application.faults.add(Fault(wait, function, times))
+        self._add(Fault(wait, function, times))
+
+    def _add(self, fault: Fault) -> None:
+        self._application.faults.add(fault, {*self._application.functions.table, *self.functions})
 
     def revoke_tokens(self) -> None:
-        """Refuses all access tokens given out until now."""
+        """Refuse all access tokens issued so far."""
         self._application.tokens.clear()
 
     def expire_downloads(self) -> None:
-        """Refuses all download URLs given out until now."""
+        """Refuse all download URLs issued so far."""
         self._application.downloads.expire()
-
-    # Reading it.
 
     @property
     def connections(self) -> int:
-        """How many TCP connections were accepted."""
+        """The number of accepted TCP connections."""
         return self._http.connections
 
     @property
     def handshakes(self) -> int:
-        """How many TLS handshakes were completed."""
+        """The number of completed TLS handshakes."""
         return self._http.handshakes
 
-    # Its end.
-
     def close(self) -> None:
-        """Stops, leaving no thread and no socket, and raises the first of ``errors``; a second time does nothing."""
+        """Stop all threads, close all sockets, and raise the first of ``errors``. Can be called again."""
         if not self._closing.is_set():
             self._stop()
             if self.errors:
@@ -214,8 +216,8 @@ class LocalServer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # An error in the test is often the consequence of one here, which then says more. Ctrl-C and pytest's own
-        # outcomes are no Exception, and stand.
+        # An error in the test is often the result of an error here, which is clearer, so raise that one. Ctrl-C and
+        # pytest's outcomes are not Exceptions and stay.
         if error is None or isinstance(error, Exception):
             self.close()
         else:
@@ -227,5 +229,5 @@ class LocalServer:
 
     @staticmethod
     def _cut() -> NoReturn:
-        # The HTTP server closes a connection quietly on what a client that went away raises.
+        # The HTTP server handles this like a client's reset and closes the connection quietly.
         raise ConnectionResetError(errno.ECONNRESET, "scripted by LocalServer.drop()")

@@ -1,7 +1,7 @@
-"""The sockets of the local server: cheroot speaks HTTP/1.1 over them, one daemon thread for each connection.
+"""The sockets of the local server: cheroot handles HTTP/1.1, with one daemon thread per connection.
 
-cheroot's own pool of workers is not used: it would hold up a handshake behind another connection's, run no more than a
-fixed number of functions at once, and take up to half a second to stop.
+cheroot's own worker pool is not used. It blocks a handshake behind another connection's, limits the number of functions
+that run at once, and takes up to half a second to stop.
 """
 
 from __future__ import annotations
@@ -23,28 +23,28 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("sidefx_client.testing")
 
-# For how long close() waits for functions that still run, in seconds.
+# Time that close() waits for running functions, in seconds.
 GRACE = 2.0
 
 
 class HTTPServer(wsgi.Server):
-    """An HTTP/1.1 server on a free port of 127.0.0.1, over TLS where there is a ``context``; it runs until ``close()``.
+    """An HTTP/1.1 server on 127.0.0.1, over TLS if ``context`` is given. Runs until ``close()``. Port 0 is any one.
 
-    ``errors`` collects what went wrong within it.
+    ``errors`` collects exceptions in the server itself.
     """
 
-    def __init__(self, application: WSGIApplication, context: ssl.SSLContext | None) -> None:
-        super().__init__(("127.0.0.1", 0), application)
+    def __init__(self, application: WSGIApplication, context: ssl.SSLContext | None, port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), application)
         self.connections = 0
         self.handshakes = 0
         self.errors: list[BaseException] = []
         self.software = self.version
-        # close() wakes whoever waits, so that a connection may idle for ever.
+        # Connections can idle for ever, because close() wakes their threads.
         self.timeout = None
         self._context = context
         self._closing = False
         self._lock = threading.Lock()
-        self._conversations: dict[threading.Thread, socket.socket] = {}
+        self._connections: dict[threading.Thread, socket.socket] = {}
         self.bind(socket.AF_INET, socket.SOCK_STREAM)
         self.socket.listen(128)
         self.port: int = self.socket.getsockname()[1]
@@ -52,16 +52,16 @@ class HTTPServer(wsgi.Server):
         self._acceptor.start()
 
     def clear_stats(self) -> None:
-        """Keeps no statistics: cheroot's are entered in a global table, which would hold each server for ever."""
+        """Disable statistics, because cheroot keeps them in a global table that holds each server for ever."""
         self.stats = {"Enabled": False}
 
     @property
     def can_add_keepalive_connection(self) -> bool:
-        """Every connection may be kept alive."""
+        """True: every connection can be kept alive."""
         return True
 
     def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:
-        """Logs what cheroot would print on stderr; its clients' broken connections are no error of ours."""
+        """Log the messages that cheroot would print on stderr. Broken connections of clients are not errors."""
         logger.debug("%s", msg)
         error = sys.exc_info()[1]
         if level >= logging.ERROR and error is not None:
@@ -76,17 +76,17 @@ class HTTPServer(wsgi.Server):
             self.connections += 1
             if self._context is not None:
                 try:
-                    # The handshake itself is made in the connection's thread: a silent client blocks itself only.
+                    # The connection's thread does the handshake, so a silent client blocks only itself.
                     connection = self._context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
                 except OSError as error:
-                    logger.debug("A client left before its handshake: %s", error)
+                    logger.debug("A client disconnected before its handshake: %s", error)
                     connection.close()
                     continue
-            thread = threading.Thread(target=self._converse, args=(connection, address), daemon=True)
-            self._conversations[thread] = connection
+            thread = threading.Thread(target=self._serve, args=(connection, address), daemon=True)
+            self._connections[thread] = connection
             thread.start()
 
-    def _converse(self, connection: socket.socket, address: tuple[str, int]) -> None:
+    def _serve(self, connection: socket.socket, address: tuple[str, int]) -> None:
         try:
             with connection:
                 if isinstance(connection, ssl.SSLSocket):
@@ -97,7 +97,7 @@ class HTTPServer(wsgi.Server):
         except OSError as error:
             logger.debug("A connection broke: %s", error)
         finally:
-            del self._conversations[threading.current_thread()]
+            del self._connections[threading.current_thread()]
 
     def _serve_requests(self, connection: socket.socket, address: tuple[str, int]) -> None:
         http = self.ConnectionClass(self, connection)
@@ -107,31 +107,33 @@ class HTTPServer(wsgi.Server):
             while http.communicate():
                 pass
         finally:
-            # What a client that went away left in the buffer would be sent again when the buffer is collected.
+            # Unsent data in the buffer would be sent again when the buffer is garbage-collected.
             with contextlib.suppress(OSError):
                 http.wfile.close()
             http.close()
 
     def close(self) -> None:
-        """Stops: cuts the connections that are open, and waits for their threads, for ``GRACE`` seconds at most."""
+        """Close the open connections, and wait at most ``GRACE`` seconds for their threads."""
         self._closing = True
-        # A socket that another thread accepts on is woken on every system by a connection, on few by being closed.
+        # A connection wakes accept() in the other thread on every system. Closing the socket does so on few.
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
             pass
         self._acceptor.join()
         self.socket.close()
         deadline = time.monotonic() + GRACE
-        conversations = list(self._conversations.items())
-        for _, connection in conversations:
+        connections = list(self._connections.items())
+        for _, connection in connections:
             with contextlib.suppress(OSError):
-                # SSLSocket.shutdown() takes the TLS state away from under the thread that reads.
+                # SSLSocket.shutdown() would remove the TLS state while another thread reads.
                 socket.socket.shutdown(connection, socket.SHUT_RDWR)
-        for thread, _ in conversations:
+                if sys.platform == "win32":  # only closing the handle wakes a blocked recv() there
+                    socket.close(connection.detach())
+        for thread, _ in connections:
             thread.join(max(0.0, deadline - time.monotonic()))
             if thread.is_alive():
                 warnings.warn(
                     f"a registered function still runs {GRACE:g} s after the local server was closed; "
-                    "for a slow answer use server.delay(), which close() ends",
+                    "for a slow response use server.delay(), which close() ends",
                     ResourceWarning,
                     stacklevel=2,
                 )

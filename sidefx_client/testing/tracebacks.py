@@ -1,4 +1,4 @@
-"""The body of a 500 as the live API has it: a plain stack trace, or a Django debug page round it."""
+"""The body of a 500 as on the live API: a plain stack trace, or a Django debug page with one."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Exception Value: {value}
 
 
 def server_error(error: BaseException, debug: bool | str, newline: str) -> Response:
-    """The answer to a call whose function raised ``error``; ``debug`` and ``newline`` are LocalServer's."""
+    """Return the response to a call whose function raised ``error``. For ``debug`` and ``newline`` see LocalServer."""
     trace = "".join(traceback.format_exception(type(error), error, error.__traceback__)).rstrip("\n")
     if not debug:
         return Response(trace.replace("\n", newline), 500, mimetype="text/plain")

@@ -34,7 +34,7 @@ def test_options_of_every_command_stand_before_or_behind_it(shell: Shell) -> Non
 
 
 ERRORS = [
-    (["builds", "maya"], "Unknown product 'maya'. Use one of houdini, houdini-py3, "),
+    (["call", "download.get_daily_builds_list", "houdini", "1.0"], "Unknown version '1.0'. Use one of 19.5, 20.0, "),
     (["call", "download.get_daily_build_downlod"], "did you mean download.get_daily_build_download?)"),
     (["call", "farm.fail"], "500 Traceback (most recent call last): … ZeroDivisionError: division by zero (-v shows"),
     (["call", "farm.limit"], "429 Too many requests; wait 7200 s, then run it again"),

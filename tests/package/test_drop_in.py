@@ -111,7 +111,9 @@ def test_a_token_can_be_fetched_by_hand(sidefx_server: LocalServer) -> None:
         sidefx.get_access_token_and_expiry_time(sidefx_server.access_token_url, "a", "b", timeout=5)
 
 
-def test_a_call_can_be_made_by_hand(sidefx_server: LocalServer) -> None:
+def test_a_call_can_be_made_by_hand(sidefx_server: LocalServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SIDEFX_CLIENT_ID")  # otherwise the 401 below requests a new token
+    monkeypatch.delenv("SIDEFX_CLIENT_SECRET")
     sidefx_server.register("a.b", lambda *args, **kwargs: [args, sorted(kwargs)])
     pair = sidefx_server.client_id, sidefx_server.client_secret
     token, _ = sidefx.get_access_token_and_expiry_time(sidefx_server.standard_token_url, *pair)
@@ -158,7 +160,7 @@ service.hpack.upload_chunk(data=bytearray(b"chunk"), archive=sidefx.File(__file_
 with service.hpack.reserve_package_name(name="shelf") as stream:
     print(stream.read(5), stream.read())
 try:
-    service.download.get_daily_builds_list("maya")
+    service.download.get_daily_builds_list("houdini", "1.0")
 except sidefx.APIError as error:
     print(error.http_code, str(error)[:7])
 try:

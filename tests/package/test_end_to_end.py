@@ -52,9 +52,9 @@ def test_every_keyword_goes_to_the_server(sidefx_server: LocalServer) -> None:
 
 def test_an_error_is_the_servers_message(sidefx_server: LocalServer) -> None:
     with sidefx_server.service() as service, pytest.raises(sidefx.APIError) as caught:
-        service.download.get_daily_builds_list("maya")
+        service.download.get_daily_builds_list("houdini", "1.0")
     assert caught.value.http_code == 422
-    assert str(caught.value).startswith("422 Unknown product 'maya'. Use one of houdini, ")
+    assert str(caught.value).startswith("422 Unknown version '1.0'. Use one of 19.5, ")
 
 
 @pytest.mark.parametrize("debug", [False, True, "old"])

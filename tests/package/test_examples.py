@@ -19,16 +19,16 @@ NEEDED = ("PATH", "SYSTEMROOT", "TEMP", "TMP", "COVERAGE_PROCESS_START")
 RUNS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("quickstart.py",): (
         r"runs at http://127\.0\.0\.1:\d+; nothing leaves this machine",
-        r"1\. Listed: 47 production builds",
-        r"21\.0\.512 +2025/10/16  linux_x86_64_gcc11\.2",
+        r"1\. Listed: 55 production builds",
+        r"22\.0\.415 +2026/10/15  linux_arm64_gcc14\.2",
         r"\r +32 of 32 MiB\n2\. Uploaded .* 33,554,432 bytes of shot_010\.hip",
         r"\r +8 of 8 MiB\n3\. Saved a stream: shot_010\.exr, 8,388,608 bytes",
         r"\r +64 of 64 MiB\n4\. Fetched a build: houdini-20\.5\.583-\S+, 67,108,864 bytes",
         r"It worked: 6 requests over 2 connections\.",
     ),
     ("newest_good_build.py", "--local", "--platform", "linux"): (
-        r"^21\.0\.541 of 2025/11/14 for linux_x86_64_gcc11\.2\n",
-        r"houdini-21\.0\.541-linux_x86_64_gcc11\.2\.tar\.gz\n$",
+        r"^22\.0\.436 of 2026/11/05 for linux_x86_64_gcc14\.2\n",
+        r"houdini-22\.0\.436-linux_x86_64_gcc14\.2\.tar\.gz\n$",
     ),
     # As text '99' would be the newest build, and 1002, which is the newest, is bad.
     ("newest_good_build.py", "20.5", "--local", "--platform", "linux"): (r"^20\.5\.601 of ",),

@@ -107,7 +107,7 @@ def test_the_error_of_a_mistyped_function_suggests_the_right_one(sidefx_server: 
 
 def test_the_error_of_a_mistyped_parameter_suggests_the_right_one(sidefx_server: LocalServer) -> None:
     with sidefx_server.service() as service, pytest.raises(sidefx.APIError) as caught:
-        service.download.get_daily_builds_list("houdini", verison="20.5")
+        service.download.get_daily_builds_list("houdini", verison="20.5")  # type: ignore[call-arg]
     hint = "(verison is not a parameter of download.get_daily_builds_list: did you mean version?)"
     assert caught.value.message.endswith(hint)
     assert sidefx_server.calls[-1].kwargs == {"verison": "20.5"}

@@ -1,4 +1,4 @@
-"""Faults that a test scripts."""
+"""Scripted faults."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from support.visitor import Visitor
 from sidefx_client.testing import LocalServer
 
 
-def test_faults_come_in_order_and_as_often_as_was_said(plain: Visitor) -> None:
+def test_faults_apply_in_order_and_the_given_number_of_times(plain: Visitor) -> None:
     plain.server.fail(503, "Down for maintenance.", times=2)
     plain.server.rate_limit(7)
     answers = [plain.call("bugs.get_submission_options") for _ in range(4)]
@@ -22,7 +22,7 @@ def test_faults_come_in_order_and_as_often_as_was_said(plain: Visitor) -> None:
         plain.server.fail(500, times=0)
 
 
-def test_a_fault_for_one_function_spares_the_others(plain: Visitor) -> None:
+def test_a_fault_for_one_function_does_not_apply_to_others(plain: Visitor) -> None:
     plain.server.fail(500, function="a.b")
     plain.server.fail(429, function="token", headers={"Retry-After": "1"})
     plain.server.fail(404, function="download")
@@ -32,8 +32,20 @@ def test_a_fault_for_one_function_spares_the_others(plain: Visitor) -> None:
     assert [plain.call("a.b").status_code, plain.call("a.b").status_code] == [500, 422]
 
 
+@pytest.mark.parametrize("name", ["bugs.submit_isue", "download.get_daily_build_list", "tokens", "farm.get_jobs"])
+def test_a_fault_for_a_mistyped_function_is_an_error(plain: Visitor, name: str) -> None:
+    plain.server.register("farm.get_job", lambda: 1)
+    with pytest.raises(ValueError, match=f"unknown function '{name}': did you mean "):
+        plain.server.fail(500, function=name)
+    with pytest.raises(ValueError, match=f"unknown function '{name}': did you mean "):
+        plain.server.drop(function=name)
+    plain.server.register(name, lambda: 2)
+    plain.server.fail(500, function=name)
+    assert [plain.call(name).status_code for _ in range(2)] == [500, 200]
+
+
 @pytest.mark.parametrize("after_reading", [True, False])
-def test_a_dropped_call_has_no_answer(visitor: Visitor, after_reading: bool) -> None:
+def test_a_dropped_call_has_no_response(visitor: Visitor, after_reading: bool) -> None:
     visitor.token()
     visitor.server.drop(after_reading=after_reading)
     with pytest.raises(requests.ConnectionError):
@@ -44,7 +56,7 @@ def test_a_dropped_call_has_no_answer(visitor: Visitor, after_reading: bool) -> 
         visitor.server.drop(function="a.b", after_reading=False)
 
 
-def test_a_delayed_call_is_late_and_does_not_hold_up_the_end() -> None:
+def test_close_ends_a_delay_at_once() -> None:
     with LocalServer(authenticate=False) as server:
         visitor = Visitor(server)
         server.delay(0.1)

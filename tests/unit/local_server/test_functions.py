@@ -1,12 +1,16 @@
-"""The documented functions and their made-up data."""
+"""The documented functions of the local server and their made-up data."""
 
 from __future__ import annotations
 
+import inspect
 import time
 from typing import Any
 
 import pytest
 from support.visitor import LINUX, Visitor
+
+from sidefx_client.documented import functions as catalogue
+from sidefx_client.documented import help as help_text
 
 
 def numbers(visitor: Visitor, *args: Any, **kwargs: Any) -> list[str]:
@@ -14,36 +18,73 @@ def numbers(visitor: Visitor, *args: Any, **kwargs: Any) -> list[str]:
     return [build["build"] for build in builds]
 
 
+def test_the_local_server_has_the_documented_functions_with_their_parameters(plain: Visitor) -> None:
+    def shape(signature: inspect.Signature) -> list[tuple[Any, ...]]:
+        return [(p.name, p.kind, p.default) for p in signature.parameters.values()]
+
+    documented = {f"{module}.{name}" for module in catalogue.MODULES for name in catalogue.functions(module)}
+    table = plain.server._application.functions.table
+    assert set(table) == documented
+    for name, function in table.items():
+        signature = help_text.signature(name)
+        assert signature is not None
+        assert shape(inspect.signature(function)) == shape(signature), name
+
+
 def test_builds_are_filtered_and_sorted_as_strings(plain: Visitor) -> None:
     assert numbers(plain, **LINUX) == ["99", "601", "583", "445", "278", "1002"]
     assert numbers(plain, **LINUX, only_production=True) == ["583", "445", "278"]
     builds = plain.call("download.get_daily_builds_list", "houdini").json()
-    assert {build["version"] for build in builds} == {"19.5", "20.0", "20.5", "21.0"}
+    assert {build["version"] for build in builds} == {"19.5", "20.0", "20.5", "21.0", "22.0"}
     assert {build["status"] for build in builds} == {"good", "bad"}
     assert builds[0] == {
-        "build": "542",
-        "date": "2025/11/15",
-        "platform": "linux_x86_64_gcc11.2",
+        "build": "99",
+        "date": "2026/04/09",
+        "platform": "linux_arm64_gcc14.2",
         "product": "houdini",
         "release": "devel",
-        "status": "bad",
-        "version": "21.0",
+        "status": "good",
+        "version": "22.0",
     }
 
 
-def test_platforms_are_known_by_short_and_long_form(plain: Visitor) -> None:
-    def platforms(platform: str) -> set[str]:
-        answer = plain.call("download.get_daily_builds_list", "houdini", ["20.0"], platform)
-        return {build["platform"] for build in answer.json()}
+@pytest.mark.parametrize(
+    ("version", "platform", "expected"),
+    [
+        ("20.0", "linux", {"linux_x86_64_gcc11.2", "linux_x86_64_gcc9.3"}),
+        ("20.0", "linux_x86_64_gcc9.3", {"linux_x86_64_gcc9.3"}),
+        ("20.0", "macos", {"macosx_x86_64_clang14.0_13"}),
+        ("20.5", "macosx_arm64", {"macosx_arm64_clang15.0_14"}),
+        ("22.0", "linux", {"linux_x86_64_gcc14.2"}),
+        ("22.0", "linux_arm64", {"linux_arm64_gcc14.2"}),
+        ("22.0", "win64", {"win64-vc143"}),
+        ("20.5", "linux_arm64", set()),
+    ],
+)
+def test_platforms_have_a_short_and_a_long_form(
+    plain: Visitor, version: str, platform: str, expected: set[str]
+) -> None:
+    builds = plain.call("download.get_daily_builds_list", "houdini", [version], platform).json()
+    assert {build["platform"] for build in builds} == expected
 
-    assert platforms("linux") == {"linux_x86_64_gcc11.2", "linux_x86_64_gcc9.3"}
-    assert platforms("linux_x86_64_gcc9.3") == {"linux_x86_64_gcc9.3"}
-    assert platforms("macos") == {"macosx_x86_64_clang13.0_12"}
-    assert platforms("macosx_arm64") == {"macosx_arm64_clang13.0_12"}
+
+def test_docker_ignores_platform_and_only_production(plain: Visitor) -> None:
     assert numbers(plain, "docker", "20.5", "win64", only_production=True) == numbers(plain, "docker", "20.5")
 
 
-def test_the_production_build_is_the_newest_gold_one_by_number(plain: Visitor) -> None:
+def test_unknown_products_have_no_builds_unless_the_test_limits_products(plain: Visitor) -> None:
+    assert numbers(plain, "houdini-py314") == []
+    assert "There is no build" in plain.call("download.get_daily_build_download", "new", "20.5", 1, "linux").text
+    plain.server.products = ["houdini", "docker"]
+    response = plain.call("download.get_daily_builds_list", "houdini-py314")
+    assert (response.status_code, response.text) == (
+        422,
+        "Unknown product 'houdini-py314'. Use one of houdini, docker.",
+    )
+    assert numbers(plain, "docker", "20.5")
+
+
+def test_the_production_build_is_the_newest_gold_build_by_number(plain: Visitor) -> None:
     offer = plain.offer()
     assert offer.pop("download_url").startswith(f"{plain.server.url}/download/houdini-20.5.583-linux")
     assert len(offer.pop("hash")) == 32
@@ -64,7 +105,6 @@ def test_the_production_build_is_the_newest_gold_one_by_number(plain: Visitor) -
     ("name", "kwargs", "words"),
     [
         ("no.such", {}, "Unknown API function: no.such"),
-        ("download.get_daily_builds_list", {"product": "maya"}, "Unknown product 'maya'. Use one of houdini,"),
         ("download.get_daily_builds_list", {"product": "houdini", "build": "1"}, "build"),
         ("download.get_daily_builds_list", {"product": "houdini", "version": 20.5}, "a string such as '20.5'"),
         ("download.get_daily_builds_list", {"product": "houdini", "version": "1.0"}, "Unknown version '1.0'"),
@@ -106,6 +146,8 @@ def test_an_issue_is_confirmed_or_refused(plain: Visitor) -> None:
 
 def test_the_changelog_is_of_the_last_days(plain: Visitor) -> None:
     entries = plain.call("changelog.get_latest_changelog_entries", "20.5").json()
+    assert (entries[1]["version"], entries[1]["build"]) == ("20.5.1001", 1001)
+    assert all(entry["title"].startswith(f"{entry['version']}: ") for entry in entries)
     assert {tuple(sorted(entry)) for entry in entries} == {("build", "description", "pubdate", "title", "version")}
     days = [time.mktime(time.strptime(entry["pubdate"], "%Y/%m/%d")) for entry in entries]
     assert min(days) > time.time() - 7 * 86400

@@ -1,4 +1,4 @@
-"""The fixture, as a project has it that has installed the extra."""
+"""The fixture in a project that has installed the extra."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from pathlib import Path
 ROOT = Path(__file__).parents[3]
 
 FIXTURE_USER = """
+import os
 import requests
+
+VARIABLES = ("SIDEFX_CLIENT_ID", "SIDEFX_CLIENT_SECRET", "SIDEFX_ACCESS_TOKEN_URL", "SIDEFX_ENDPOINT_URL")
 
 def call(server):
     return requests.post(server.endpoint_url, data={"json": '["farm.boom", [], {}]'}).status_code
@@ -29,6 +32,12 @@ def test_acknowledged(sidefx_server):
     sidefx_server.register("farm.boom", lambda: 1 / 0)
     assert call(sidefx_server) == 500
     sidefx_server.errors.clear()
+
+def test_the_variables_are_set(sidefx_server):
+    assert {name: os.environ[name] for name in VARIABLES} == sidefx_server.environment
+
+def test_no_variable_is_left():
+    assert not set(VARIABLES) & set(os.environ)
 """
 
 
@@ -47,18 +56,18 @@ def run_pytest(directory: Path, conftest: str = "") -> str:
     return run_python("-m", "pytest", "-q", *plugin, directory=directory)
 
 
-def test_the_fixture_is_fresh_for_each_test_and_fails_it_on_an_error_in_a_function(tmp_path: Path) -> None:
+def test_the_fixture_is_new_for_each_test_and_fails_it_if_a_function_raises(tmp_path: Path) -> None:
     report = run_pytest(tmp_path)
-    assert "3 passed, 1 error" in report
+    assert "5 passed, 1 error" in report
     assert "ERROR test_user.py::test_error_at_teardown - ZeroDivisionError" in report
 
 
-def test_the_fixture_says_what_to_install(tmp_path: Path) -> None:
+def test_the_fixture_names_the_missing_extra(tmp_path: Path) -> None:
     report = run_pytest(tmp_path, conftest="import sys; sys.modules['cheroot'] = None")
-    assert "3 errors" in report
+    assert "4 errors" in report
     assert "needs cheroot: pip install 'sidefx-client[testing]'" in report
 
 
-def test_loading_the_plugin_loads_no_server(tmp_path: Path) -> None:
+def test_loading_the_plugin_does_not_import_the_server(tmp_path: Path) -> None:
     code = "import sys, sidefx_client.testing.pytest_plugin as p; print({'werkzeug', 'cheroot'} & set(sys.modules))"
     assert run_python("-c", code, directory=tmp_path).strip() == "set()"
