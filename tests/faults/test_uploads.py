@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -118,7 +119,7 @@ def test_U3_shrinking_file_raises_at_once(case: Case, tls: str | None) -> None:
         connection.read_body(request)
 
     with ScriptedServer([shrink_meanwhile], tls=tls) as server:
-        with case.raises(sidefx.TransportError) as caught:
+        with case.raises(sidefx.TransportError, match="ended [0-9]+ bytes before its announced") as caught:
             case.service(server, timeout=5).bugs.submit_issue(scene=sidefx.File(scene))
         assert not caught.value.may_have_executed
         assert len(server.requests) == 1
@@ -211,23 +212,31 @@ def test_U5_file_object_keeps_its_position_after_a_failed_call(case: Case) -> No
 
 CYCLE: list[Any] = []
 CYCLE.append(CYCLE)
+DEEP: list[Any] = []
+for _ in range(100_000):
+    DEEP = [DEEP]
 MISSING = sidefx.File("/nowhere/at/all")  # opening it raises OSError
 
 
+@pytest.mark.usefixtures("uncollected")
 @pytest.mark.parametrize(
     ("args", "kwargs", "place"),
     [
-        ((), {"json": MISSING}, "json"),
-        ((MISSING,), {}, "args[0]"),
-        ((1, [b"bytes"]), {}, "args[1][0]"),
-        ((), {"f": [MISSING]}, "kwargs['f'][0]"),
-        ((), {"f": {"a": [1, MISSING]}}, "kwargs['f']['a'][1]"),
-        ((float("nan"),), {}, "args[0]"),
-        ((), {"f": [1.0, float("inf")]}, "kwargs['f'][1]"),
+        ((), {"json": MISSING}, "kwargs['json']: an upload cannot be named 'json'"),
+        ((MISSING,), {}, "args[0]: File cannot go there"),
+        ((1, [b"bytes"]), {}, "args[1][0]: bytes cannot go there"),
+        ((), {"f": [MISSING]}, "kwargs['f'][0]: File cannot go there"),
+        ((), {"f": {"a": [1, MISSING]}}, "kwargs['f']['a'][1]: File cannot go there"),
+        ((float("nan"),), {}, "args[0]: JSON has no nan"),
+        ((), {"f": [1.0, float("-inf")]}, "kwargs['f'][1]: JSON has no -inf"),
         ((), {"f": {float("inf"): 1}}, "kwargs['f']"),
-        ((), {"f": {1, 2}}, "kwargs['f']"),
-        ((CYCLE,), {}, "args[0]"),
-        ((), {"good": MISSING, "f": object()}, "kwargs['f']"),
+        ((), {"f": {1, 2}}, "kwargs['f']: JSON cannot hold a set"),
+        (({(1, 2): 3},), {}, "args[0]: JSON cannot have a tuple as a key"),
+        ((CYCLE,), {}, "args[0][0]: contains itself"),
+        ((), {"good": MISSING, "f": object()}, "kwargs['f']: JSON cannot hold a object"),
+        ((), {"f": Path("shot.hip")}, "pass File(...)"),
+        ((), {"f": io.BytesIO()}, "kwargs['f']: JSON cannot hold a BytesIO; to upload a file pass File(...)"),
+        pytest.param((DEEP,), {}, "nested too deeply", id="deep"),
     ],
 )
 def test_U6_unserializable_argument_raises_with_its_place(
@@ -238,4 +247,5 @@ def test_U6_unserializable_argument_raises_with_its_place(
         with pytest.raises((TypeError, ValueError), match=re.escape(place)) as caught:
             service.bugs.submit_issue(*args, **kwargs)
         assert not isinstance(caught.value, sidefx.SideFXError)
+        assert (caught.value.__cause__, caught.value.__context__) == (None, None)
         assert connects == []

@@ -1,4 +1,4 @@
-"""Scripts and tests that were written for the vendor's sidefx.py run unchanged."""
+"""Scripts and tests written for the vendor's sidefx.py run unchanged."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sidefx_client.testing import LocalServer, Stream
 ROOT = Path(__file__).parents[2]
 REQUIRED = inspect.Parameter.empty
 
-# Positional parameters in their order, with their defaults where PROTOCOL.md names them.
+# Positional parameters in order, with the defaults of the vendor's module.
 PARAMETERS: dict[str, dict[str, Any]] = {
     "service": {
         "client_id": None,
@@ -62,19 +62,19 @@ PARAMETERS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
-def test_every_name_has_the_parameters_of_old(name: str) -> None:
+def test_parameters_are_the_vendors(name: str) -> None:
     parameters = inspect.signature(getattr(sidefx, name)).parameters.values()
     positional = {p.name: p.default for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD}
     assert list(positional.items()) == list(PARAMETERS[name].items())
 
 
-def test_the_classes_are_classes_under_both_names() -> None:
+def test_classes_have_both_names() -> None:
     assert sidefx._Service is sidefx.Service
     assert sidefx._APIFunction is sidefx.APIFunction
     assert all(isinstance(kind, type) for kind in (sidefx._Service, sidefx._APIFunction, sidefx.File))
 
 
-def test_a_services_attributes_can_be_read_and_written() -> None:
+def test_service_attributes_are_writable() -> None:
     service = sidefx._Service("http://127.0.0.1:1/api", "token", 1e10, timeout=5)
     assert (service.endpoint_url, service.access_token) == ("http://127.0.0.1:1/api", "token")
     assert (service.access_token_expiry_time, service.timeout) == (1e10, 5)
@@ -85,7 +85,7 @@ def test_a_services_attributes_can_be_read_and_written() -> None:
     service.close()
 
 
-def test_the_other_attributes_are_there() -> None:
+def test_functions_files_and_streams_have_the_vendors_attributes() -> None:
     service = sidefx._Service("http://127.0.0.1:1/api", "token", None)
     function = sidefx._APIFunction("a.b", service)
     assert (function.function_name, function.service) == ("a.b", service)
@@ -96,13 +96,13 @@ def test_the_other_attributes_are_there() -> None:
     service.close()
 
 
-def test_errors_have_their_codes_and_texts() -> None:
+def test_exceptions_have_the_vendors_codes_and_texts() -> None:
     refused, failed = sidefx.AuthorizationError(403, "403: bad pair"), sidefx.APIError(422, "no such build")
     assert (refused.http_code, str(refused)) == (403, "403: bad pair")
     assert (failed.http_code, str(failed), failed.args) == (422, "422 no such build", ("no such build",))
 
 
-def test_a_token_can_be_fetched_by_hand(sidefx_server: LocalServer) -> None:
+def test_get_access_token_and_expiry_time_returns_a_token(sidefx_server: LocalServer) -> None:
     pair = sidefx_server.client_id, sidefx_server.client_secret
     token, expiry = sidefx.get_access_token_and_expiry_time(sidefx_server.access_token_url, *pair)
     assert token
@@ -111,7 +111,7 @@ def test_a_token_can_be_fetched_by_hand(sidefx_server: LocalServer) -> None:
         sidefx.get_access_token_and_expiry_time(sidefx_server.access_token_url, "a", "b", timeout=5)
 
 
-def test_a_call_can_be_made_by_hand(sidefx_server: LocalServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_call_api_with_access_token_makes_a_call(sidefx_server: LocalServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SIDEFX_CLIENT_ID")  # otherwise the 401 below requests a new token
     monkeypatch.delenv("SIDEFX_CLIENT_SECRET")
     sidefx_server.register("a.b", lambda *args, **kwargs: [args, sorted(kwargs)])
@@ -120,27 +120,24 @@ def test_a_call_can_be_made_by_hand(sidefx_server: LocalServer, monkeypatch: pyt
     kwargs = {"x": 1, "data": bytearray(b"bytes")}
     result = sidefx.call_api_with_access_token(sidefx_server.endpoint_url, token or "", "a.b", [1], kwargs, timeout=5)
     assert result == [[1], ["data", "x"]]
-    assert sorted(kwargs) == ["data", "x"]  # the caller's own are left alone
+    assert sorted(kwargs) == ["data", "x"]  # the caller's dict is unchanged
     with pytest.raises(sidefx.APIError, match=r"^401 "):
         sidefx.call_api_with_access_token(sidefx_server.endpoint_url, "wrong", "a.b", (), {})
 
 
-def test_a_stream_by_hand_outlives_the_connection_that_brought_it(sidefx_server: LocalServer) -> None:
+def test_stream_of_call_api_with_access_token_stays_readable(sidefx_server: LocalServer) -> None:
     sidefx_server.authenticate = False
     sidefx_server.register("a.b", lambda: Stream(b"x" * (1 << 20)))
     with sidefx.call_api_with_access_token(sidefx_server.endpoint_url, "t", "a.b", [], {}) as file:
         assert len(file.read()) == 1 << 20
 
 
-def test_the_traceback_is_extracted_by_hand() -> None:
+def test_extract_traceback_from_response_returns_the_traceback() -> None:
     for page in ("debug_page_old.http", "debug_page.http", "stack_trace.http"):
         text = sidefx._extract_traceback_from_response(sample(page))
         assert text.startswith("Traceback")
         assert "<newest>" in text
     assert sidefx._extract_traceback_from_response(sample("message.http")).startswith("There is no build 1")
-
-
-# A script and a test of somebody's
 
 
 SCRIPT = """
@@ -182,7 +179,7 @@ b'reser' b'ved'
 """
 
 
-def test_an_old_script_runs_over_a_file_sidefx_py(sidefx_server: LocalServer, tmp_path: Path) -> None:
+def test_vendor_script_runs_with_a_one_line_sidefx_py(sidefx_server: LocalServer, tmp_path: Path) -> None:
     sidefx_server.register("hpack.upload_chunk", lambda data, archive: len(data.data))
     sidefx_server.register("hpack.reserve_package_name", lambda name: b"reserved")
     (tmp_path / "sidefx.py").write_text("from sidefx_client import *\n")
@@ -195,19 +192,19 @@ def test_an_old_script_runs_over_a_file_sidefx_py(sidefx_server: LocalServer, tm
 
 
 def newest_build() -> Any:
-    """Somebody's function, as the tests below know it."""
+    """Return the newest build, like a user's function that the tests below mock."""
     service = sidefx.service(client_id="an-id", client_secret_key="a-secret")
     return service.download.get_daily_builds_list(product="houdini")[0]["build"]
 
 
-def test_somebodys_test_may_patch_service_and_check_its_keywords() -> None:
+def test_user_test_can_patch_service() -> None:
     with patch.object(sidefx, "service") as service:
         service.return_value.download.get_daily_builds_list.return_value = [{"build": "382"}]
         assert newest_build() == "382"
     service.assert_called_once_with(client_id="an-id", client_secret_key="a-secret")
 
 
-def test_somebodys_test_may_patch_it_with_its_specification() -> None:
+def test_user_test_can_patch_service_with_autospec() -> None:
     with patch.object(sidefx, "service", autospec=True) as service:
         service.return_value = MagicMock(spec=sidefx._Service)
         service.return_value.download = MagicMock()
@@ -215,7 +212,7 @@ def test_somebodys_test_may_patch_it_with_its_specification() -> None:
     service.assert_called_once_with(client_id="an-id", client_secret_key="a-secret")
 
 
-def test_what_the_wire_carries_is_what_it_was(sidefx_server: LocalServer) -> None:
+def test_request_on_the_wire_is_the_vendors(sidefx_server: LocalServer) -> None:
     with ScriptedServer([answer(200, b"5", {"Content-Type": "application/json"})]) as server:
         assert sidefx.call_api_with_access_token(server.api_url, "token", "a.b", ("x",), {"y": 1}) == 5
         (request,) = server.requests

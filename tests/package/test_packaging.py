@@ -1,4 +1,4 @@
-"""The wheel: what it holds, what it requires, and that one folder on the path is all that it needs."""
+"""The wheel: its files, its requirements, and that it works from a folder on sys.path."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return folder / str(build.build_wheel(str(folder)))
 
 
-def test_it_holds_the_package_and_nothing_else(wheel: Path) -> None:
+def test_wheel_contains_exactly_the_package(wheel: Path) -> None:
     sources = {str(path.relative_to(PACKAGE.parent).as_posix()) for path in PACKAGE.rglob("*.py")}
     assert set(zipfile.ZipFile(wheel).namelist()) == {
         *sources,
@@ -40,13 +40,13 @@ def test_it_holds_the_package_and_nothing_else(wheel: Path) -> None:
     }
 
 
-def test_without_an_extra_it_brings_requests_and_urllib3_and_nothing_else(wheel: Path) -> None:
+def test_wheel_requires_only_requests_and_urllib3(wheel: Path) -> None:
     metadata = HeaderParser().parsestr(zipfile.ZipFile(wheel).read(f"{INFORMATION}/METADATA").decode())
     required = [text for text in metadata.get_all("Requires-Dist", []) if "extra ==" not in text]
     assert required == ["requests<3,>=2.28", "urllib3<3,>=1.26.12"]
 
 
-def test_one_folder_on_the_path_is_all_that_it_needs(wheel: Path, tmp_path: Path) -> None:
+def test_wheel_works_from_a_folder_on_sys_path(wheel: Path, tmp_path: Path) -> None:
     """As ``pip install --target`` makes it for an application's Python."""
     zipfile.ZipFile(wheel).extractall(tmp_path)
     code = (

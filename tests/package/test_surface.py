@@ -1,4 +1,4 @@
-"""The front door, the order of the rooms behind it, and what an import costs."""
+"""The public names, the order of imports inside the package, and the side effects of an import."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ PUBLIC = {
     "service",
 }
 
-# A room imports from the rows above its own, never from its own or from below.
+# A module imports only from the rows above its own.
 ROOMS = [
     {"version", "errors", "log", "names", "progress", "atomic", "forks", "sealed", "head", "headers", "documented"},
     {"urls", "connection", "retry", "multipart"},
@@ -64,30 +64,30 @@ ROOMS = [
     {"cli"},
     {"__main__"},
 ]
-WINGS = ("transport",)  # packages whose modules are rooms; the other packages are one room each
+WINGS = ("transport",)  # packages with a row for each module; other packages have one row
 ROW = {room: row for row, rooms in enumerate(ROOMS) for room in rooms}
 
 
-def test_the_front_door_has_exactly_these_names() -> None:
+def test_public_names() -> None:
     assert sorted(sidefx.__all__) == sorted(PUBLIC)
     namespace: dict[str, Any] = {}
     exec("from sidefx_client import *", namespace)
     assert set(namespace) - {"__builtins__"} == PUBLIC
 
 
-def test_nothing_public_hangs_about_beside_it() -> None:
+def test_package_has_only_public_names_and_modules() -> None:
     beside = {
         name for name, value in vars(sidefx).items() if not (name.startswith("_") or isinstance(value, ModuleType))
     }
     assert beside == {name for name in PUBLIC if not name.startswith("_")}
 
 
-def test_public_things_are_documented() -> None:
+def test_public_names_have_docstrings() -> None:
     for name in PUBLIC - {"DEFAULT_TIMEOUT", "__version__"}:
         assert getattr(sidefx, name).__doc__, name
 
 
-def test_every_room_has_its_row() -> None:
+def test_every_module_has_its_row() -> None:
     assert {room_of(path) for path in MODULES} == set(ROW)
 
 
@@ -98,13 +98,13 @@ def test_imports_go_one_way(path: Path) -> None:
 
 
 def room_of(path: Path) -> str:
-    """A module, or one of the packages beside the core as a whole."""
+    """Return the name under which ROOMS lists the module: its own, or its package's."""
     first, *rest = path.relative_to(PACKAGE).with_suffix("").parts
     return rest[0] if first in WINGS else first
 
 
 def imported_rooms(path: Path) -> set[str]:
-    """The rooms that a module imports, anywhere in it; what a package has of its own is left out."""
+    """Return the rooms that a module imports anywhere, except its own."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.level:
@@ -114,7 +114,7 @@ def imported_rooms(path: Path) -> set[str]:
     return found - {room_of(path)}
 
 
-def test_the_local_server_knows_the_client_only_to_make_a_service() -> None:
+def test_local_server_imports_the_client_only_to_make_a_service() -> None:
     users: dict[str, int] = {}
     for path in sorted((PACKAGE / "testing").glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -146,7 +146,7 @@ assert not extras, extras
 """
 
 
-def test_an_import_prints_nothing_reads_nothing_and_loads_no_extra(tmp_path: Path) -> None:
+def test_import_has_no_side_effects_and_loads_no_extra(tmp_path: Path) -> None:
     (tmp_path / ".netrc").write_text("machine www.sidefx.com login a password b\n")
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(tmp_path), "SIDEFX_CLIENT_ID": "a"}
     done = subprocess.run(
@@ -155,7 +155,7 @@ def test_an_import_prints_nothing_reads_nothing_and_loads_no_extra(tmp_path: Pat
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_the_front_door_tells_of_every_room() -> None:
+def test_docstring_of_the_package_names_every_module() -> None:
     assert sidefx.__doc__ is not None
     plan = sidefx.__doc__.partition("in reading order:")[2]
     assert set(re.findall(r"\b[a-z_]+\b", plan)) >= set(ROW) - {"__init__", "__main__"}

@@ -1,4 +1,4 @@
-"""The errors: one tree, one argument, nothing lost in a pickle."""
+"""Tests of the exceptions: their tree, messages and pickles."""
 
 from __future__ import annotations
 
@@ -36,31 +36,31 @@ EXAMPLES = [
 each = pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)
 
 
-def test_the_tree_has_one_root_and_these_leaves() -> None:
+def test_exception_tree() -> None:
     assert {kind: kind.__bases__ for kind in TREE} == TREE
     defined = {kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Exception)}
     assert defined == set(TREE)
 
 
-def test_the_docstring_draws_every_error() -> None:
+def test_docstring_lists_every_exception() -> None:
     assert all(kind.__name__ in (errors.__doc__ or "") for kind in TREE)
 
 
 @each
-def test_the_only_argument_is_the_message(error: sidefx.SideFXError) -> None:
+def test_args_hold_the_message_only(error: sidefx.SideFXError) -> None:
     assert error.args == (error.message,)
 
 
 @each
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_an_error_survives_pickle(error: sidefx.SideFXError, protocol: int) -> None:
+def test_exceptions_survive_pickle(error: sidefx.SideFXError, protocol: int) -> None:
     again = pickle.loads(pickle.dumps(error, protocol))
     assert type(again) is type(error)
     assert (str(again), again.args, vars(again)) == (str(error), error.args, vars(error))
 
 
 @each
-def test_an_error_survives_copying_and_keeps_its_hint(error: sidefx.SideFXError) -> None:
+def test_hint_is_part_of_copies(error: sidefx.SideFXError) -> None:
     hinted = copy.copy(error)
     hinted.add_hint("try again")
     again = copy.deepcopy(hinted)
@@ -70,17 +70,17 @@ def test_an_error_survives_copying_and_keeps_its_hint(error: sidefx.SideFXError)
     assert "try again" not in str(error)
 
 
-def test_the_text_of_an_api_error_begins_with_its_code() -> None:
+def test_str_of_api_error_begins_with_the_status() -> None:
     assert str(sidefx.APIError(422, "no such build")) == "422 no such build"
     assert str(sidefx.RateLimitError(429, "slow down")) == "429 slow down"
 
 
-def test_the_text_of_an_authorization_error_is_its_message() -> None:
+def test_str_of_authorization_error_is_its_message() -> None:
     assert str(sidefx.AuthorizationError(403, "403: bad pair")) == "403: bad pair"
 
 
 @pytest.mark.parametrize("kind", [sidefx.TransportError, sidefx.CallTimeout])
-def test_a_transport_error_is_an_oserror_with_one_argument_and_no_request(kind: type[sidefx.TransportError]) -> None:
+def test_transport_error_holds_neither_errno_nor_request(kind: type[sidefx.TransportError]) -> None:
     error = kind("words", may_have_executed=True)
     assert isinstance(error, OSError)
     assert str(error) == "words"

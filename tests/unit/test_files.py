@@ -1,4 +1,4 @@
-"""File: a path or a binary file object on its way up; what it takes, says and refuses."""
+"""Tests of File: names, arguments and sizes. For sending files see U1 to U6."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ import sidefx_client as sidefx
         (io.BytesIO(), {"name": "shot.hip"}, "shot.hip"),
     ],
 )
-def test_the_server_sees_the_last_component_of_a_name(filename: Any, options: dict[str, Any], name: str) -> None:
+def test_file_is_named_by_the_last_path_component(filename: Any, options: dict[str, Any], name: str) -> None:
     file = sidefx.File(filename, **options)
     assert file.name_on_wire == name
     assert repr(file) == f"<File {name!r}>"
     assert file.filename is filename
 
 
-def test_a_file_objects_own_name_is_used_where_it_is_a_path(tmp_path: Path) -> None:
+def test_file_object_is_named_by_its_path(tmp_path: Path) -> None:
     path = tmp_path / "shot.hip"
     path.write_bytes(b"")
     with path.open("rb") as named, open(os.open(path, os.O_RDONLY), "rb") as numbered:
@@ -53,12 +53,12 @@ def test_a_file_objects_own_name_is_used_where_it_is_a_path(tmp_path: Path) -> N
         ("a", {"size": True}, ValueError),
     ],
 )
-def test_what_is_no_file_is_refused_when_it_is_made(filename: Any, options: dict[str, Any], kind: Any) -> None:
+def test_invalid_arguments_raise_at_once(filename: Any, options: dict[str, Any], kind: Any) -> None:
     with pytest.raises(kind):
         sidefx.File(filename, **options)
 
 
-def test_a_path_is_opened_when_it_is_sent_and_closed_after_it(tmp_path: Path) -> None:
+def test_path_is_opened_by_source_and_closed_with_it(tmp_path: Path) -> None:
     file = sidefx.File(tmp_path / "shot.hip", size=4)
     (tmp_path / "shot.hip").write_bytes(b"0123456789")
     source = file.source()
@@ -68,31 +68,13 @@ def test_a_path_is_opened_when_it_is_sent_and_closed_after_it(tmp_path: Path) ->
         os.fstat(source._file.fileno())
 
 
-def test_an_object_is_sent_from_where_it_stands_and_left_there(tmp_path: Path) -> None:
-    (tmp_path / "shot.hip").write_bytes(b"0123456789")
-    with (tmp_path / "shot.hip").open("rb") as object:
-        object.seek(6)
-        for _ in range(2):
-            source = sidefx.File(object).source()
-            assert (source.size, source.read(100)) == (4, b"6789")
-            source.close()
-            assert object.tell() == 6
-
-
-def test_an_object_that_was_not_read_after_all_stands_where_it_stood() -> None:
-    object = io.BytesIO(b"0123456789")
-    object.seek(6)
-    sidefx.File(object).source().close()
-    assert object.tell() == 6
-
-
-def test_an_object_at_or_behind_its_end_is_empty() -> None:
+def test_file_object_after_its_end_is_empty() -> None:
     object = io.BytesIO(b"0123")
     object.seek(9)
     assert sidefx.File(object).source().size == 0
 
 
-def test_an_object_that_cannot_seek_needs_a_size() -> None:
+def test_unseekable_file_object_needs_a_size() -> None:
     reading, writing = os.pipe()
     with open(reading, "rb", buffering=0) as pipe, open(writing, "wb") as other_end:
         with pytest.raises(ValueError, match="size=…"):
@@ -116,6 +98,6 @@ def test_an_object_that_cannot_seek_needs_a_size() -> None:
         (sidefx.File(io.StringIO("text")), TypeError),  # type: ignore[arg-type]
     ],
 )
-def test_what_cannot_be_sent_is_told_before_anything_is(file: sidefx.File, error: type[Exception]) -> None:
+def test_unreadable_source_raises_before_the_request(file: sidefx.File, error: type[Exception]) -> None:
     with pytest.raises(error):
         file.source()

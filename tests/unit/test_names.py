@@ -1,4 +1,4 @@
-"""File names: the last component, and names from a server made safe."""
+"""Tests of safe_name and name_in_disposition by example. For any input see properties/test_names.py."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sidefx_client.names import last_component, name_in_disposition, safe_name
 
 
 @pytest.mark.parametrize("path", ["a.hip", "/b/a.hip", "b\\a.hip", "C:\\b/c\\a.hip", "//server/share\\a.hip"])
-def test_the_last_component_is_that_after_either_slash(path: str) -> None:
+def test_last_component_splits_at_both_slashes(path: str) -> None:
     assert last_component(path) == "a.hip"
 
 
@@ -21,7 +21,7 @@ def test_the_last_component_is_that_after_either_slash(path: str) -> None:
         ("C:\\Windows\\win.ini", "win.ini"),
         ("a:b", "a_b"),
         ("a\0b\r\nc", "a_b__c"),
-        ('what<>"|?*', "what______"),
+        ('a<>"|?*', "a______"),
         ("right\u202eleft", "right_left"),
         (".bashrc", "_bashrc"),
         ("-rf", "_rf"),
@@ -32,17 +32,17 @@ def test_the_last_component_is_that_after_either_slash(path: str) -> None:
         ("lone\udcff", "lone_"),
     ],
 )
-def test_a_name_from_a_server_stays_in_its_directory_and_hides_nothing(name: str, safe: str) -> None:
+def test_safe_name_of_a_server_name(name: str, safe: str) -> None:
     assert safe_name(name) == safe
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "...", "a/", "a\\", " ", "-", "\u00a0"])
-def test_what_is_no_name_is_none(name: str) -> None:
+def test_unusable_names_have_no_safe_name(name: str) -> None:
     assert safe_name(name) is None
 
 
 @pytest.mark.parametrize("name", ["x" * 300 + ".tar.gz", "雪" * 300 + ".hip", "x" * 300, "x." + "y" * 300])
-def test_a_long_name_is_cut_to_what_file_systems_take(name: str) -> None:
+def test_long_name_is_shortened_and_keeps_its_ending(name: str) -> None:
     safe = safe_name(name)
     assert safe
     assert len(safe.encode()) <= 200
@@ -68,12 +68,5 @@ def test_a_long_name_is_cut_to_what_file_systems_take(name: str) -> None:
         (None, None),
     ],
 )
-def test_the_name_in_a_content_disposition(header: str | None, name: str | None) -> None:
+def test_name_in_content_disposition(header: str | None, name: str | None) -> None:
     assert name_in_disposition(header) == name
-
-
-@pytest.mark.parametrize(
-    "value", ["klingon''a%FF", "idna''%FF", "a\0b''c", "''", "%", "UTF-8''%FF%FE", "\r\nX: y", '"', ";;;="]
-)
-def test_a_broken_content_disposition_is_no_error(value: str) -> None:
-    assert isinstance(name_in_disposition(f"attachment; filename*={value}"), (str, type(None)))

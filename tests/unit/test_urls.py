@@ -1,4 +1,4 @@
-"""URLs: where secrets may travel, and what of a URL may be shown."""
+"""Tests of urls: which URLs may receive secrets, and which part of a URL is shown."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SIGNED = "https://files.sidefx.com:8443/a/build.tar.gz?signature=5ec4e7"
         "http://[::1]:1714/api",
     ],
 )
-def test_https_anywhere_and_http_to_this_machine_are_good(url: str) -> None:
+def test_https_and_loopback_http_are_safe(url: str) -> None:
     assert checked(url, "endpoint_url") == url
 
 
@@ -48,23 +48,23 @@ def test_https_anywhere_and_http_to_this_machine_are_good(url: str) -> None:
         ("ftp://127.0.0.1/api/", "must begin with https"),
     ],
 )
-def test_any_other_url_is_refused_with_the_reason(url: str, words: str) -> None:
+def test_unsafe_url_raises_with_the_reason(url: str, words: str) -> None:
     with pytest.raises(sidefx.ConfigError, match=f"^endpoint_url .*{words}"):
         checked(url, "endpoint_url")
 
 
 @pytest.mark.parametrize("url", ["http://evil.com\\.localhost/api/", "https://evil.com\\.sidefx.com/token"])
-def test_a_host_that_urllib3_reads_differently_is_refused(url: str) -> None:
+def test_host_that_urllib3_parses_differently_is_unsafe(url: str) -> None:
     assert urllib3.util.parse_url(url).host == "evil.com"
     assert fault(url, "endpoint_url")
 
 
-def test_no_message_shows_a_password_or_a_query() -> None:
+def test_messages_hide_password_and_query() -> None:
     for url in ("http://api.example/?signature=5ec4e7", "https://someone:5ec4e7@api.example/", "https://h:5ec4e7/"):
         assert "5ec4e7" not in (fault(url, "url") or "5ec4e7")
 
 
-def test_of_a_signed_url_only_the_origin_is_shown() -> None:
+def test_signed_url_shows_only_its_origin() -> None:
     assert origin(SIGNED) == "https://files.sidefx.com:8443"
     assert repr(Address(SIGNED)) == "<Address at https://files.sidefx.com:8443>"
     assert "5ec4e7" not in repr(vars(Address(SIGNED)))
@@ -80,7 +80,7 @@ def test_of_a_signed_url_only_the_origin_is_shown() -> None:
         ("", "an unreadable address"),
     ],
 )
-def test_an_origin_is_scheme_host_and_port(url: str, shown: str) -> None:
+def test_origin_is_scheme_host_and_port(url: str, shown: str) -> None:
     assert origin(url) == shown
 
 
@@ -99,5 +99,5 @@ def test_an_origin_is_scheme_host_and_port(url: str, shown: str) -> None:
         (None, False),
     ],
 )
-def test_only_this_machine_is_loopback(host: str | None, expected: bool) -> None:
+def test_loopback_hosts(host: str | None, expected: bool) -> None:
     assert is_loopback(host) is expected
