@@ -1,4 +1,4 @@
-"""Small calls: what a call costs the client, what a script costs, and how often the line is crossed."""
+"""Small calls: the CPU time of a call, the time of a whole script, and the number of round trips."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def in_sequence(opened: Open, count: int = 500) -> Callable[[Stage], Sample]:
 
 
 def in_threads(opened: Open, workers: int = 8, each: int = 100) -> Callable[[Stage], Sample]:
-    """Eight threads share one client; their connections are opened within the time."""
+    """Measure threads that share one client. Opening their connections counts."""
 
     def run(stage: Stage) -> Sample:
         call = opened(stage.base)
@@ -41,7 +41,7 @@ def in_threads(opened: Open, workers: int = 8, each: int = 100) -> Callable[[Sta
 
 
 def curl_in_sequence(stage: Stage, count: int = 500) -> Sample:
-    """One process and one connection for all calls; its start is a part of the time."""
+    """Measure one curl process with one connection for all calls. Its start counts."""
     one = f'url = "{stage.base}/api/"\nheader = "Authorization: Bearer benchmark"\noutput = "/dev/null"\n'
     one += f'data = "json={quote(clients.TEXT)}"\n'
     config = f"{stage.folder}/curl.conf"
@@ -53,9 +53,9 @@ def curl_in_sequence(stage: Stage, count: int = 500) -> Sample:
 
 def repeat(call: clients.Call, count: int) -> None:
     for _ in range(count):
-        answer = call()
-    if answer["pong"] != 1:
-        raise RuntimeError(f"a wrong answer: {answer}")
+        result = call()
+    if result["pong"] != 1:
+        raise RuntimeError(f"wrong result: {result}")
 
 
 def per_call(sample: Sample, count: int) -> Sample:
@@ -63,7 +63,7 @@ def per_call(sample: Sample, count: int) -> Sample:
 
 
 def script(opened: Open) -> Callable[[Stage], Sample]:
-    """A whole process: Python's start, import, token, one call, end."""
+    """Measure a whole process: start of Python, import, token, one call, exit."""
 
     def run(stage: Stage) -> Sample:
         code = f"import clients; clients.{opened.__name__}({stage.base!r})()"
@@ -73,14 +73,14 @@ def script(opened: Open) -> Callable[[Stage], Sample]:
 
 
 def curl_script(stage: Stage) -> Sample:
-    """Two processes, and sed between them, as in a shell script."""
+    """Measure a shell script with two curl processes and sed."""
     token = f'token=$(curl -sS -X POST -u id:secret {stage.base}/token | sed \'s/.*access_token": "//; s/".*//\')'
     call = f"curl -sS -H \"Authorization: Bearer $token\" --data-urlencode 'json={clients.TEXT}' {stage.base}/api/"
     return best_of(["sh", "-e", "-c", f"{token}\n{call}"])
 
 
 def imports(module: str) -> Callable[[Stage], Sample]:
-    """The import alone, in a fresh interpreter with its byte code cached."""
+    """Measure the import in a fresh interpreter with cached byte code."""
     clock = f"import time; start = time.perf_counter(); import {module}; print(time.perf_counter() - start)"
 
     def run(stage: Stage) -> Sample:
@@ -91,7 +91,7 @@ def imports(module: str) -> Callable[[Stage], Sample]:
 
 
 def best_of(command: list[str], runs: int = 6) -> Sample:
-    """The least of some runs: the first writes the byte code, and what a neighbour disturbs is only ever slower."""
+    """Return the shortest of some runs. The first run writes byte code, and other processes only add time."""
     walls = []
     for _ in range(runs):
         start = time.perf_counter()
@@ -102,14 +102,14 @@ def best_of(command: list[str], runs: int = 6) -> Sample:
 
 def round_trips(opened: Open) -> Callable[[Stage], Sample]:
     def run(stage: Stage) -> Sample:
-        opened(stage.base)()  # past the line: to have imported all of it
+        opened(stage.base)()  # import everything before the measurement
         return crossings(lambda: opened(stage.far))
 
     return run
 
 
 def round_trips_kept(stage: Stage) -> Sample:
-    """A script that finds the token which an earlier one has kept."""
+    """Measure a script that finds the token of an earlier one in the cache."""
     cache = f"{stage.folder}/token.json"
     earlier = f"import clients; clients.ours({stage.far!r}, {cache!r})"
     subprocess.run([sys.executable, "-c", earlier], check=True)
@@ -118,9 +118,9 @@ def round_trips_kept(stage: Stage) -> Sample:
 
 
 def crossings(open_client: Callable[[], clients.Call], count: int = 10) -> Sample:
-    """How often the slow line is waited for: cold (open, token, one call), then by a call on the open connection.
+    """Return the round trips of a cold start (connect, token, one call), and of a call on the open connection.
 
-    Cold, what this process computes is left out: to load the public roots alone takes a fifth of a round trip.
+    CPU time of the cold start is subtracted, because loading the CA bundle alone takes a fifth of a round trip.
     """
     wall, cpu = time.perf_counter(), time.process_time()
     call = open_client()
@@ -208,7 +208,7 @@ WORKLOADS = {
         },
         metric="warm_trips",
         baseline="vendor's way",
-        goals=(  # 1, 3 and 4, and a twentieth for the clocks of line and server
+        goals=(  # 1, 3 and 4, plus 5 % for timer inaccuracy
             Goal("warm_trips", 1 * 1.05),
             Goal("cold_trips", 3 * 1.05, contender=KEPT),
             Goal("cold_trips", 4 * 1.05),

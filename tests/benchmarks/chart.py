@@ -1,4 +1,4 @@
-"""The outcome as a bar chart in SVG: a group of bars per workload, each group on its own scale, ours in colour."""
+"""The results as a bar chart in SVG. Each workload has its own scale."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from html import escape
 from measure import OURS, Samples, Workload
 from report import LABELS, number
 
-WIDTH, LABEL, VALUE = 760, 210, 90  # px: all of it, the names on the left, the room for numbers on the right
+WIDTH, LABEL, VALUE = 760, 210, 90  # px: the total, the names on the left, the numbers on the right
 BAR, GAP, HEAD = 16, 6, 30
-LONGEST = 6.0  # a bar over so many times ours is cut short: beside it the others would vanish
+LONGEST = 6.0  # bars longer than this multiple of ours are shortened, so that the others stay visible
 
 STYLE = """
 text { font: 12px system-ui, sans-serif; fill: #24292f } .head { font-weight: 600 } .value { fill: #57606a }
@@ -24,7 +24,7 @@ text { font: 12px system-ui, sans-serif; fill: #24292f } .head { font-weight: 60
 
 
 def svg(outcome: list[tuple[Workload, Samples]]) -> str:
-    """The whole picture; it follows the reader's light or dark scheme."""
+    """Return the chart. It follows the light or dark scheme of the reader."""
     parts, top = [], 8
     for workload, samples in outcome:
         if not samples:

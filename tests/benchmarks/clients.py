@@ -1,6 +1,6 @@
-"""The clients that make small calls: each is opened on a server, asks for its token, and returns a function that calls.
+"""Clients for small calls. Each function requests a token and returns a function that makes one call.
 
-Imports stand inside, for each runs in a process of its own that pays for no other's.
+Imports are local, so that each worker process imports only its own client.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def ours(base: str, token_cache: str | None = None) -> Call:
 
 
 def vendor(base: str) -> Call:
-    """The vendor's way: for each call a new session, with an adapter that repeats after 429."""
+    """Open a new session for each call, with an adapter that retries after 429, like the vendor's wrapper."""
     import requests
     from requests.adapters import HTTPAdapter
     from urllib3.util.retry import Retry

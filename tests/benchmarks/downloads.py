@@ -1,4 +1,4 @@
-"""Downloads: to a file with its MD5 verified, over a fast line, over a slow one, and after a cut."""
+"""Downloads to a file with verified MD5, over a fast, a slow and an interrupted connection."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from line import Line
 from measure import OURS, Goal, Meter, Sample, Workload
 from servers import Stage
 
-Fetch = Callable[[Stage, Meter, str, str, int], object]  # URL, target, size in MiB; returns once the MD5 was right
+Fetch = Callable[[Stage, Meter, str, str, int], object]  # arguments: URL, target, size in MiB; verifies the MD5
 
 
 def ours(stage: Stage, meter: Meter, url: str, target: str, mib: int, connections: int = 1) -> None:
@@ -32,7 +32,7 @@ def curl(stage: Stage, meter: Meter, url: str, target: str, mib: int) -> None:
 
 
 def curl_continued(stage: Stage, meter: Meter, url: str, target: str, mib: int) -> None:
-    """Twice, as a script would: the first attempt fails where the line is cut."""
+    """Run curl twice, because the first attempt is interrupted."""
     with contextlib.suppress(RuntimeError):
         meter.program("curl", "-sS", "--fail", "-o", target, url)
     meter.program("curl", "-sS", "--fail", "-C", "-", "-o", target, url)
@@ -40,7 +40,7 @@ def curl_continued(stage: Stage, meter: Meter, url: str, target: str, mib: int) 
 
 
 def recipe(stage: Stage, meter: Meter, url: str, target: str, mib: int) -> None:
-    """The documented way: requests and copyfileobj, then the MD5 in a second pass of 4 KiB reads."""
+    """Download by the vendor's recipe: requests and copyfileobj, then the MD5 in reads of 4 KiB."""
     import requests
 
     with requests.get(url, stream=True) as response, open(target, "wb") as file:
@@ -53,7 +53,7 @@ def recipe(stage: Stage, meter: Meter, url: str, target: str, mib: int) -> None:
 
 
 def recipe_again(stage: Stage, meter: Meter, url: str, target: str, mib: int) -> None:
-    """The recipe knows no resuming: what was cut is fetched again from the start."""
+    """Run the recipe twice. It does not resume, so it starts again at the first byte."""
     import urllib3
 
     with contextlib.suppress(urllib3.exceptions.HTTPError, OSError, RuntimeError):
@@ -73,7 +73,7 @@ def same(found: str, promised: str) -> None:
 
 
 def fast(fetch: Fetch) -> Callable[[Stage], Sample]:
-    """The whole size from loopback; the peak is over the process after one download of 1 MiB."""
+    """Measure the full size from loopback. The peak is relative to the process after a download of 1 MiB."""
 
     def run(stage: Stage) -> Sample:
         meter = Meter()
@@ -87,7 +87,7 @@ def fast(fetch: Fetch) -> Callable[[Stage], Sample]:
 
 
 def slow(fetch: Fetch) -> Callable[[Stage], Sample]:
-    """A quarter of the size over the slow line."""
+    """Measure a quarter of the size over the slow line."""
 
     def run(stage: Stage) -> Sample:
         meter, mib = Meter(), stage.size // 4
@@ -99,7 +99,7 @@ def slow(fetch: Fetch) -> Callable[[Stage], Sample]:
 
 
 def cut(fetch: Fetch) -> Callable[[Stage], Sample]:
-    """A quarter of the size over a line that is cut at half: the bytes that come after the cut, over the file's."""
+    """Interrupt the connection at half of the file, and measure the bytes received after that, relative to the file."""
 
     def run(stage: Stage) -> Sample:
         meter, mib = Meter(), stage.size // 4

@@ -1,4 +1,4 @@
-"""A slow line: a TCP forwarder on loopback that adds a round trip, limits each connection, and can be cut."""
+"""A TCP forwarder on loopback with a round-trip time, a rate limit and an optional interruption."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import contextlib
 import sys
 import threading
 
-BLOCK = 1 << 16  # bytes; at 4 MiB/s one leaves every 16 ms
-IN_FLIGHT = 64  # blocks held per direction before their sender must wait
+BLOCK = 1 << 16  # bytes; at 4 MiB/s a block takes 16 ms
+IN_FLIGHT = 64  # blocks held per direction before the sender waits
 
-Blocks = asyncio.Queue[tuple[float, bytes]]  # when it is at the far end, and what; b"": the end
+Blocks = asyncio.Queue[tuple[float, bytes]]  # time of arrival and data; b"" is the end
 
 
 class Line:
-    """`with Line(port, rtt=0.08, rate=4 << 20) as line:` forwards `line.port` to `port` from a thread of its own.
+    """A forwarder in a thread: `with Line(port, rtt=0.08, rate=4 << 20) as line:` forwards `line.port` to `port`.
 
-    `rtt` in seconds; `rate` in bytes per second for each connection and direction, None: no limit. Once `cut_after`
-    bytes have come down, their connection is closed, that once. `down` counts all bytes that came down.
+    `rtt` is in seconds, `rate` in bytes per second for each connection and direction, None for unlimited. After
+    `cut_after` bytes towards the client, their connection is closed once. `down` counts bytes towards the client.
     """
 
     def __init__(self, target: int, *, rtt: float = 0.0, rate: int | None = None, cut_after: int = sys.maxsize) -> None:
@@ -49,7 +49,7 @@ class Line:
         receivers = [self._receive_up(near, up), self._receive_down(far, down)]
         receiving = [self._loop.create_task(receive) for receive in receivers]
         sending = [self._loop.create_task(send) for send in (self._send(up, to_far), self._send(down, to_near))]
-        # Cancelled when the line is taken down; asyncio would log a handler that ends so.
+        # asyncio would log a handler that ends by cancellation.
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.wait(sending, return_when=asyncio.FIRST_COMPLETED)
         for task in receiving + sending:
@@ -61,7 +61,7 @@ class Line:
         opened = 0.0
         with contextlib.suppress(ConnectionError):
             while block := await source.read(BLOCK):
-                # The kernel has accepted already: the first bytes pay the round trip of the handshake.
+                # The kernel has accepted already, so the first bytes wait for the round trip of the handshake.
                 opened = opened or self._loop.time() + self.rtt
                 await blocks.put((max(self._loop.time(), opened) + self.rtt / 2, block))
         await blocks.put((0, b""))
@@ -78,7 +78,7 @@ class Line:
         await blocks.put((0, b""))
 
     async def _send(self, blocks: Blocks, to: asyncio.StreamWriter) -> None:
-        free = 0.0  # when the line has carried what came before
+        free = 0.0  # time at which the line has sent the previous blocks
         with contextlib.suppress(ConnectionError):
             while True:
                 due, block = await blocks.get()

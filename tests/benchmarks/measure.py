@@ -1,7 +1,7 @@
-"""What a workload is, and how one is measured: each contender in a fresh process, rounds interleaved.
+"""Workloads and their measurement: each contender in a fresh process, rounds interleaved.
 
-A contender is a function that takes the `Stage` and returns a sample, one number per metric; in every metric lower is
-better. A ratio is the median of the ratios within each round, so that a noisy minute falls on both sides.
+A contender is a function that takes the `Stage` and returns a sample with one number per metric. Lower is better. A
+ratio is the median of the ratios within each round, so that noise affects both sides.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import Any
 from servers import Stage
 
 OURS = "sidefx_client"
-WORKER_TIMEOUT = 1200  # seconds: no contender may hang the run
+WORKER_TIMEOUT = 1200  # seconds that one contender may take
 
 Sample = dict[str, float]
 Samples = dict[str, list[Sample]]  # contender: one sample per round
@@ -34,7 +34,7 @@ Samples = dict[str, list[Sample]]  # contender: one sample per round
 
 @dataclass(frozen=True)
 class Goal:
-    """`contender`'s metric is at most `limit`; times that of `against` in the same round, where that is given."""
+    """A limit of `contender`'s metric: absolute, or relative to the metric of `against` in the same round."""
 
     metric: str
     limit: float
@@ -42,7 +42,7 @@ class Goal:
     contender: str = OURS
 
     def measured(self, samples: Samples) -> float | None:
-        """The number to hold against the limit, or None where a side was skipped."""
+        """Return the number to compare with the limit, or None if a contender was skipped."""
         if self.contender not in samples:
             return None
         if self.against is None:
@@ -52,18 +52,18 @@ class Goal:
 
 @dataclass(frozen=True)
 class Workload:
-    """One table: its contenders in the order shown, the metric and the baseline of the ratio column, the goals."""
+    """A table: contenders in order, metric and baseline of the ratio column, and goals."""
 
     title: str
     contenders: dict[str, Callable[[Stage], Sample]]
     metric: str
     baseline: str
     goals: tuple[Goal, ...]
-    needs: dict[str, str] = field(default_factory=dict)  # contender: the program or module it rests on
-    one_cpu: bool = False  # servers and clients share a CPU: a ping-pong across two spreads by half
+    needs: dict[str, str] = field(default_factory=dict)  # contender: the program or module that it needs
+    one_cpu: bool = False  # server and client share a CPU, because results across two CPUs vary by 50 %
 
     def missing(self) -> dict[str, str]:
-        """Contenders that cannot run here, and what they lack."""
+        """Return the contenders that cannot run here, with the missing program or module."""
         return {
             name: need
             for name, need in self.needs.items()
@@ -72,20 +72,20 @@ class Workload:
 
 
 def ratio(samples: Samples, metric: str, contender: str, against: str) -> float | None:
-    """The median of the paired ratios, or None where a side was skipped or has no such metric."""
+    """Return the median of the paired ratios, or None if a contender was skipped or lacks the metric."""
     pairs = zip(samples.get(contender, []), samples.get(against, []))
     ratios = [mine[metric] / theirs[metric] for mine, theirs in pairs if metric in mine and theirs.get(metric)]
     return statistics.median(ratios) if ratios else None
 
 
 def rounds(suite: str, name: str, workload: Workload, stage: Stage, count: int) -> Samples:
-    """Runs every contender `count` times, each in a process of its own, in an order that rotates by one per round."""
+    """Run every contender `count` times in processes, in an order that rotates by one per round."""
     missing = workload.missing()
     order = deque(contender for contender in workload.contenders if contender not in missing)
     samples: Samples = {contender: [] for contender in order}
     for number in range(count):
         for contender in order:
-            os.sync()  # what the one before left to write is not on this one's bill
+            os.sync()  # so that writes of the previous contender do not count
             samples[contender].append(_in_worker(suite, name, contender, stage))
             print(f"{name}, round {number + 1} of {count}: {contender}", file=sys.stderr)
         order.rotate(-1)
@@ -95,7 +95,7 @@ def rounds(suite: str, name: str, workload: Workload, stage: Stage, count: int) 
 def _in_worker(suite: str, name: str, contender: str, stage: Stage) -> Sample:
     here = Path(__file__).parent
     command = [sys.executable, str(here / "worker.py"), suite, name, contender, json.dumps(asdict(stage))]
-    # A session of its own: whatever ends the run also ends what the worker has started.
+    # A separate session, so that the worker's children can be killed with it.
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, env=stage.environment(), text=True, start_new_session=True
     ) as worker:
@@ -105,13 +105,13 @@ def _in_worker(suite: str, name: str, contender: str, stage: Stage) -> Sample:
             os.killpg(worker.pid, signal.SIGKILL)
             raise
     if worker.returncode:
-        raise RuntimeError(f"{name}, {contender}: the worker ended with {worker.returncode}, its reason stands above")
+        raise RuntimeError(f"{name}, {contender}: the worker exited with {worker.returncode}, see the error above")
     sample: Sample = json.loads(out)
     return sample
 
 
 class Meter:
-    """Wall (s), CPU (s, with the programs started) and peak memory (MiB over the process as it was idle) of one act."""
+    """Wall time (s), CPU time (s, with child processes) and peak memory (MiB above the idle process) of a function."""
 
     def __init__(self) -> None:
         gc.collect()
@@ -120,7 +120,7 @@ class Meter:
 
     def measure(self, act: Callable[..., Any], *args: Any) -> Sample:
         self.program_peak = 0
-        Path("/proc/self/clear_refs").write_text("5")  # starts VmHWM anew
+        Path("/proc/self/clear_refs").write_text("5")  # resets VmHWM
         wall, cpu = time.perf_counter(), _cpu()
         act(*args)
         wall, cpu = time.perf_counter() - wall, _cpu() - cpu
@@ -128,13 +128,13 @@ class Meter:
         return {"wall_s": wall, "cpu_s": cpu, "peak_mib": peak / 1024}
 
     def program(self, *command: str) -> str:
-        """What the program printed. Its peak is watched: ru_maxrss would count the memory of this process too."""
+        """Return the output of a program. Its peak is polled, because ru_maxrss includes the memory of this process."""
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
             while child.poll() is None:
                 try:
                     self.program_peak = max(self.program_peak, _status(child.pid, "VmHWM"))
                 except (OSError, StopIteration):
-                    break  # it has just ended
+                    break  # the program has ended
                 time.sleep(0.01)
             out, _ = child.communicate()
         if child.returncode:
@@ -148,6 +148,6 @@ def _cpu() -> float:
 
 
 def _status(pid: object, key: str) -> int:
-    """A line of /proc/PID/status, in KiB."""
+    """Return a value of /proc/PID/status in KiB."""
     with open(f"/proc/{pid}/status") as file:
         return next(int(line.split()[1]) for line in file if line.startswith(key))

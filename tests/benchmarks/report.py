@@ -1,4 +1,4 @@
-"""The outcome in Markdown: what was measured where, a table per workload, and each goal with what became of it."""
+"""The results in Markdown: the environment, a table for each workload, and its goals."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LABELS = {
 
 
 def surroundings(stage: Stage, count: int) -> str:
-    """The date, the machine and the versions, without which no ratio means anything."""
+    """Return the date, the machine and the versions."""
     with open("/proc/cpuinfo") as file:
         model = re.search(r"model name\s*: (.*)", file.read())
     packages = [f"{name} {version}" for name in ("requests", "urllib3", "httpx") if (version := _package(name))]
@@ -68,7 +68,7 @@ def _first_line(*command: str) -> str:
 
 
 def table(workload: Workload, samples: Samples) -> str:
-    """A row per contender: the medians, and the ratio of the workload's metric to its baseline's."""
+    """Return a row for each contender: medians, and the ratio of the workload's metric to its baseline."""
     metrics = list(dict.fromkeys(metric for rounds in samples.values() for metric in rounds[0]))
     heads = [
         "",
@@ -80,7 +80,7 @@ def table(workload: Workload, samples: Samples) -> str:
         medians = [statistics.median(one[m] for one in rounds) if m in rounds[0] else None for m in metrics]
         against = ratio(samples, workload.metric, contender, workload.baseline)
         rows.append([contender, *(number(value) for value in [*medians, against])])
-    rows += [[contender, f"skipped: no {need}"] for contender, need in workload.missing().items()]
+    rows += [[contender, f"skipped: {need} not found"] for contender, need in workload.missing().items()]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
@@ -97,7 +97,7 @@ def _goal(goal: Goal, measured: float | None) -> str:
 
 
 def number(value: float | None) -> str:
-    """Three figures are what the spread allows."""
+    """Return three significant digits."""
     if value is None:
         return ""
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -1,7 +1,7 @@
 """The benchmarks, run by hand: `python tests/benchmarks/run.py transfers`, `calls` or `all`; Linux with nginx.
 
-Everything runs on loopback, is bounded, and is cleaned up. Markdown goes to stdout; --svg and --json write files.
-`transfers` takes about ten minutes at five rounds of 1 GiB, and 1.4 GiB of room below --dir and 1 GiB below --out.
+Everything runs on loopback and is removed at the end. Markdown goes to stdout, --svg and --json write files.
+`transfers` takes ten minutes for five rounds of 1 GiB, and needs 1.4 GiB in --dir and 1 GiB in --out.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from line import Line
 from measure import Samples, Workload, rounds
 
 SUITES = {"transfers": ("uploads", "downloads"), "calls": ("calls",), "all": ("uploads", "downloads", "calls")}
-RTT, RATE = 0.08, 4 << 20  # of the slow line: seconds; bytes per second and connection
+RTT, RATE = 0.08, 4 << 20  # of the slow line: seconds, and bytes per second and connection
 
 
 def main() -> None:
     options = arguments()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))  # so that what was started is ended
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))  # so that child processes end
     outcome: dict[str, tuple[Workload, Samples]] = {}
     with stage(options) as (place, server_pid):
         for suite in SUITES[options.suite]:
@@ -59,9 +59,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--size", type=int, default=1024, help="MiB of the file to transfer, at least 16 (default: 1024)"
     )
-    parser.add_argument("--only", action="append", help="this workload only, such as 'slow line'; may be repeated")
-    parser.add_argument("--dir", help="where the data files are made (default: the system's temporary folder)")
-    parser.add_argument("--out", help="where downloads are written (default: /dev/shm, to leave the disk out of it)")
+    parser.add_argument("--only", action="append", help="run only this workload, such as 'slow line' (repeatable)")
+    parser.add_argument("--dir", help="folder of the data files (default: the system's temporary folder)")
+    parser.add_argument("--out", help="folder of downloads (default: /dev/shm, so that the disk does not count)")
     parser.add_argument("--svg", type=Path, help="write the bar chart here")
     parser.add_argument("--json", type=Path, help="write all samples here")
     return parser.parse_args()
@@ -69,13 +69,13 @@ def arguments() -> argparse.Namespace:
 
 @contextlib.contextmanager
 def stage(options: argparse.Namespace) -> Iterator[tuple[servers.Stage, int]]:
-    """Makes certificate and files, starts nginx and the slow line; all of it is gone afterwards."""
+    """Make certificate and files, and run nginx and the slow line. Remove them at the end."""
     memory = Path("/dev/shm")
     roomy = memory.is_dir() and shutil.disk_usage(memory).free > options.size << 21
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="benchmark-", dir=options.dir)))
-        where = options.out or (memory if roomy else folder)
-        out = stack.enter_context(tempfile.TemporaryDirectory(prefix="benchmark-", dir=where))
+        parent = options.out or (memory if roomy else folder)
+        out = stack.enter_context(tempfile.TemporaryDirectory(prefix="benchmark-", dir=parent))
         servers.certificates(folder)
         (folder / "data").mkdir()
         size, md5 = options.size, {}
@@ -90,7 +90,7 @@ def stage(options: argparse.Namespace) -> Iterator[tuple[servers.Stage, int]]:
 
 @contextlib.contextmanager
 def on_cpus(one: bool, server_pid: int) -> Iterator[None]:
-    """Puts the server, this process and so its workers on one CPU, or leaves them where they are."""
+    """Bind the server, this process and its workers to one CPU if ``one`` is set."""
     everywhere = os.sched_getaffinity(0)
     cpus = {max(everywhere)} if one else everywhere
     for pid in (0, server_pid):

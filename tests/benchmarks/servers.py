@@ -1,4 +1,4 @@
-"""The stage: a certificate, files, and nginx on loopback, which serves them, drains uploads and answers calls."""
+"""A certificate, data files, and nginx on loopback, which serves files and responds to uploads and calls."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pathlib import Path
 import certifi
 import trustme
 
-# `return` answers an upload and discards its body in 4 KiB reads: about 0.5 s of CPU per GiB, which no client outruns.
+# `return` discards the body of an upload in reads of 4 KiB: 0.5 s of CPU per GiB, which is faster than any client.
 NGINX = """
 daemon off; master_process off; pid nginx.pid; error_log nginx.log warn;
 events {{ worker_connections 1024; }}
@@ -37,12 +37,12 @@ http {{
 
 @dataclass(frozen=True)
 class Stage:
-    """What a contender is told. Sizes are in MiB; `md5` holds the hex digest of each file that is not sparse."""
+    """The arguments of a contender. Sizes are in MiB. `md5` holds the digest of each file that is not sparse."""
 
     base: str  # https://localhost:PORT
-    far: str  # the same server at the end of a slow line
+    far: str  # the same server behind the slow line
     folder: str
-    out: str  # where downloads are written
+    out: str  # folder of downloads
     size: int
     md5: dict[int, str]
 
@@ -57,7 +57,7 @@ class Stage:
         return f"{self.folder}/bundle.pem"
 
     def environment(self) -> dict[str, str]:
-        """For a worker: our CA trusted, no proxies, this checkout first, byte code kept as for an installed package."""
+        """Return the environment of a worker: our CA bundle, this checkout first, cached byte code, without proxies."""
         dropped = ("_proxy", "_PROXY", "PYTHONDONTWRITEBYTECODE", "PYTHONPATH")
         env = {name: value for name, value in os.environ.items() if not name.endswith(dropped)}
         for name in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE"):
@@ -69,7 +69,7 @@ class Stage:
 
 
 def certificates(folder: Path) -> None:
-    """The server's certificate, and a bundle as users have it: the public roots, 16 ms to load, and our own."""
+    """Make the server's certificate, and a bundle of our CA and the public roots, which take 16 ms to load."""
     authority = trustme.CA()
     authority.issue_cert("localhost", "127.0.0.1").private_key_and_cert_chain_pem.write_to_path(
         str(folder / "server.pem")
@@ -78,7 +78,7 @@ def certificates(folder: Path) -> None:
 
 
 def random_files(folder: Path, sizes: Iterable[int]) -> dict[int, str]:
-    """Files of `sizes` MiB, the same on every machine; their MD5. Writing them leaves them in the page cache."""
+    """Write reproducible files of `sizes` MiB, and return their MD5s. They stay in the page cache."""
     digests = {}
     for mib in sizes:
         source, digest = random.Random(mib), hashlib.md5(usedforsecurity=False)
@@ -98,13 +98,13 @@ def sparse_file(folder: Path, mib: int) -> None:
 
 @contextlib.contextmanager
 def nginx(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """The server's process and its TLS port, once it accepts."""
+    """Yield the server's process and its TLS port when it accepts connections."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
     (folder / "temp").mkdir()
     (folder / "nginx.conf").write_text(NGINX.format(port=port))
     command = ["nginx", "-p", f"{folder}/", "-c", "nginx.conf", "-e", "nginx.log"]
-    # A session of its own: Ctrl-C ends the run, and the run ends nginx.
+    # A separate session, so that Ctrl-C ends only the run, which then ends nginx.
     with subprocess.Popen(command, start_new_session=True) as server:
         try:
             _wait_for(server, port)
@@ -116,7 +116,7 @@ def nginx(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
 def _wait_for(server: subprocess.Popen[bytes], port: int) -> None:
     for _ in range(100):
         if server.poll() is not None:
-            sys.exit(f"nginx ended with {server.returncode}: its reason stands above")
+            sys.exit(f"nginx exited with {server.returncode}, see the error above")
         with contextlib.suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
             return
         time.sleep(0.05)

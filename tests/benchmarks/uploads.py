@@ -1,4 +1,4 @@
-"""Uploads: one multipart file from disk, over TLS on loopback. What the client computes is what is compared."""
+"""Uploads of one multipart file from disk over TLS on loopback, compared by client CPU."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from servers import Stage
 CALL = '["files.put", [], {}]'
 BOUNDARY = "benchmark-8a6f31c2"
 
-Upload = Callable[[str], object]  # takes a path, returns what the server says it received
+Upload = Callable[[str], object]  # takes a path, returns the size that the server received
 
 
 def ours(stage: Stage) -> Upload:
@@ -26,7 +26,7 @@ def ours(stage: Stage) -> Upload:
 
 
 def bare(stage: Stage) -> Upload:
-    """The floor in plain Python: http.client reads 256 KiB from the file and sends them, until the end."""
+    """Upload by http.client in blocks of 256 KiB, the lower bound in Python."""
     port = urlsplit(stage.base).port
     context = ssl.create_default_context(cafile=stage.bundle)
     connection = http.client.HTTPSConnection("localhost", port, context=context, blocksize=1 << 18)
@@ -51,7 +51,7 @@ def bare(stage: Stage) -> Upload:
 
 
 def whole_in_memory(stage: Stage) -> Upload:
-    """`files=` of requests, as the vendor's wrapper uses it: the body is put together in memory."""
+    """Upload by `files=` of requests, like the vendor's wrapper. It builds the body in memory."""
     import requests
 
     session = requests.Session()
@@ -64,14 +64,14 @@ def whole_in_memory(stage: Stage) -> Upload:
 
 
 def upload_with(prepare: Callable[[Stage], Upload], sparse: bool = False) -> Callable[[Stage], Sample]:
-    """Peaks over the process after one upload of 1 MiB; `sparse`: also for a file of three times the size."""
+    """Measure an upload. Peaks are relative to the process after 1 MiB. ``sparse`` adds a file of three times the size."""
 
     def run(stage: Stage) -> Sample:
         upload = prepare(stage)
 
         def checked(mib: int) -> None:
             if int(str(upload(stage.file(mib)))) <= mib << 20:
-                raise RuntimeError(f"{mib} MiB did not arrive whole")
+                raise RuntimeError(f"the server received less than {mib} MiB")
 
         checked(1)
         meter = Meter()

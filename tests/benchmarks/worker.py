@@ -1,4 +1,4 @@
-"""Runs one contender once: `worker.py SUITE WORKLOAD CONTENDER STAGE` prints a sample in JSON."""
+"""Run one contender once: `worker.py SUITE WORKLOAD CONTENDER STAGE` prints a sample in JSON."""
 
 from __future__ import annotations
 

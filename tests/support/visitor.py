@@ -1,4 +1,4 @@
-"""Who visits the local server in its tests: plain requests, and not the client."""
+"""A client of the local server that uses requests alone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LINUX = {"product": "houdini", "version": "20.5", "platform": "linux"}
 
 
 class Visitor:
-    """The least that speaks the protocol: one session, one token."""
+    """A minimal client: one session, one token."""
 
     def __init__(self, server: LocalServer) -> None:
         self.server = server
