@@ -1,9 +1,9 @@
-"""A real progress bar, in both directions: fetch a build, upload a file.
+"""Show a progress bar in both directions: download a build, upload a file.
 
     python examples/progress_bar.py 20.5 -o ~/builds
-    python examples/progress_bar.py --local        both, against a server on this machine: no account needed
+    python examples/progress_bar.py --local        both, with a server on this machine: no account needed
 
-It needs `pip install tqdm`. Any bar will do: a progress function is told the bytes done and the bytes in all.
+It needs `pip install tqdm`. Any other bar works too: a progress function gets the transferred and the total bytes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def bar(label: str) -> Iterator[Callable[[int, int | None], None]]:
 
         def progress(done: int, total: int | None) -> None:
             shown.total = total
-            shown.update(done - shown.n)  # backwards where an upload is sent again
+            shown.update(done - shown.n)  # backwards if an upload is retried
 
         yield progress
 
@@ -44,16 +44,16 @@ def main() -> None:
             with LocalServer(build_size=32 << 20) as server, tempfile.TemporaryDirectory() as folder:
                 server.register("scenes.upload", lambda scene: scene.size)
                 with server.service() as service:
-                    fetch(service, args.version, folder)
+                    download(service, args.version, folder)
                     upload(service, io.BytesIO(bytes(32 << 20)))
         else:
             with sidefx.service() as service:
-                fetch(service, args.version, args.output)
+                download(service, args.version, args.output)
     except sidefx.SideFXError as error:
         sys.exit(str(error))
 
 
-def fetch(service: sidefx.Service, version: str, folder: str) -> None:
+def download(service: sidefx.Service, version: str, folder: str) -> None:
     with bar("down") as progress:
         path = sidefx.download_build(service, "houdini", version, directory=folder, progress=progress)
     print(path.name)

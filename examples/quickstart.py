@@ -1,9 +1,9 @@
-"""A first look: list builds, upload a file, save a stream, fetch a build, and see each of them work.
+"""A first look: list builds, upload a file, save a stream, download a build.
 
-    python examples/quickstart.py          all of it, against a server on this machine: no account needed
-    python examples/quickstart.py --live   lists real builds with your own credentials, and writes nothing
+    python examples/quickstart.py          all of it, with a server on this machine: no account needed
+    python examples/quickstart.py --live   list real builds with your own credentials, and write no file
 
-It needs `pip install 'sidefx-client[testing]'`; --live needs no extra.
+In a clone it needs `pip install ".[testing]"`; --live needs no extra.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--local", action="store_true", help="a server on this machine (the default)")
-    where.add_argument("--live", action="store_true", help="https://www.sidefx.com, reading only")
+    where.add_argument("--live", action="store_true", help="https://www.sidefx.com, read-only")
     if not parser.parse_args().live:
-        return everything()
+        return run_all()
     try:
         with sidefx.service() as service:
             list_builds(service)
@@ -32,31 +32,31 @@ def main() -> None:
 
 def list_builds(service: sidefx.Service) -> None:
     builds = service.download.get_daily_builds_list("houdini", only_production=True)
-    print(f"{len(builds)} production builds of Houdini, for all platforms. The first of them:")
+    print(f"{len(builds)} production builds of Houdini, for all platforms. The first:")
     for build in builds[:4]:
         print(f"     {build['version']}.{build['build']:5}  {build['date']}  {build['platform']}")
 
 
-def everything() -> None:
+def run_all() -> None:
     from sidefx_client.testing import LocalServer, Stream
 
     with LocalServer(build_size=64 << 20) as server, server.service() as service, tempfile.TemporaryDirectory() as temp:
         folder = Path(temp)
-        # The functions that the real server documents are there already; these two are our own.
+        # The documented functions of the real server exist already. These two are made up.
         server.register("scenes.upload", lambda scene: {"name": scene.filename, "size": scene.size})
         server.register("scenes.get_preview", lambda name: Stream(bytes(8 << 20), f"{name}.exr"))
-        print(f"A stand-in for the SideFX Web API runs at {server.url}; nothing leaves this machine.\n")
+        print(f"A local SideFX Web API runs at {server.url}. This example sends no data to other machines.\n")
         print("1. Listed: ", end="")
         list_builds(service)
         scene = folder / "shot_010.hip"
         scene.write_bytes(bytes(32 << 20))
-        answer = service.scenes.upload(scene=sidefx.File(scene, progress=show))
-        print(f"\n2. Uploaded from disk, block by block: the server has {answer['size']:,} bytes of {answer['name']}")
+        result = service.scenes.upload(scene=sidefx.File(scene, progress=show))
+        print(f"\n2. Uploaded from disk, block by block: the server has {result['size']:,} bytes of {result['name']}")
         with service.scenes.get_preview("shot_010") as stream:
             saved = stream.save(folder / (stream.name or "preview"), progress=show)
         print(f"\n3. Saved a stream: {saved.name}, {saved.stat().st_size:,} bytes")
         path = sidefx.download_build(service, "houdini", "20.5", directory=folder, progress=show)
-        print(f"\n4. Fetched a build: {path.name}, {path.stat().st_size:,} bytes, of the MD5 that the API announced")
+        print(f"\n4. Downloaded a build: {path.name}, {path.stat().st_size:,} bytes, with the right MD5")
         print(f"\nIt worked: {server.requests} requests over {server.connections} connections.")
 
 

@@ -1,11 +1,9 @@
-"""Fetch keys for a non-commercial licence, one line each, as `sesictrl install` takes them.
+"""Create keys for a non-commercial licence, one per line, for `sesictrl install`.
 
-The first line shows the name and the code of your licence server, the last runs against a server on this machine:
-
-    sesictrl print-server
-    python examples/renew_licence.py my-server 0123abcd > keys.txt
-    while read -r key; do sesictrl install "$key"; done < keys.txt
-    python examples/renew_licence.py --local
+sesictrl print-server                                             shows name and code of your licence server
+python examples/renew_licence.py my-server 0123abcd > keys.txt
+while read -r key; do sesictrl install "$key"; done < keys.txt
+python examples/renew_licence.py --local                          with a server on this machine
 """
 
 from __future__ import annotations
@@ -39,7 +37,7 @@ def main() -> None:
 
 
 def renew(service: sidefx.Service, args: argparse.Namespace) -> None:
-    # Each call makes new keys. It is therefore never sent twice by itself, despite its name.
+    # Each call creates new keys, so it is never retried after it was sent, although its name begins with get_.
     keys = service.license.get_non_commercial_license(
         server_name=args.server_name, server_code=args.server_code, products=args.products, version=args.version
     )

@@ -1,10 +1,10 @@
-"""Wait for a long job: ask for its state, seldom and patiently, until it ends.
+"""Wait for a long job: poll its status until it ends, with growing pauses.
 
     python examples/wait_for_job.py farm.get_job 42 --limit 3600
-    python examples/wait_for_job.py --local        against a server on this machine: no account needed
+    python examples/wait_for_job.py --local        with a server on this machine: no account needed
 
-The public pages name no function that runs for long: give the name of the one that you have. It takes the number of
-the job, and answers with an object that has a "status".
+The public pages document no function for long jobs, so give the name of yours. It takes the number of the job, and
+returns an object with a "status".
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import time
 
 import sidefx_client as sidefx
 
-LONGEST = 30.0  # seconds between two questions
+MAX_PAUSE = 30.0  # seconds between two polls
 
 
 def main() -> None:
@@ -45,7 +45,7 @@ def main() -> None:
 def wait(service: sidefx.Service, args: argparse.Namespace, pause: float) -> None:
     end = time.monotonic() + args.limit
     while True:
-        # A name that begins with get_ is read-only: a dropped connection or a 503 is tried again by itself.
+        # A name that begins with get_ is read-only, so dropped connections and 503s are retried automatically.
         status = sidefx.call(service, args.function, [args.job])["status"]
         print(f"{time.strftime('%H:%M:%S')}  {status}", flush=True)
         if status in ("done", "failed", "cancelled"):
@@ -53,7 +53,7 @@ def wait(service: sidefx.Service, args: argparse.Namespace, pause: float) -> Non
         if time.monotonic() + pause > end:
             raise TimeoutError(f"job {args.job} is still {status} after {args.limit:g} seconds")
         time.sleep(pause)
-        pause = min(pause * 1.5, LONGEST)
+        pause = min(pause * 1.5, MAX_PAUSE)
 
 
 if __name__ == "__main__":
