@@ -1,1 +1,1 @@
-"""The documented functions: what dir(), help() and type checkers know."""
+"""The documented functions: the source of dir(), help(), type checkers and hints."""

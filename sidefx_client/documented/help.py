@@ -17,7 +17,7 @@ class _Annotation(str):
 def doc(name: str) -> str | None:
     """Return the help for ``"module.function"``, for a ``"module"`` with its functions, or for the API ("").
 
-    Undocumented names have no help: None.
+    Return None for any other name.
     """
     shown = signature(name)
     if shown is not None:  # part of the text, because help() of an instance shows no signature

@@ -43,7 +43,7 @@ class Faults:
         return self._apply(lambda fault: not fault.unread and _applies(fault, name))
 
     def apply_unread(self) -> Response | None:
-        """Run the fault for a call whose body, and so its function's name, has not been read yet."""
+        """Run the fault for a call before its body, and so the function's name, is read."""
         return self._apply(lambda fault: fault.unread)
 
     def _apply(self, applies: Callable[[Fault], bool]) -> Response | None:

@@ -84,7 +84,7 @@ class Download:
         platform: str | None = None,
         only_production: bool = False,
     ) -> list[data.Build]:
-        """Return the matching builds, newest first (numbers compared as strings). An unknown product has no builds."""
+        """Return the matching builds, newest first (numbers compared as strings). For an unknown product return []."""
         if self._server.products is not None:
             _one_of("product", product, self._server.products)
         versions = [version] if isinstance(version, str) else list(data.RELEASES) if version is None else version

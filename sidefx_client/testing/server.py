@@ -48,7 +48,7 @@ class LocalServer:
     ``port``            to listen on; 0 is any free port
 
     Attributes can be changed while it runs. ``eula_accepted = False`` refuses downloads of builds, and
-    ``products = ["houdini"]`` refuses other products (None: any product is accepted, an unknown one has no builds).
+    ``products = ["houdini"]`` refuses other products (None: the list for an unknown product is empty).
     ``calls`` and ``downloads`` are the received requests in order, ``requests`` counts all HTTP requests, and
     ``token_requests`` those for a token.
     """

@@ -1,6 +1,6 @@
-"""What a type checker must see in a user's code: read by mypy and pyright in test_catalogue.py, and never run.
+"""Types in a user's code: checked by mypy and pyright in tests/unit/test_documented.py, never run.
 
-Both complain of an ignored error that is none, so a call that stops being flagged is a failure, too.
+Both report unused ignore comments, so the check also fails if a mistake is no longer flagged.
 """
 
 # pyright: strict, reportUnnecessaryTypeIgnoreComment=true
@@ -35,7 +35,7 @@ def documented_functions_have_their_types(service: sidefx.Service) -> None:
     assert_type(service.changelog.get_latest_changelog_entries("20.5"), list[ChangelogEntry])
 
 
-def what_is_not_documented_stays_callable(service: sidefx.Service) -> None:
+def undocumented_functions_are_callable(service: sidefx.Service) -> None:
     assert_type(service.hpack.upload_chunk(1, data=bytearray(b"x")), Any)
     assert_type(service.a.b.c(timeout=1, args=2), Any)
     assert_type(service.download.not_in_the_catalogue("houdini", anything=True), Any)

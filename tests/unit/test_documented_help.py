@@ -15,7 +15,7 @@ import sidefx_client as sidefx
 from sidefx_client.documented import functions as catalogue
 from sidefx_client.documented import help as help_text
 
-SHELL: Any = InteractiveShell  # it has no types
+SHELL: Any = InteractiveShell  # without type hints
 
 SIGNATURES = {
     "download.get_daily_builds_list": (

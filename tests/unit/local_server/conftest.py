@@ -1,4 +1,4 @@
-"""The local server, visited over real sockets."""
+"""Fixtures: plain requests to a local server over real sockets."""
 
 from __future__ import annotations
 

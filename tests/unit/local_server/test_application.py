@@ -1,4 +1,4 @@
-"""Tokens and calls as the protocol has them."""
+"""Tokens and calls of the protocol."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from support.visitor import Visitor
 from sidefx_client.testing import Call, LocalServer, Refusal, Stream, Upload
 
 
-def test_tokens_are_given_for_the_right_pair_only(visitor: Visitor) -> None:
+def test_only_the_right_credentials_get_a_token(visitor: Visitor) -> None:
     answer = visitor.token().json()
     assert (answer["expires_in"], answer["token_type"]) == (43200, "Bearer")
     visitor.pair = ("local-client-id", "wrong")
@@ -23,7 +23,7 @@ def test_tokens_are_given_for_the_right_pair_only(visitor: Visitor) -> None:
     assert requests.post(visitor.server.access_token_url, verify=visitor.session.verify).status_code == 403
 
 
-def test_the_standard_url_wants_a_grant_type_and_the_other_none(plain: Visitor) -> None:
+def test_only_the_standard_url_requires_a_grant_type(plain: Visitor) -> None:
     grant = {"grant_type": "client_credentials"}
     for url, body, status in [
         (plain.server.standard_token_url, grant, 200),
@@ -43,7 +43,7 @@ def test_tokens_expire_and_can_be_revoked(plain: Visitor) -> None:
     assert plain.call("bugs.get_submission_options").status_code == 401
 
 
-def test_a_call_without_a_token_is_refused_unless_the_server_asks_for_none(plain: Visitor) -> None:
+def test_authentication_can_be_turned_off(plain: Visitor) -> None:
     body = {"json": '["pull_cookies", [], {}]'}
     assert requests.post(plain.server.endpoint_url, data=body).status_code == 401
     with LocalServer(authenticate=False) as hserver:
@@ -80,7 +80,7 @@ def test_uploads_reach_the_function_under_their_keywords(visitor: Visitor, size:
     assert visitor.server.calls[-1].files["scene"].size == size
 
 
-def test_a_long_call_is_taken(plain: Visitor) -> None:
+def test_long_calls_are_accepted(plain: Visitor) -> None:
     plain.server.register("farm.measure", lambda text, scene=None: len(text) + (scene.size if scene else 0))
     assert plain.call("farm.measure", "x" * 2_000_000).json() == 2_000_000
     answer = plain.post(["farm.measure", ["x" * 2_000_000], {}], files={"scene": b"12345"})
@@ -103,7 +103,7 @@ def test_bytes_and_streams_are_octet_streams(visitor: Visitor, tmp_path: Path) -
     ]
 
 
-def test_a_refusal_is_a_plain_text_answer_and_no_failure(plain: Visitor) -> None:
+def test_a_refusal_is_a_plain_text_response_and_not_an_error_of_the_server(plain: Visitor) -> None:
     def refuse() -> None:
         raise Refusal(403, "Not on a Sunday.")
 
@@ -114,18 +114,18 @@ def test_a_refusal_is_a_plain_text_answer_and_no_failure(plain: Visitor) -> None
 
 
 @pytest.mark.parametrize("field", [None, "{", "[]", '["a.b", {}, []]', "[1, [], {}]"])
-def test_what_is_no_call_is_a_400_that_says_how_one_looks(plain: Visitor, field: str | None) -> None:
+def test_a_malformed_call_is_a_400_that_shows_the_form(plain: Visitor, field: str | None) -> None:
     answer = plain.session.post(plain.server.endpoint_url, data={"json": field})
     assert answer.status_code == 400
     assert '["module.function", [positional], {keyword}]' in answer.text
     assert plain.server.calls == []
 
 
-def test_other_paths_and_methods_are_refused_in_words(plain: Visitor) -> None:
+def test_other_paths_and_methods_are_refused_with_a_message(plain: Visitor) -> None:
     assert plain.session.get(plain.server.endpoint_url).text == "/api/ takes POST, not GET."
     assert "calls go to /api/" in plain.session.post(plain.server.url).text
 
 
-def test_a_cookie_is_set_on_every_answer() -> None:
+def test_a_cookie_is_set_on_every_response() -> None:
     with LocalServer(set_cookie="session=1") as server:
         assert requests.post(server.access_token_url).cookies["session"] == "1"

@@ -9,7 +9,7 @@ import requests
 from support.visitor import LINUX, Visitor
 
 
-def test_a_build_is_what_its_size_and_hash_say(visitor: Visitor) -> None:
+def test_a_build_file_has_its_size_and_hash(visitor: Visitor) -> None:
     offer = visitor.offer()
     content = requests.get(offer["download_url"], verify=visitor.session.verify).content
     assert len(content) == offer["size"]
@@ -17,7 +17,7 @@ def test_a_build_is_what_its_size_and_hash_say(visitor: Visitor) -> None:
     assert [download.filename for download in visitor.server.downloads] == [offer["filename"]]
 
 
-def test_a_build_is_served_in_parts_while_it_is_the_same(plain: Visitor) -> None:
+def test_ranges_of_a_build_are_served_if_the_validator_matches(plain: Visitor) -> None:
     url = plain.offer()["download_url"]
     whole = plain.session.get(url)
     etag, date = whole.headers["ETag"], whole.headers["Last-Modified"]
@@ -31,7 +31,7 @@ def test_a_build_is_served_in_parts_while_it_is_the_same(plain: Visitor) -> None
     assert plain.server.downloads[-1].headers["Range"] == f"bytes={1 << 20}-"
 
 
-def test_a_download_url_dies_when_it_is_changed_or_expired(plain: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_changed_and_expired_download_urls_are_refused(plain: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
     url = plain.offer()["download_url"]
     for wrong in (url[:-1] + "g", url.replace("expires=", "expires=9"), url.split("?")[0]):
         assert plain.session.get(wrong).status_code == 403
@@ -42,7 +42,7 @@ def test_a_download_url_dies_when_it_is_changed_or_expired(plain: Visitor, monke
     assert plain.session.get(url).status_code == 403
 
 
-def test_no_build_is_offered_before_the_eula_is_accepted(plain: Visitor) -> None:
+def test_builds_are_refused_until_the_eula_is_accepted(plain: Visitor) -> None:
     plain.server.eula_accepted = False
     answer = plain.call("download.get_daily_build_download", build="production", **LINUX)
     assert (answer.status_code, answer.text) == (403, "EULA not accepted")

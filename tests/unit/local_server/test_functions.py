@@ -119,9 +119,7 @@ def test_the_production_build_is_the_newest_gold_build_by_number(plain: Visitor)
         ("changelog.get_latest_changelog_entries", {"version": "9"}, "Unknown version '9'"),
     ],
 )
-def test_what_a_documented_function_cannot_do_is_a_422_in_words(
-    plain: Visitor, name: str, kwargs: dict[str, Any], words: str
-) -> None:
+def test_wrong_arguments_are_a_422_in_words(plain: Visitor, name: str, kwargs: dict[str, Any], words: str) -> None:
     answer = plain.call(name, **kwargs)
     assert answer.status_code == 422
     assert words in answer.text

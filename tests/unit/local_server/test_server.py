@@ -1,4 +1,4 @@
-"""The service that the server makes: here the client comes in."""
+"""LocalServer.service(): the only place where the local server uses the client."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sidefx_client.testing import LocalServer
 
 
 @pytest.mark.parametrize("tls", [False, True])
-def test_its_service_is_connected_and_options_win(tls: bool) -> None:
+def test_service_uses_the_server_and_options_win(tls: bool) -> None:
     import sidefx_client
 
     with LocalServer(tls=tls) as server:
@@ -22,7 +22,7 @@ def test_its_service_is_connected_and_options_win(tls: bool) -> None:
         assert server.environment["SIDEFX_ENDPOINT_URL"] == server.endpoint_url
 
 
-def test_the_service_of_a_server_without_authentication_asks_for_no_token() -> None:
+def test_without_authentication_the_service_does_not_request_a_token() -> None:
     import sidefx_client
 
     with LocalServer(authenticate=False) as hserver:

@@ -1,4 +1,4 @@
-"""Connections, handshakes and uploads as they are; and the end of it all."""
+"""Connections, handshakes, interrupted uploads, and close()."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def open_descriptors() -> int:
     return len(os.listdir("/proc/self/fd")) if sys.platform == "linux" else 0
 
 
-def test_a_token_and_thirty_calls_are_one_connection(visitor: Visitor) -> None:
+def test_a_token_and_thirty_calls_use_one_connection(visitor: Visitor) -> None:
     assert [visitor.call("bugs.get_submission_options").status_code for _ in range(30)] == [200] * 30
     server = visitor.server
     assert (server.connections, server.handshakes) == (1, int(server.ca_bundle is not None))
@@ -29,7 +29,7 @@ def test_a_token_and_thirty_calls_are_one_connection(visitor: Visitor) -> None:
 
 
 @pytest.mark.parametrize("tls", [False, True])
-def test_closing_is_quick_and_leaves_nothing(tls: bool) -> None:
+def test_close_with_open_connections_is_quick_and_releases_everything(tls: bool) -> None:
     LocalServer(tls=tls).close()  # makes the certificates
     threads, descriptors = threading.active_count(), open_descriptors()
     with requests.Session() as session:
@@ -46,7 +46,7 @@ def test_closing_is_quick_and_leaves_nothing(tls: bool) -> None:
     server.close()
 
 
-def test_a_silent_or_failed_handshake_holds_up_nobody(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_silent_or_failed_handshake_does_not_block_others(capfd: pytest.CaptureFixture[str]) -> None:
     with LocalServer(tls=True) as server:
         address = ("127.0.0.1", int(server.url.rsplit(":", 1)[1]))
         with socket.create_connection(address), socket.create_connection(address) as plain:
@@ -70,7 +70,7 @@ def test_many_functions_run_at_once(plain: Visitor) -> None:
     assert sorted(answer.json() for answer in answers) == list(range(24))
 
 
-def test_an_upload_cut_midway_is_no_call(plain: Visitor) -> None:
+def test_an_interrupted_upload_is_not_recorded_as_a_call(plain: Visitor) -> None:
     plain.server.authenticate = False
     head = b"POST /api/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000000\r\n"
     body = b'--b\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n' + bytes(3 << 20)
@@ -81,7 +81,7 @@ def test_an_upload_cut_midway_is_no_call(plain: Visitor) -> None:
     assert [call.name for call in plain.server.calls] == ["bugs.get_submission_options"]
 
 
-def test_a_function_that_does_not_end_is_warned_about(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_close_warns_about_a_function_that_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sidefx_client.testing.sockets.GRACE", 0.05)
     release = threading.Event()
     server = LocalServer(authenticate=False)

@@ -1,4 +1,4 @@
-"""Functions that fail: a 500 as the API shows it, and an error that no test passes over."""
+"""Functions that raise: a 500 as on the API, and an error raised again by close()."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def boom(server: LocalServer) -> requests.Response:
     return requests.post(server.endpoint_url, data={"json": '["farm.boom", [], {}]'})
 
 
-def test_an_exception_in_a_function_is_a_500_and_is_raised_at_the_end() -> None:
+def test_an_exception_in_a_function_is_a_500_and_raised_by_close() -> None:
     server = LocalServer(authenticate=False)
     answer = boom(server)
     assert answer.status_code == 500
@@ -24,12 +24,12 @@ def test_an_exception_in_a_function_is_a_500_and_is_raised_at_the_end() -> None:
     assert answer.text.endswith("ValueError: a < b")
     with pytest.raises(ValueError, match="a < b"):
         server.close()
-    server.close()  # a second time does nothing
+    server.close()  # can be called again
 
 
 @pytest.mark.parametrize(("debug", "first"), [(True, "Traceback (most recent call last):"), ("old", "Traceback:")])
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
-def test_a_debug_page_holds_the_traceback_escaped(debug: bool | str, first: str, newline: str) -> None:
+def test_a_debug_page_has_the_escaped_traceback(debug: bool | str, first: str, newline: str) -> None:
     with LocalServer(authenticate=False, debug=debug, newline=newline) as server:
         page = boom(server).text
         assert [str(error) for error in server.errors] == ["a < b"]
@@ -42,7 +42,7 @@ def test_a_debug_page_holds_the_traceback_escaped(debug: bool | str, first: str,
 
 
 @pytest.mark.parametrize(("error", "raised"), [(KeyError, ValueError), (KeyboardInterrupt, KeyboardInterrupt)])
-def test_a_function_s_error_goes_before_the_one_it_led_to_but_not_before_ctrl_c(
+def test_the_function_s_error_replaces_its_consequence_but_not_ctrl_c(
     error: type[BaseException], raised: type[BaseException]
 ) -> None:
     def use_a_server() -> None:
@@ -54,7 +54,7 @@ def test_a_function_s_error_goes_before_the_one_it_led_to_but_not_before_ctrl_c(
         use_a_server()
 
 
-def test_an_error_of_the_server_itself_is_raised_too() -> None:
+def test_an_error_of_the_server_itself_is_raised_by_close() -> None:
     server = LocalServer(set_cookie="no\nheader")
     assert requests.post(server.access_token_url).status_code == 500
     with pytest.raises(ValueError, match="newline"):
