@@ -64,7 +64,7 @@ def whole_in_memory(stage: Stage) -> Upload:
 
 
 def upload_with(prepare: Callable[[Stage], Upload], sparse: bool = False) -> Callable[[Stage], Sample]:
-    """Measure an upload. Peaks are relative to the process after 1 MiB. ``sparse`` adds a file of three times the size."""
+    """Measure an upload. Peaks are relative to the process after 1 MiB. ``sparse`` adds a three times larger file."""
 
     def run(stage: Stage) -> Sample:
         upload = prepare(stage)

@@ -30,6 +30,7 @@ def test_last_component_splits_at_both_slashes(path: str) -> None:
         ("console", "console"),
         (" padded. . ", "padded"),
         ("lone\udcff", "lone_"),
+        ("x" * 190 + "." + "y" * 30, "x" * 190 + "." + "y" * 9),  # too long for an ending
     ],
 )
 def test_safe_name_of_a_server_name(name: str, safe: str) -> None:
