@@ -7,7 +7,6 @@ import os
 import pickle
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ import urllib3
 
 import sidefx_client as sidefx
 from support.scripted import ScriptedServer
+from support.services import service_of
 
 CLIENT_ID = "an-id"
 CLIENT_SECRET = "clientsecretclientsecret"
@@ -55,16 +55,8 @@ class Case:
 
     def service(self, server: ScriptedServer | None = None, **options: Any) -> Any:
         """Return a service with a valid token and a short backoff. It is closed after the test."""
-        given: dict[str, Any] = {
-            "client_id": CLIENT_ID,
-            "client_secret_key": CLIENT_SECRET,
-            "access_token": TOKEN,
-            "access_token_expiry_time": time.time() + 3600,
-        }
-        if server is not None:
-            given.update(access_token_url=server.token_url, endpoint_url=server.api_url, ca_bundle=server.ca_bundle)
-        service = sidefx.service(**{**given, **options})
-        service._client.backoff = 0.01
+        secrets = {"client_id": CLIENT_ID, "client_secret_key": CLIENT_SECRET, "access_token": TOKEN}
+        service = service_of(server, **{**secrets, **options})
         self._services.append(service)
         return service
 
