@@ -7,6 +7,7 @@ idle connection is good.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 import threading
@@ -72,8 +73,28 @@ class _Connection(HTTPConnection):
             raise BrokenPipeError(str(error)) from error
 
 
+_CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def clear_openssl_errors() -> None:
+    """Empty this thread's queue of OpenSSL errors.
+
+    With OpenSSL 3.4 and newer CPython leaves the errors of a broken TLS connection in the queue. Then each read that
+    has to wait raises them again, on every connection of the thread. Refusing a cipher list empties the queue.
+    """
+    with contextlib.suppress(ssl.SSLError):
+        _CONTEXT.set_ciphers("")
+
+
 class _TLSConnection(_Connection, HTTPSConnection):
-    pass
+    def send(self, data: Any) -> None:
+        if not attempt.sent:
+            clear_openssl_errors()  # those of another library, say
+        super().send(data)
+
+    def close(self) -> None:
+        super().close()
+        clear_openssl_errors()
 
 
 class Pool(HTTPConnectionPool):

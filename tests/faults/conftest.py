@@ -37,6 +37,7 @@ def case(
     yield case
     case.finish()
     captured = capfd.readouterr()
+    capfd.close()  # On Windows its temporary files have names.
     check_text(captured.out + captured.err, "the output")
     for record in (*caplog.get_records("setup"), *caplog.get_records("call")):
         check_text(logging.Formatter().format(record) + repr(record.args), "the log")

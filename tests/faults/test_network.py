@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import io
 import socket
+import ssl
 import sys
+import threading
 import time
 from typing import Any, Callable
 
@@ -298,6 +301,45 @@ def test_N8_early_response_with_reset_does_not_repeat_the_upload(case: Case, tls
         assert getattr(caught.value, "http_code", 413) == 413
         assert getattr(caught.value, "may_have_executed", True)
         assert len(server.requests) == 1
+
+
+def test_N8_broken_tls_connections_leave_others_of_their_thread_alone(case: Case) -> None:
+    """OpenSSL 3.4 and newer: the errors of one connection stay in the thread's queue, and are raised by another."""
+    whole, gone = {"Content-Type": "application/octet-stream", "Content-Length": str((1 << 20) + 4)}, threading.Event()
+
+    def late(connection: Connection, request: Request) -> None:
+        connection.read_body(request)
+        connection.send(answer(200, bytes(1 << 20), whole))
+        gone.wait(20)
+        time.sleep(0.1)  # the client waits already
+        connection.send(b"last")
+
+    def break_off(connection: Connection, request: Request) -> None:
+        socket.socket.shutdown(connection.socket, socket.SHUT_WR)
+        connection.reset()
+        gone.set()
+
+    def break_another() -> None:
+        gone.clear()
+        plain = socket.create_connection(("127.0.0.1", server.port))
+        with ssl.create_default_context(cafile=server.ca_bundle).wrap_socket(
+            plain, server_hostname="localhost"
+        ) as sock:
+            sock.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            assert gone.wait(20)
+            with contextlib.suppress(OSError):
+                sock.recv(1)
+
+    with ScriptedServer([late, late, break_off, break_off, late], tls="good") as server:
+        service = case.service(server)
+        with service.things.stream() as response:
+            assert response.read(1 << 20) == bytes(1 << 20)
+            with service.things.stream():
+                break_another()
+            assert response.read() == b"last"
+        break_another()
+        with service.things.stream() as response:
+            assert response.read() == bytes(1 << 20) + b"last"
 
 
 @pytest.mark.parametrize(("function", "sendings"), [("bugs.submit_issue", 1), ("things.get_all", 2)])
