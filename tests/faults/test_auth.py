@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 from support.case import NEW_TOKEN, TOKEN, Case
-from support.scripted import Connection, Request, ScriptedServer, answer, json_answer, token_answer
+from support.scripted import Connection, Request, ScriptedServer, http_response, json_response, token_response
 
 import sidefx_client as sidefx
 
-OK = json_answer("done")
-REFUSED = answer(401, "token refused")
+OK = json_response("done")
+REFUSED = http_response(401, "token refused")
 
 
 def by_token(connection: Connection, request: Request) -> None:
@@ -25,7 +25,7 @@ def by_token(connection: Connection, request: Request) -> None:
 
 
 def test_A1_401_is_retried_once_with_a_new_token(case: Case, tls: str | None) -> None:
-    with ScriptedServer(by_token, tokens=[token_answer(TOKEN), token_answer(NEW_TOKEN)], tls=tls) as server:
+    with ScriptedServer(by_token, tokens=[token_response(TOKEN), token_response(NEW_TOKEN)], tls=tls) as server:
         service = case.cold(server)
         assert [service.bugs.submit_issue(summary="x") for _ in range(2)] == ["done", "done"]
         assert (len(server.token_requests), len(server.api_requests)) == (2, 3)
@@ -34,7 +34,7 @@ def test_A1_401_is_retried_once_with_a_new_token(case: Case, tls: str | None) ->
 
 @pytest.mark.parametrize("function", ["bugs.submit_issue", "things.get_all"])
 def test_A1_second_401_raises_api_error(case: Case, tls: str | None, function: str) -> None:
-    with ScriptedServer(REFUSED, tokens=token_answer(TOKEN), tls=tls) as server:
+    with ScriptedServer(REFUSED, tokens=token_response(TOKEN), tls=tls) as server:
         with case.raises(sidefx.APIError, match="^401 token refused") as caught:
             sidefx.call(case.cold(server), function)
         assert caught.value.http_code == 401
@@ -43,7 +43,7 @@ def test_A1_second_401_raises_api_error(case: Case, tls: str | None, function: s
 
 def test_A2_file_is_sent_again_from_its_start_after_401(case: Case, tls: str | None) -> None:
     content = os.urandom(100_000)
-    with ScriptedServer(by_token, tokens=token_answer(NEW_TOKEN), tls=tls) as server:
+    with ScriptedServer(by_token, tokens=token_response(NEW_TOKEN), tls=tls) as server:
         scene = sidefx.File(case.open(case.write("shot.hip", b"before" + content), at=6))
         assert case.service(server).bugs.submit_issue(scene=scene) == "done"
         first, second = server.api_requests
@@ -64,7 +64,7 @@ class Stream(io.BytesIO):
 
 
 def test_A2_unseekable_stream_is_not_sent_again_after_401(case: Case, tls: str | None) -> None:
-    with ScriptedServer(by_token, tokens=token_answer(NEW_TOKEN), tls=tls) as server:
+    with ScriptedServer(by_token, tokens=token_response(NEW_TOKEN), tls=tls) as server:
         with case.raises(sidefx.APIError, match="(?i)token refused(.|\n)*again") as caught:
             case.service(server).bugs.submit_issue(scene=sidefx.File(Stream(b"content"), size=7))
         assert caught.value.http_code == 401
@@ -73,7 +73,7 @@ def test_A2_unseekable_stream_is_not_sent_again_after_401(case: Case, tls: str |
 
 
 def test_A3_expired_token_is_refreshed_before_the_call(case: Case, tls: str | None) -> None:
-    with ScriptedServer(by_token, tokens=[token_answer(TOKEN), token_answer(NEW_TOKEN)], tls=tls) as server:
+    with ScriptedServer(by_token, tokens=[token_response(TOKEN), token_response(NEW_TOKEN)], tls=tls) as server:
         service = case.cold(server)
         service.access_token_expiry_time = time.time() - 1
         assert service.bugs.submit_issue(summary="x") == "done"
@@ -81,7 +81,7 @@ def test_A3_expired_token_is_refreshed_before_the_call(case: Case, tls: str | No
 
 
 def test_A3_token_is_refreshed_shortly_before_it_expires(case: Case) -> None:
-    with ScriptedServer(tokens=[token_answer(TOKEN, expires_in=43200)]) as server:
+    with ScriptedServer(tokens=[token_response(TOKEN, expires_in=43200)]) as server:
         assert 43000 < case.cold(server).access_token_expiry_time - time.time() < 43199
 
 
@@ -89,9 +89,9 @@ def test_A3_token_is_refreshed_shortly_before_it_expires(case: Case) -> None:
 @pytest.mark.parametrize(
     "refusal",
     [
-        lambda status: answer(status, "the pair is unknown", {"Content-Type": "text/plain"}),
-        lambda status: json_answer({"error": "the pair is unknown"}, status),
-        lambda status: answer(status, "<html><p>the pair is unknown</p></html>", {"Content-Type": "text/html"}),
+        lambda status: http_response(status, "the pair is unknown", {"Content-Type": "text/plain"}),
+        lambda status: json_response({"error": "the pair is unknown"}, status),
+        lambda status: http_response(status, "<html><p>the pair is unknown</p></html>", {"Content-Type": "text/html"}),
     ],
     ids=["text", "json", "html"],
 )
@@ -106,10 +106,12 @@ def test_A4_rejected_credentials_raise_with_the_servers_message(
 
 
 @pytest.mark.parametrize(
-    "first", [answer(429, "slow down", {"Retry-After": "0"}), answer(503, "no backend")], ids=["429", "503"]
+    "first",
+    [http_response(429, "slow down", {"Retry-After": "0"}), http_response(503, "no backend")],
+    ids=["429", "503"],
 )
 def test_A4_busy_token_endpoint_is_retried(case: Case, tls: str | None, first: bytes) -> None:
-    with ScriptedServer(OK, tokens=[token_answer(TOKEN), first, token_answer(NEW_TOKEN)], tls=tls) as server:
+    with ScriptedServer(OK, tokens=[token_response(TOKEN), first, token_response(NEW_TOKEN)], tls=tls) as server:
         service = case.cold(server)
         service.access_token_expiry_time = 0
         assert service.bugs.submit_issue(summary="x") == "done"
@@ -118,7 +120,7 @@ def test_A4_busy_token_endpoint_is_retried(case: Case, tls: str | None, first: b
 
 def test_A5_token_in_a_truncated_response_is_not_shown(case: Case) -> None:
     def cut_late(connection: Connection, request: Request) -> None:
-        whole = token_answer(TOKEN)
+        whole = token_response(TOKEN)
         connection.send(whole.replace(b"Content-Length: ", b"Content-Length: 9"), pause=0.1)
         connection.finish()
 
@@ -136,7 +138,7 @@ def token_body(**fields: object) -> str:
 @pytest.mark.parametrize("expires_in", [3600, "3600", 3600.5, None, 1e30, float("inf")])
 def test_A5_any_positive_or_missing_lifetime_is_usable(case: Case, expires_in: object) -> None:
     body = token_body(expires_in=expires_in) if expires_in else json.dumps({"access_token": TOKEN})
-    with ScriptedServer(OK, tokens=[answer(200, body)]) as server:
+    with ScriptedServer(OK, tokens=[http_response(200, body)]) as server:
         service = case.cold(server)
         assert [service.bugs.submit_issue(summary=str(number)) for number in range(3)] == ["done"] * 3
         assert {request.header("Authorization") for request in server.api_requests} == {f"Bearer {TOKEN}"}
@@ -159,7 +161,7 @@ def test_A5_any_positive_or_missing_lifetime_is_usable(case: Case, expires_in: o
     ],
 )
 def test_A5_unusable_token_response_raises_authorization_error(case: Case, body: str) -> None:
-    with ScriptedServer(tokens=[answer(200, body, {"Content-Type": "application/json"})]) as server:
+    with ScriptedServer(tokens=[http_response(200, body, {"Content-Type": "application/json"})]) as server:
         with case.raises(sidefx.AuthorizationError, match="^200: the endpoint gave no usable token"):
             case.cold(server)
 
@@ -173,7 +175,7 @@ def test_A10_given_token_is_used_as_it_is(case: Case, tls: str | None, expiry: f
 
 @pytest.mark.parametrize("expiry", [None, 4e9])
 def test_A10_rejected_given_token_is_refreshed_with_credentials(case: Case, expiry: float | None) -> None:
-    with ScriptedServer(by_token, tokens=[token_answer(NEW_TOKEN)]) as server:
+    with ScriptedServer(by_token, tokens=[token_response(NEW_TOKEN)]) as server:
         assert case.service(server, access_token_expiry_time=expiry).bugs.submit_issue(summary="x") == "done"
 
 

@@ -13,7 +13,7 @@ import pytest
 from support.case import TOKEN, Case
 from support.downloads import md5
 from support.files import CONTENT, NAME
-from support.scripted import Connection, Request, ScriptedServer, answer, json_answer, stall, token_answer
+from support.scripted import Connection, Request, ScriptedServer, http_response, json_response, stall, token_response
 
 import sidefx_client as sidefx
 
@@ -52,32 +52,32 @@ def close_half_way(held: Held, service: Any, work: Callable[[], Any]) -> Future[
 def test_C4_busy_threads_get_results_or_a_type_error(case: Case, tls: str | None) -> None:
     def echo(connection: Connection, request: Request) -> None:
         connection.read_body(request)
-        connection.send(json_answer(request.call[1]))
+        connection.send(json_response(request.call[1]))
 
     with ScriptedServer(echo, tls=tls) as server:
         service = case.service(server)
-        answered: list[list[int]] = []
+        results: list[list[int]] = []
 
         def call(thread: int) -> None:
             number = 0
             with case.raises(TypeError, match="closed"):
                 while True:
                     assert service.things.count(thread, number) == [thread, number]
-                    answered.append([thread, number])
+                    results.append([thread, number])
                     number += 1
 
         with ThreadPoolExecutor(THREADS) as threads:
             calls = [threads.submit(call, thread) for thread in range(THREADS)]
-            while len(answered) < 10 * THREADS:
+            while len(results) < 10 * THREADS:
                 time.sleep(0.001)
             service.close()
         for ended in calls:
             ended.result()
-        assert sorted(request.call[1] for request in server.requests) == sorted(answered)
+        assert sorted(request.call[1] for request in server.requests) == sorted(results)
 
 
 def test_C4_many_threads_can_close_at_once(case: Case, tls: str | None) -> None:
-    with ScriptedServer(json_answer("done"), tls=tls) as server:
+    with ScriptedServer(json_response("done"), tls=tls) as server:
         service = case.service(server)
         assert service.things.any() == "done"
         with ThreadPoolExecutor(THREADS) as threads:
@@ -85,7 +85,7 @@ def test_C4_many_threads_can_close_at_once(case: Case, tls: str | None) -> None:
 
 
 def test_C4_upload_in_flight_is_completed(case: Case, tls: str | None) -> None:
-    held = Held(lambda connection, request: connection.read_body(request, len(BIG) // 2), json_answer("done"))
+    held = Held(lambda connection, request: connection.read_body(request, len(BIG) // 2), json_response("done"))
     with ScriptedServer(held, tls=tls) as server:
         service = case.service(server)
         upload = close_half_way(held, service, lambda: service.things.keep(data=sidefx.File(io.BytesIO(BIG))))
@@ -95,7 +95,7 @@ def test_C4_upload_in_flight_is_completed(case: Case, tls: str | None) -> None:
 
 def test_C4_open_stream_can_be_read_to_its_end(case: Case, tls: str | None) -> None:
     half = len(BIG) // 2
-    head = answer(200, BIG[:half], {**STREAM, "Content-Length": str(len(BIG))})
+    head = http_response(200, BIG[:half], {**STREAM, "Content-Length": str(len(BIG))})
     held = Held(lambda connection, request: connection.send(head), BIG[half:])
 
     def read() -> bytes:
@@ -110,7 +110,7 @@ def test_C4_open_stream_can_be_read_to_its_end(case: Case, tls: str | None) -> N
 
 def test_C4_download_in_flight_is_completed(case: Case) -> None:
     half = len(CONTENT) // 2
-    head = answer(200, CONTENT[:half], {"ETag": '"one"', "Content-Length": str(len(CONTENT))})
+    head = http_response(200, CONTENT[:half], {"ETag": '"one"', "Content-Length": str(len(CONTENT))})
     held = Held(lambda connection, request: connection.send(head), CONTENT[half:])
 
     def serve(connection: Connection, request: Request) -> None:
@@ -119,7 +119,7 @@ def test_C4_download_in_flight_is_completed(case: Case) -> None:
         else:
             offer = {"download_url": server.url, "filename": NAME, "hash": md5(CONTENT), "size": len(CONTENT)}
             connection.read_body(request)
-            connection.send(json_answer(offer))
+            connection.send(json_response(offer))
 
     with ScriptedServer(serve) as server:
         service = case.service(server)
@@ -131,8 +131,8 @@ def test_C4_download_in_flight_is_completed(case: Case) -> None:
 
 
 def test_C4_token_request_in_flight_is_the_last_request(case: Case) -> None:
-    held = Held(lambda connection, request: None, token_answer(TOKEN))
-    with ScriptedServer(json_answer("done"), tokens=[token_answer(TOKEN), held]) as server:
+    held = Held(lambda connection, request: None, token_response(TOKEN))
+    with ScriptedServer(json_response("done"), tokens=[token_response(TOKEN), held]) as server:
         service = case.cold(server)
         service.access_token_expiry_time = 0
         call = close_half_way(held, service, service.things.any)
@@ -157,7 +157,7 @@ def test_C4_threads_waiting_for_a_token_do_not_request_another(case: Case) -> No
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_C4_wait_before_a_retry_is_interrupted(case: Case, status: int) -> None:
-    busy = answer(status, "busy", {"Retry-After": "30"})
+    busy = http_response(status, "busy", {"Retry-After": "30"})
     with ScriptedServer(busy) as server:
         service = case.service(server)
         service._client.backoff = 30.0
@@ -175,7 +175,7 @@ def test_C4_wait_before_a_retry_is_interrupted(case: Case, status: int) -> None:
 
 
 def test_C4_wait_for_a_busy_token_endpoint_is_interrupted(case: Case) -> None:
-    with ScriptedServer(tokens=answer(429, "busy", {"Retry-After": "30"})) as server:
+    with ScriptedServer(tokens=http_response(429, "busy", {"Retry-After": "30"})) as server:
         service = case.service(server)
         service.access_token_expiry_time = 0
         with ThreadPoolExecutor(1) as threads:

@@ -11,25 +11,25 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from support.case import CLIENT_ID, CLIENT_SECRET, NEW_TOKEN, ROOT, TOKEN, Case, check_text
-from support.scripted import Connection, Request, ScriptedServer, answer, json_answer, token_answer
+from support.scripted import Connection, Request, ScriptedServer, http_response, json_response, token_response
 
 THREADS = 16
-OK = json_answer("done")
+OK = json_response("done")
 
 
 def echo(connection: Connection, request: Request) -> None:
     """Respond with the call itself, and set a cookie that the client must not send."""
     connection.read_body(request)
-    connection.send(json_answer(request.call, headers={"Set-Cookie": "session=1; Path=/"}))
+    connection.send(json_response(request.call, headers={"Set-Cookie": "session=1; Path=/"}))
 
 
 def test_C1_cold_threads_share_one_token_request(case: Case, tls: str | None) -> None:
-    with ScriptedServer(OK, tokens=[token_answer(TOKEN), token_answer(NEW_TOKEN)], tls=tls) as server:
+    with ScriptedServer(OK, tokens=[token_response(TOKEN), token_response(NEW_TOKEN)], tls=tls) as server:
         service = case.cold(server)
         service.access_token_expiry_time = 0
         with ThreadPoolExecutor(THREADS) as threads:
-            answers = list(threads.map(lambda number: service.bugs.submit_issue(number), range(THREADS)))
-        assert answers == ["done"] * THREADS
+            results = list(threads.map(lambda number: service.bugs.submit_issue(number), range(THREADS)))
+        assert results == ["done"] * THREADS
         assert (len(server.token_requests), len(server.api_requests)) == (2, THREADS)
         assert {request.header("Authorization") for request in server.api_requests} == {f"Bearer {NEW_TOKEN}"}
 
@@ -41,15 +41,15 @@ def test_C1_simultaneous_401s_cause_one_token_request(case: Case, tls: str | Non
         connection.read_body(request)
         if request.header("Authorization") == f"Bearer {TOKEN}":
             all_in.wait(10)
-            connection.send(answer(401, "expired"))
+            connection.send(http_response(401, "expired"))
         else:
             connection.send(OK)
 
-    with ScriptedServer(refuse_all_at_once, tokens=[token_answer(NEW_TOKEN)], tls=tls) as server:
+    with ScriptedServer(refuse_all_at_once, tokens=[token_response(NEW_TOKEN)], tls=tls) as server:
         service = case.service(server)
         with ThreadPoolExecutor(THREADS) as threads:
-            answers = list(threads.map(lambda number: service.bugs.submit_issue(number), range(THREADS)))
-        assert answers == ["done"] * THREADS
+            results = list(threads.map(lambda number: service.bugs.submit_issue(number), range(THREADS)))
+        assert results == ["done"] * THREADS
         assert (len(server.token_requests), len(server.api_requests)) == (1, 2 * THREADS)
 
 
@@ -57,18 +57,18 @@ def test_C3_threads_share_a_service_without_cookies(case: Case, tls: str | None)
     with ScriptedServer(echo, tls=tls) as server:
         service = case.service(server)
 
-        def right_answers(thread: int) -> int:
-            answers = [service.things.echo(thread, number=number) for number in range(60)]
-            return sum(answer == ["things.echo", [thread], {"number": n}] for n, answer in enumerate(answers))
+        def correct_results(thread: int) -> int:
+            results = [service.things.echo(thread, number=number) for number in range(60)]
+            return sum(result == ["things.echo", [thread], {"number": n}] for n, result in enumerate(results))
 
         with ThreadPoolExecutor(THREADS) as threads:
-            assert sum(threads.map(right_answers, range(THREADS))) == 960
+            assert sum(threads.map(correct_results, range(THREADS))) == 960
         assert len(server.requests) == 960
         assert server.connections <= THREADS
         assert not any(request.header("Cookie") for request in server.requests)
 
 
-STREAM = answer(200, b"x" * 100_000, {"Content-Type": "application/octet-stream"})
+STREAM = http_response(200, b"x" * 100_000, {"Content-Type": "application/octet-stream"})
 
 
 def test_C5_unread_streams_do_not_block_other_calls(case: Case, tls: str | None) -> None:
@@ -130,7 +130,9 @@ def test_C6_two_processes_can_download_the_same_file(case: Case) -> None:
         if request.header("Range") is None:
             both_in.wait(10)
         pieces = [content[start : start + (1 << 20)] for start in range(0, len(content), 1 << 20)]
-        connection.send(answer(200, b"", {"Content-Length": str(len(content)), "ETag": '"one"'}), *pieces, pause=0.02)
+        connection.send(
+            http_response(200, b"", {"Content-Length": str(len(content)), "ETag": '"one"'}), *pieces, pause=0.02
+        )
 
     target = case.directory / "build.tar.gz"
     case.declared.add(target)

@@ -14,12 +14,12 @@ from typing import Any, Callable
 
 import pytest
 from support.case import BASIC, CLIENT_ID, CLIENT_SECRET, NEW_TOKEN, ROOT, TOKEN, Case
-from support.scripted import ScriptedServer, answer, json_answer, token_answer
+from support.scripted import ScriptedServer, http_response, json_response, token_response
 
 import sidefx_client as sidefx
 
-OK = json_answer("done")
-REFUSED = answer(401, "token refused")
+OK = json_response("done")
+REFUSED = http_response(401, "token refused")
 
 
 def netrc(case: Case, *lines: str) -> None:
@@ -32,7 +32,7 @@ def netrc(case: Case, *lines: str) -> None:
 @pytest.mark.parametrize("machine", ["machine 127.0.0.1", "default"])
 def test_A6_netrc_does_not_replace_our_authorization_header(case: Case, tls: str | None, machine: str) -> None:
     netrc(case, f"{machine} login other password secret")
-    with ScriptedServer([OK, REFUSED, OK], tokens=token_answer(NEW_TOKEN), tls=tls) as server:
+    with ScriptedServer([OK, REFUSED, OK], tokens=token_response(NEW_TOKEN), tls=tls) as server:
         service = case.service(server)
         service.bugs.submit_issue(summary="x")
         service.bugs.submit_issue(summary="y")
@@ -151,7 +151,7 @@ def warnings_in(caplog: pytest.LogCaptureFixture) -> list[str]:
 def test_A9_cached_token_is_used_and_its_file_is_private(case: Case) -> None:
     cache = case.directory / "made" / "cache.json"
     case.declared.add(cache)
-    with ScriptedServer(OK, tokens=[token_answer(TOKEN)]) as server:
+    with ScriptedServer(OK, tokens=[token_response(TOKEN)]) as server:
         assert token_used(case, server, cache) == TOKEN
         assert token_used(case, server, cache) == TOKEN
     if os.name == "posix":
@@ -176,7 +176,7 @@ def test_A9_cached_token_is_used_and_its_file_is_private(case: Case) -> None:
 def test_A9_unsafe_cache_file_is_left_alone_with_one_warning(
     case: Case, caplog: pytest.LogCaptureFixture, request: pytest.FixtureRequest, fault: str, reason: str
 ) -> None:
-    with ScriptedServer(OK, tokens=token_answer(NEW_TOKEN)) as server:
+    with ScriptedServer(OK, tokens=token_response(NEW_TOKEN)) as server:
         good = case.write("good.json", b'{"a": "file of another user"}')
         good.chmod(0o600)
         cache = case.directory / "odd.json"
@@ -212,7 +212,7 @@ def test_A9_cache_is_not_written_through_a_symlink(case: Case) -> None:
     cache = case.directory / "cache.json"
     cache.symlink_to(victim)
     case.declared.add(cache)
-    with ScriptedServer(OK, tokens=token_answer(NEW_TOKEN)) as server:
+    with ScriptedServer(OK, tokens=token_response(NEW_TOKEN)) as server:
         token_used(case, server, cache)
     assert victim.read_bytes() == b"precious"
 
@@ -227,7 +227,7 @@ def test_A9_cache_is_not_written_through_a_symlink(case: Case) -> None:
 def test_A9_garbage_in_the_cache_is_a_miss(case: Case, caplog: pytest.LogCaptureFixture, content: bytes) -> None:
     cache = case.write("cache.json", content)
     cache.chmod(0o600)
-    with ScriptedServer(OK, tokens=[token_answer(NEW_TOKEN)]) as server:
+    with ScriptedServer(OK, tokens=[token_response(NEW_TOKEN)]) as server:
         assert token_used(case, server, cache) == NEW_TOKEN
         assert token_used(case, server, cache) == NEW_TOKEN
     assert warnings_in(caplog) == []
@@ -236,7 +236,7 @@ def test_A9_garbage_in_the_cache_is_a_miss(case: Case, caplog: pytest.LogCapture
 def test_A9_rejected_cached_token_is_replaced(case: Case) -> None:
     cache = case.directory / "cache.json"
     case.declared.add(cache)
-    with ScriptedServer([OK, REFUSED, OK, OK], tokens=[token_answer(TOKEN), token_answer(NEW_TOKEN)]) as server:
+    with ScriptedServer([OK, REFUSED, OK, OK], tokens=[token_response(TOKEN), token_response(NEW_TOKEN)]) as server:
         assert [token_used(case, server, cache) for _ in range(3)] == [TOKEN, NEW_TOKEN, NEW_TOKEN]
         assert [request.header("Authorization") for request in server.api_requests][1] == f"Bearer {TOKEN}"
 
@@ -257,7 +257,7 @@ while True:
 @pytest.mark.skipif(os.name != "posix", reason="kill -9 is POSIX'")
 def test_A9_killed_writer_leaves_a_complete_cache_file(case: Case) -> None:
     cache = case.directory / "made" / "cache.json"
-    with ScriptedServer(OK, tokens=token_answer(TOKEN, expires_in=1)) as server:
+    with ScriptedServer(OK, tokens=token_response(TOKEN, expires_in=1)) as server:
         arguments = [server.api_url, server.token_url, str(cache), CLIENT_ID, CLIENT_SECRET]
         for delay in (0.0, 0.003, 0.007):
             writer = subprocess.Popen(

@@ -11,7 +11,7 @@ import time
 import pytest
 from support import certificates
 from support.case import CLIENT_ID, CLIENT_SECRET, ROOT, Case
-from support.scripted import Connection, Request, ScriptedServer, answer, json_answer
+from support.scripted import Connection, Request, ScriptedServer, http_response, json_response
 
 STREAM = {"Content-Type": "application/octet-stream"}
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
@@ -21,14 +21,14 @@ def echo(connection: Connection, request: Request) -> None:
     """Respond with the call itself, or with a stream. things.endless and a GET stall in the middle of it."""
     connection.read_body(request)
     if b"things.endless" in request.body or request.method == "GET":
-        connection.send(answer(200, b"x" * 300_000, {**STREAM, "Content-Length": "1000000"}))
+        connection.send(http_response(200, b"x" * 300_000, {**STREAM, "Content-Length": "1000000"}))
         connection.stall()
     elif b"things.stall" in request.body:
         connection.stall()
     elif b"things.long" in request.body:
-        connection.send(answer(200, b"x" * 5_000_000, STREAM))
+        connection.send(http_response(200, b"x" * 5_000_000, STREAM))
     else:
-        connection.send(json_answer(request.call))
+        connection.send(json_response(request.call))
 
 
 SERVICE = f"""
@@ -95,7 +95,7 @@ service.close()
 def test_C2_forked_child_opens_its_own_proxy_tunnel(case: Case) -> None:
     def proxy(connection: Connection, request: Request) -> None:
         if request.method == "CONNECT":
-            connection.send(answer(200, framed=False))
+            connection.send(http_response(200, framed=False))
             context = certificates.server_context("wrong-name")  # valid for elsewhere.invalid
             connection.socket = context.wrap_socket(connection.socket, server_side=True)
         else:
@@ -168,7 +168,7 @@ service.close()
     def slowly(connection: Connection, request: Request) -> None:
         connection.read_body(request)
         time.sleep(0.3 if len(server.token_requests) > 1 else 0)
-        connection.send(json_answer({"access_token": "a-token", "expires_in": 43200}))
+        connection.send(json_response({"access_token": "a-token", "expires_in": 43200}))
 
     with ScriptedServer(echo, tokens=slowly) as server:
         done = python(case, FORKED + code, server)
@@ -177,7 +177,7 @@ service.close()
 
 
 def test_S1_stream_cannot_be_pickled_or_copied(case: Case) -> None:
-    with ScriptedServer([answer(200, b"x", STREAM)]) as server:
+    with ScriptedServer([http_response(200, b"x", STREAM)]) as server:
         with case.service(server).things.stream() as file:
             for attempt in (pickle.dumps, copy.copy, copy.deepcopy):
                 with pytest.raises(TypeError, match="pickle"):

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 from support.case import CLIENT_ID, CLIENT_SECRET, PEAK_MEMORY, Case, needs_proc, without_root_privileges
-from support.scripted import Connection, Request, ScriptedServer, answer, json_answer
+from support.scripted import Connection, Request, ScriptedServer, http_response, json_response
 
 import sidefx_client as sidefx
 
-OK = json_answer("done")
+OK = json_response("done")
 MIB = 1 << 20
 
 UPLOADING = f"""
@@ -59,7 +59,7 @@ def test_U2_retried_upload_is_identical_and_progress_restarts_at_zero(case: Case
     steps: list[tuple[int, int | None]] = []
     content = os.urandom(MIB)
     scene = sidefx.File(case.write("scene.hip", content), progress=lambda done, total: steps.append((done, total)))
-    with ScriptedServer([answer(429, "slow down", {"Retry-After": "0"}), OK], tls=tls) as server:
+    with ScriptedServer([http_response(429, "slow down", {"Retry-After": "0"}), OK], tls=tls) as server:
         assert case.service(server).bugs.submit_issue(scene=scene) == "done"
         first, second = server.requests
         assert (first.digest, first.length, first.headers) == (second.digest, second.length, second.headers)
@@ -203,7 +203,7 @@ def test_U5_file_object_is_sent_from_its_position_and_left_open(case: Case, tls:
 
 
 def test_U5_file_object_keeps_its_position_after_a_failed_call(case: Case) -> None:
-    with ScriptedServer(answer(401, "revoked")) as server:
+    with ScriptedServer(http_response(401, "revoked")) as server:
         file = case.open(case.write("scene.hip", bytes(1000)), at=100)
         with case.raises(sidefx.APIError):
             case.service(server, client_id=None, client_secret_key=None).bugs.submit_issue(scene=sidefx.File(file))

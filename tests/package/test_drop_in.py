@@ -13,7 +13,7 @@ from unittest.mock import MagicMock, patch
 
 import pytest
 from support.responses import sample
-from support.scripted import ScriptedServer, answer
+from support.scripted import ScriptedServer, http_response
 
 import sidefx_client as sidefx
 from sidefx_client.testing import LocalServer, Stream
@@ -213,7 +213,7 @@ def test_user_test_can_patch_service_with_autospec() -> None:
 
 
 def test_request_on_the_wire_is_the_vendors(sidefx_server: LocalServer) -> None:
-    with ScriptedServer([answer(200, b"5", {"Content-Type": "application/json"})]) as server:
+    with ScriptedServer([http_response(200, b"5", {"Content-Type": "application/json"})]) as server:
         assert sidefx.call_api_with_access_token(server.api_url, "token", "a.b", ("x",), {"y": 1}) == 5
         (request,) = server.requests
     assert request.header("Authorization") == "Bearer token"

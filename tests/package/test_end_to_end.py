@@ -74,10 +74,10 @@ def test_stream_is_a_response_file(tls: bool, tmp_path: Path) -> None:
     with LocalServer(tls=tls) as server:
         server.register("farm.render", lambda: Stream(content, name="Zoë.exr"))
         with server.service() as service:
-            with service.farm.render() as answer:
-                assert (answer.name, answer.size) == ("Zoë.exr", len(content))
-                assert answer.read(10) == content[:10]
-                assert answer.read() == content[10:]
-            with service.farm.render() as answer:
-                assert answer.save(tmp_path / "out.exr").read_bytes() == content
+            with service.farm.render() as stream:
+                assert (stream.name, stream.size) == ("Zoë.exr", len(content))
+                assert stream.read(10) == content[:10]
+                assert stream.read() == content[10:]
+            with service.farm.render() as stream:
+                assert stream.save(tmp_path / "out.exr").read_bytes() == content
         assert server.connections == 1

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
-from support.scripted import Request, json_answer
+from support.scripted import Request, json_response
 from support.stage import TEXT, VALUES, Stage, examples
 
 import sidefx_client as sidefx
@@ -41,7 +41,7 @@ def parts(request: Request | None) -> list[tuple[bytes, bytes]]:
 @given(args=st.lists(MORE, max_size=3), kwargs=st.dictionaries(KEYWORDS, MORE, max_size=4))
 @example(args=["\ud800", "\udc00\ud800", "\0\x7f\u2028"], kwargs={name: name for name in OURS})
 def test_any_json_arguments_reach_the_server_unchanged(stage: Stage, args: list[Any], kwargs: dict[str, Any]) -> None:
-    stage.answers(json_answer(None))
+    stage.respond(json_response(None))
     stage.service.things.echo(*args, **kwargs)
     assert stage.request is not None
     assert stage.request.call == json.loads(json.dumps(["things.echo", args, kwargs]))
@@ -54,7 +54,7 @@ def test_any_json_arguments_reach_the_server_unchanged(stage: Stage, args: list[
 @examples(50)
 @given(name=st.text(st.characters(codec="utf-8"), min_size=1) | TEXT.filter(bool))
 def test_call_reaches_a_function_of_any_name(stage: Stage, name: str) -> None:
-    stage.answers(json_answer(None))
+    stage.respond(json_response(None))
     sidefx.call(stage.service, name)
     assert stage.request is not None
     assert stage.request.call == [json.loads(json.dumps(name)), [], {}]
@@ -73,7 +73,7 @@ def test_any_arguments_and_uploads_share_one_multipart_body(
     assume("json" not in uploads)
     kwargs = {key: value for key, value in kwargs.items() if key not in uploads}
     kinds = st.sampled_from((bytes, bytearray, memoryview, lambda content: sidefx.File(io.BytesIO(content))))
-    stage.answers(json_answer(None))
+    stage.respond(json_response(None))
     stage.service.things.echo(*args, **kwargs, **{key: data.draw(kinds)(value) for key, value in uploads.items()})
     (head, call), *rest = parts(stage.request)
     assert head == b'Content-Disposition: form-data; name="json"'

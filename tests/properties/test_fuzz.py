@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from support.scripted import answer
+from support.scripted import http_response
 from support.stage import VALUES, Stage, examples
 
 import sidefx_client as sidefx
@@ -77,12 +77,12 @@ def _hasty() -> Iterator[None]:
 
 
 @st.composite
-def any_answers(draw: st.DrawFn, bodies: st.SearchStrategy[bytes]) -> bytes:
+def any_responses(draw: st.DrawFn, bodies: st.SearchStrategy[bytes]) -> bytes:
     body = draw(bodies)
     headers = draw(st.fixed_dictionaries({}, optional=HEADERS))
     if "gzip" in headers.get("Content-Encoding", ""):
         body = gzip.compress(body)
-    return answer(draw(STATUSES), body, headers)
+    return http_response(draw(STATUSES), body, headers)
 
 
 def read(result: Any) -> Any:
@@ -95,12 +95,12 @@ def read(result: Any) -> Any:
 
 
 def odd(status: int, body: bytes = b"x", **headers: str) -> bytes:
-    return answer(status, body, {name.replace("_", "-"): value for name, value in headers.items()})
+    return http_response(status, body, {name.replace("_", "-"): value for name, value in headers.items()})
 
 
 @pytest.mark.usefixtures("uncollected")
 @examples(250)
-@given(data=any_answers(BODIES))
+@given(data=any_responses(BODIES))
 @example(data=odd(200, b"[]", Content_Type="application/json; charset=hex"))  # LookupError: not a text encoding
 @example(data=odd(500, Content_Type="text/plain; charset=idna"))  # UnicodeError: errors="replace" is ignored
 @example(data=odd(500, Content_Type="text/plain; charset=undefined"))
@@ -110,7 +110,7 @@ def odd(status: int, body: bytes = b"x", **headers: str) -> bytes:
 @example(data=odd(200, b"[" * 100_000))
 @example(data=odd(200, b"[]", Content_Length="one"))
 def test_any_response_gives_a_value_or_raises_sidefx_error(stage: Stage, data: bytes) -> None:
-    stage.answers(data, ending="FIN")
+    stage.respond(data, ending="FIN")
     try:
         read(stage.service.things.any())
     except sidefx.SideFXError as error:
@@ -128,7 +128,7 @@ TOKENS = (
 
 @pytest.mark.usefixtures("uncollected")
 @examples(200)
-@given(data=any_answers(TOKENS))
+@given(data=any_responses(TOKENS))
 @example(data=odd(200, json.dumps({"access_token": TOKEN, "expires_in": 10**400}).encode()))
 @example(data=odd(200, f'{{"access_token": "{TOKEN}", "expires_in": {"9" * 5000}}}'.encode()))
 def test_any_token_response_gives_a_token_or_raises_sidefx_error(data: bytes, stage: Stage) -> None:
@@ -171,7 +171,7 @@ def test_any_content_range_is_consistent_or_ignored(header: str) -> None:
 
 
 @examples(150)
-@given(data=any_answers(st.binary(max_size=60)), etag=LATIN, told=TOLD)
+@given(data=any_responses(st.binary(max_size=60)), etag=LATIN, told=TOLD)
 @example(data=odd(301, Location="http://["), etag="", told=None)  # ValueError of urljoin
 @example(data=odd(416), etag="", told="bytes */0")  # an empty file, but the request had no Range
 @pytest.mark.usefixtures("_hasty")
@@ -180,7 +180,7 @@ def test_any_response_to_a_download_gives_the_file_or_raises_sidefx_error(
 ) -> None:
     head, _, body = data.partition(b"\r\n\r\n")
     head += f"\r\nETag: {etag}".encode("latin-1") + (f"\r\nContent-Range: {told}".encode("latin-1") if told else b"")
-    stage.answers(head + b"\r\n\r\n" + body, ending="FIN")
+    stage.respond(head + b"\r\n\r\n" + body, ending="FIN")
     path = Path(tmp_path_factory.mktemp("folder"), "file")
     try:
         assert sidefx.download_file(stage.server.url + "/file?signed", path) == path

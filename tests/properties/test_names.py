@@ -13,7 +13,7 @@ from urllib.parse import quote
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
-from support.scripted import answer, json_answer
+from support.scripted import http_response, json_response
 from support.stage import TEXT, Stage, examples
 
 import sidefx_client as sidefx
@@ -88,7 +88,7 @@ def test_file_name_of_a_response_is_safe(stage: Stage, name: str, both: bool) ->
     encoded = "filename*=UTF-8''" + quote(name, safe="", errors="replace")
     disposition = f'attachment; filename="x"; {encoded}' if both else f'attachment; filename="{quoted}"'
     head = {"Content-Type": "application/octet-stream", "Content-Disposition": disposition}
-    stage.answers(answer(200, b"x", head))
+    stage.respond(http_response(200, b"x", head))
     with stage.service.things.stream() as file:
         if both:  # filename* takes precedence
             assert file.name == safe_name(name.encode("utf-8", "replace").decode())
@@ -121,7 +121,7 @@ def test_any_content_disposition_gives_a_safe_name(header: str) -> None:
 def test_upload_names_cannot_inject_headers(stage: Stage, name: str, keyword: str) -> None:
     # The multipart form does not escape a percent sign, so the text "%00" is ambiguous.
     assume((_unescaped(name), _unescaped(keyword)) == (name, keyword))
-    stage.answers(json_answer(None))
+    stage.respond(json_response(None))
     stage.service.things.upload(**{keyword: sidefx.File(io.BytesIO(b"content"), name=name)})
     _, (head, body) = parts(stage.request)
     assert body == b"content"

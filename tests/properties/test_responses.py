@@ -21,7 +21,7 @@ STREAM_TYPES = ("application/octet-stream", "Application/Octet-Stream; x=y")
 STATEMENTS = ("content-length", "transfer-encoding", "content-encoding", "content-type")
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     """A response with its value. A truncation of the body before ``end`` loses data."""
 
     value: Any
@@ -35,7 +35,7 @@ class Answer(NamedTuple):
 
 
 @st.composite
-def answers(draw: st.DrawFn, framings: tuple[str, ...] = ("length", "chunked")) -> Answer:
+def responses(draw: st.DrawFn, framings: tuple[str, ...] = ("length", "chunked")) -> Response:
     value: Any = draw(VALUES | st.binary(max_size=400))
     if isinstance(value, bytes):
         body, media = value, draw(st.sampled_from(STREAM_TYPES))
@@ -59,7 +59,7 @@ def answers(draw: st.DrawFn, framings: tuple[str, ...] = ("length", "chunked")) 
     lines = draw(st.permutations(lines))
     spell = draw(st.sampled_from(("title", "lower", "upper")))
     lines = [re.sub("^[^:]*", lambda name: getattr(name[0], spell)(), line) for line in lines]
-    return Answer(value, "\r\n".join(["HTTP/1.1 200 OK", *lines, "", ""]).encode(), body, end)
+    return Response(value, "\r\n".join(["HTTP/1.1 200 OK", *lines, "", ""]).encode(), body, end)
 
 
 @st.composite
@@ -103,46 +103,46 @@ def plain() -> Iterator[Stage]:
 
 # Under TLS each piece is one record, so the client's reads end at the same places.
 @examples(60)
-@given(answer=answers(("length", "chunked", "close")), data=st.data())
-def test_response_split_into_any_pieces_gives_the_value(stage: Stage, answer: Answer, data: st.DataObject) -> None:
-    cuts = data.draw(st.lists(st.integers(0, len(answer.whole)), max_size=8))
-    framed = b"\r\ncontent-length" in answer.head.lower() or b"\r\ntransfer-encoding" in answer.head.lower()
-    stage.answers(*_pieces(answer.whole, cuts), ending="stay" if framed else "FIN", pause=0.0002)
-    assert fetch(stage) == answer.value
+@given(response=responses(("length", "chunked", "close")), data=st.data())
+def test_response_split_into_any_pieces_gives_the_value(stage: Stage, response: Response, data: st.DataObject) -> None:
+    cuts = data.draw(st.lists(st.integers(0, len(response.whole)), max_size=8))
+    framed = b"\r\ncontent-length" in response.head.lower() or b"\r\ntransfer-encoding" in response.head.lower()
+    stage.respond(*_pieces(response.whole, cuts), ending="stay" if framed else "FIN", pause=0.0002)
+    assert fetch(stage) == response.value
 
 
 @examples(20)
-@given(answer=answers())
-def test_response_sent_byte_by_byte_gives_the_value(stage: Stage, answer: Answer) -> None:
-    stage.answers(*_pieces(answer.whole, list(range(len(answer.whole)))))
-    assert fetch(stage) == answer.value
+@given(response=responses())
+def test_response_sent_byte_by_byte_gives_the_value(stage: Stage, response: Response) -> None:
+    stage.respond(*_pieces(response.whole, list(range(len(response.whole)))))
+    assert fetch(stage) == response.value
 
 
 # 17 bytes are the status line alone, which http.client accepts as an empty response.
 @examples(150)
-@given(answer=answers(), ending=st.sampled_from(("FIN", "RST")), data=st.data())
-@example(Answer([], b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", b"[]", 2), "FIN", 17)
+@given(response=responses(), ending=st.sampled_from(("FIN", "RST")), data=st.data())
+@example(Response([], b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", b"[]", 2), "FIN", 17)
 def test_truncated_response_raises_transport_error(
-    plain: Stage, answer: Answer, ending: str, data: st.DataObject | int
+    plain: Stage, response: Response, ending: str, data: st.DataObject | int
 ) -> None:
-    end = len(answer.head) + answer.end
-    cut = data if isinstance(data, int) else data.draw(st.integers(0, end - 1) | st.integers(0, len(answer.head) - 1))
+    end = len(response.head) + response.end
+    cut = data if isinstance(data, int) else data.draw(st.integers(0, end - 1) | st.integers(0, len(response.head) - 1))
     assume(cut < end)
-    plain.answers(answer.whole[:cut], ending=ending)
+    plain.respond(response.whole[:cut], ending=ending)
     with pytest.raises(sidefx.TransportError) as caught:
         fetch(plain)
     assert caught.value.may_have_executed
 
 
 @examples(20)
-@given(answer=answers(("chunked",)), data=st.data())
+@given(response=responses(("chunked",)), data=st.data())
 def test_response_truncated_after_its_last_chunk_gives_the_value_or_raises(
-    plain: Stage, answer: Answer, data: st.DataObject
+    plain: Stage, response: Response, data: st.DataObject
 ) -> None:
-    cut = data.draw(st.integers(len(answer.head) + answer.end, len(answer.whole)))
-    plain.answers(answer.whole[:cut], ending="FIN")
+    cut = data.draw(st.integers(len(response.head) + response.end, len(response.whole)))
+    plain.respond(response.whole[:cut], ending="FIN")
     with contextlib.suppress(sidefx.TransportError):
-        assert fetch(plain) == answer.value
+        assert fetch(plain) == response.value
 
 
 @st.composite
@@ -186,24 +186,26 @@ def statements(head: bytes) -> dict[str, list[str]] | None:
 # A valid head with another meaning (a smaller Content-Length, status 204, another type) cannot be detected. An invalid
 # one, or one of the same meaning, must not lead to another value.
 @examples(400)
-@given(answer=answers(), data=st.data())
-def test_garbled_head_gives_the_value_or_raises_sidefx_error(plain: Stage, answer: Answer, data: st.DataObject) -> None:
-    head = data.draw(garbled(answer.head))
-    plain.answers(head + answer.body, ending="FIN")
+@given(response=responses(), data=st.data())
+def test_garbled_head_gives_the_value_or_raises_sidefx_error(
+    plain: Stage, response: Response, data: st.DataObject
+) -> None:
+    head = data.draw(garbled(response.head))
+    plain.respond(head + response.body, ending="FIN")
     try:
         value = fetch(plain)
     except sidefx.SideFXError as error:
         assert str(error).strip()  # noqa: PT017
     else:
         said = statements(head)
-        if said is None or said == statements(answer.head):
-            assert value == answer.value, head
+        if said is None or said == statements(response.head):
+            assert value == response.value, head
 
 
 @examples(100)
 @given(head=st.binary(max_size=60), status=st.sampled_from((b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 302 Found\r\n")))
 def test_random_bytes_raise_only_sidefx_errors(plain: Stage, head: bytes, status: bytes) -> None:
-    plain.answers(status + head, ending="FIN")
+    plain.respond(status + head, ending="FIN")
     try:
         fetch(plain)
     except sidefx.SideFXError as error:

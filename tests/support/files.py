@@ -12,7 +12,7 @@ import requests
 import sidefx_client as sidefx
 from support.case import SIGNATURE, Case
 from support.downloads import md5
-from support.scripted import Action, Connection, Request, ScriptedServer, answer, json_answer
+from support.scripted import Action, Connection, Request, ScriptedServer, http_response, json_response
 
 MIB = 1 << 20
 CONTENT = random.Random(1).randbytes(MIB)
@@ -37,8 +37,8 @@ def head(request: Request, content: bytes = CONTENT, *, etag: str | None = ETAG)
     if etag:
         headers["ETag"] = etag
     if not start:
-        return answer(200, b"", headers)
-    return answer(206, b"", {**headers, "Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"})
+        return http_response(200, b"", headers)
+    return http_response(206, b"", {**headers, "Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"})
 
 
 def serve(content: bytes = CONTENT, *, upto: int | None = None, etag: str | None = ETAG) -> Action:
@@ -65,7 +65,7 @@ def send(data: bytes) -> Action:
 def cut_200(upto: int = MIB // 2, etag: str | None = ETAG) -> Action:
     """Ignore Range, and truncate the body."""
     headers = {"Content-Length": str(MIB), **({"ETag": etag} if etag else {})}
-    return send(answer(200, CONTENT[:upto], headers))
+    return send(http_response(200, CONTENT[:upto], headers))
 
 
 def starts(server: ScriptedServer) -> list[int]:
@@ -107,7 +107,7 @@ def whole(case: Case) -> None:
 
 def build(server: ScriptedServer, query: str, **changes: Any) -> bytes:
     """Return the API's response for a build."""
-    return json_answer(
+    return json_response(
         {
             "date": "2025/10/01",
             "download_url": f"{server.url}/{NAME}?{query}",

@@ -2,7 +2,7 @@
 
 It listens on a real loopback socket, plain or TLS, parses requests itself and records them. A script is one step for
 every request, or a list with exactly one step per request. A step is bytes, sent after the request was read, or a
-function of the connection and the request. `answer`, `json_answer` and `token_answer` return bytes of a response.
+function of the connection and the request. `http_response` and its siblings return bytes.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ class ScriptedServer:
         self.requests: list[Request] = []
         self.connections = 0
         self.handshakes = 0
-        self._steps = {False: _steps(script), True: _steps(token_answer() if tokens is None else tokens)}
+        self._steps = {False: _steps(script), True: _steps(token_response() if tokens is None else tokens)}
         self._greetings = iter(greetings)
         self._tls = tls
         self._errors: list[Exception] = []
@@ -265,7 +265,7 @@ class ScriptedServer:
         return request.length == request.announced
 
 
-def answer(
+def http_response(
     status: int = 200, body: bytes | str = b"", headers: Mapping[str, str] | None = None, *, framed: bool = True
 ) -> bytes:
     """Return a response. A Content-Length is added if ``framed`` and ``headers`` do not define the framing."""
@@ -277,15 +277,15 @@ def answer(
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
 
 
-def json_answer(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> bytes:
-    return answer(status, json.dumps(value), {"Content-Type": "application/json", **(headers or {})})
+def json_response(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> bytes:
+    return http_response(status, json.dumps(value), {"Content-Type": "application/json", **(headers or {})})
 
 
-def token_answer(token: str = "a-token", expires_in: object = 43200) -> bytes:
-    return json_answer({"access_token": token, "expires_in": expires_in})
+def token_response(token: str = "a-token", expires_in: object = 43200) -> bytes:
+    return json_response({"access_token": token, "expires_in": expires_in})
 
 
-def cut(data: bytes = b"") -> Action:
+def send_and_close(data: bytes = b"") -> Action:
     """Return a step that reads the request, sends ``data`` and closes."""
 
     def step(connection: Connection, request: Request) -> None:
@@ -296,7 +296,7 @@ def cut(data: bytes = b"") -> Action:
     return step
 
 
-def early(data: bytes) -> Action:
+def send_before_body(data: bytes) -> Action:
     """Return a step that sends ``data`` before it reads the body, then FIN."""
 
     def step(connection: Connection, request: Request) -> None:
@@ -306,7 +306,7 @@ def early(data: bytes) -> Action:
     return step
 
 
-def keep(data: bytes, closed: threading.Event) -> Action:
+def send_and_watch(data: bytes, closed: threading.Event) -> Action:
     """Return a step that sends ``data``, and sets ``closed`` when the client closes the connection."""
 
     def step(connection: Connection, request: Request) -> None:
@@ -331,3 +331,8 @@ def _steps(script: Script) -> Iterator[Step]:
 def _wake(sock: socket.socket) -> None:
     with contextlib.suppress(OSError):
         socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+
+# The former names, until all tests use the new ones.
+answer, json_answer, token_answer = http_response, json_response, token_response
+cut, early, keep = send_and_close, send_before_body, send_and_watch

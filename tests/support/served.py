@@ -7,7 +7,7 @@ import re
 import threading
 from collections.abc import Iterable
 
-from support.scripted import Connection, Request, answer
+from support.scripted import Connection, Request, http_response
 
 MIB = 1 << 20
 BLOCK = 1 << 16
@@ -58,13 +58,13 @@ class Served:
             start = int(match[1])
             end = min(end, int(match[2]) + 1) if match[2] else end
             if start >= end:
-                connection.send(answer(416, b"", {"Content-Range": f"bytes */{len(self.content)}"}))
+                connection.send(http_response(416, b"", {"Content-Range": f"bytes */{len(self.content)}"}))
                 return
             status = 206
             headers["Content-Range"] = f"bytes {start}-{end - 1}/{len(self.content)}"
         if self._length:
             headers["Content-Length"] = str(end - start)
-        connection.send(answer(status, b"", headers, framed=False))
+        connection.send(http_response(status, b"", headers, framed=False))
         stop = end if cut is None else min(end, start + cut)
         for at in range(start, stop, BLOCK):
             block = self.content[at : min(stop, at + BLOCK)]

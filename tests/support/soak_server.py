@@ -13,10 +13,10 @@ import threading
 import time
 from typing import Any
 
-from support.scripted import Connection, Request, ScriptedServer, answer, json_answer, token_answer
+from support.scripted import Connection, Request, ScriptedServer, http_response, json_response, token_response
 
 SHARE = 0.05  # of the responses
-FAULTS = ("429", "503", "401", "unread", "unanswered", "executed", "reset", "cut", "late")
+FAULTS = ("429", "503", "401", "unread", "ignored", "executed", "reset", "cut", "late")
 LARGEST = 200_000  # bytes of an upload or a stream
 
 
@@ -51,8 +51,8 @@ class Played:
             return
         connection.read_body(request)
         if fault in ("429", "503", "401"):
-            connection.send(answer(int(fault), "refused", {"Retry-After": "0"}))
-        elif fault == "unanswered":
+            connection.send(http_response(int(fault), "refused", {"Retry-After": "0"}))
+        elif fault == "ignored":
             connection.close()
         else:
             self._execute(connection, request, fault)
@@ -61,7 +61,7 @@ class Played:
         (name, (number,), _), uploaded = _read(request)
         with self._lock:
             self.executions[number] += 1
-        data = _stream(number) if name.endswith("stream") else json_answer([name, number, digest(uploaded)])
+        data = _stream(number) if name.endswith("stream") else json_response([name, number, digest(uploaded)])
         if fault == "executed":
             connection.close()
         elif fault == "reset":
@@ -88,15 +88,15 @@ def _read(request: Request) -> tuple[Any, bytes]:
 def _stream(number: int) -> bytes:
     data, media = content(number), {"Content-Type": "application/octet-stream"}
     if number % 2:
-        return answer(200, data, media)
+        return http_response(200, data, media)
     chunks = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in (data[:100], data[100:]) if piece)
-    return answer(200, chunks + b"0\r\n\r\n", {**media, "Transfer-Encoding": "chunked"})
+    return http_response(200, chunks + b"0\r\n\r\n", {**media, "Transfer-Encoding": "chunked"})
 
 
 def serve(seed: int, tls: bool) -> None:
     """Print the URLs, serve until stdin ends, and print the report."""
     played = Played(seed)
-    with ScriptedServer(played.step, tokens=itertools.repeat(token_answer()), tls="good" if tls else None) as server:
+    with ScriptedServer(played.step, tokens=itertools.repeat(token_response()), tls="good" if tls else None) as server:
         played.server = server
         print(json.dumps([server.api_url, server.token_url, server.ca_bundle]), flush=True)
         sys.stdin.read()

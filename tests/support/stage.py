@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 import sidefx_client as sidefx
-from support.scripted import Connection, Request, ScriptedServer, token_answer
+from support.scripted import Connection, Request, ScriptedServer, token_response
 
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 
@@ -38,14 +38,14 @@ def examples(quick: int) -> settings:
 
 
 class Stage:
-    """A server and a service for all examples of a module. `answers` sets the next response.
+    """A server and a service for all examples of a module. `respond` sets the next response.
 
     ``tokens`` is the response of the token endpoint.
     """
 
     def __init__(self, tls: str | None = None, **options: Any) -> None:
-        self.tokens = token_answer()
-        self.server = ScriptedServer(self._answer, tokens=self._answer, tls=tls)
+        self.tokens = token_response()
+        self.server = ScriptedServer(self._respond, tokens=self._respond, tls=tls)
         given = {"access_token": "a-token", "access_token_url": self.server.token_url, "retries": 0}
         self.service = sidefx.service(
             endpoint_url=self.server.api_url, ca_bundle=self.server.ca_bundle, **{**given, **options}
@@ -53,7 +53,7 @@ class Stage:
         self.request: Request | None = None
         self._next: tuple[Sequence[bytes], str, float] = ((), "stay", 0.0)
 
-    def answers(self, *pieces: bytes, ending: str = "stay", pause: float = 0.0) -> None:
+    def respond(self, *pieces: bytes, ending: str = "stay", pause: float = 0.0) -> None:
         """Set the pieces of the next response. Then the connection stays open, or ends by "FIN" or "RST"."""
         self._next = pieces, ending, pause
 
@@ -61,7 +61,7 @@ class Stage:
         self.service.close()
         self.server.__exit__(None, None, None)
 
-    def _answer(self, connection: Connection, request: Request) -> None:
+    def _respond(self, connection: Connection, request: Request) -> None:
         connection.read_body(request)
         pieces, ending, pause = self._next  # read now, because the next example may start after the last piece
         if request.wants_token:

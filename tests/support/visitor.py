@@ -24,10 +24,10 @@ class Visitor:
         self.headers: dict[str, str] = {}
 
     def token(self) -> requests.Response:
-        answer = self.session.post(self.server.access_token_url, auth=self.pair)
-        if answer.ok:
-            self.headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
-        return answer
+        response = self.session.post(self.server.access_token_url, auth=self.pair)
+        if response.ok:
+            self.headers = {"Authorization": f"Bearer {response.json()['access_token']}"}
+        return response
 
     def call(self, name: str, /, *args: Any, **kwargs: Any) -> requests.Response:
         if self.server.authenticate and not self.headers:

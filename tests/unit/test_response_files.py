@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from support.responses import received, sample
-from support.scripted import answer
+from support.scripted import http_response
 
 import sidefx_client as sidefx
 
@@ -24,7 +24,7 @@ LINES = b"".join(b"line %d\n" % number for number in range(1000))
 
 @contextlib.contextmanager
 def stream(data: bytes, headers: dict[str, str] | None = None) -> Iterator[sidefx.ResponseFile]:
-    with sidefx.ResponseFile(received(answer(200, data, {**STREAM, **(headers or {})}))) as file:
+    with sidefx.ResponseFile(received(http_response(200, data, {**STREAM, **(headers or {})}))) as file:
         yield file
 
 
@@ -90,7 +90,7 @@ def test_response_raw_has_the_undecoded_bytes() -> None:
 
 def test_unsupported_content_encoding_raises_without_a_warning() -> None:
     with pytest.raises(sidefx.TransportError, match="nobody asked for"):
-        sidefx.ResponseFile(received(answer(200, LINES, {"Content-Encoding": "br"})))
+        sidefx.ResponseFile(received(http_response(200, LINES, {"Content-Encoding": "br"})))
     gc.collect()
 
 

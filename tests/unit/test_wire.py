@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 
 import pytest
 from support.responses import received, sample
-from support.scripted import answer
+from support.scripted import http_response
 
 import sidefx_client as sidefx
 from sidefx_client.transport.multipart import MultipartBody
@@ -86,13 +86,13 @@ def test_json_sample_is_decoded() -> None:
 @pytest.mark.parametrize("body", [b"nonsense", b'{"a": 1', b'"\xff"', b"[" * 100_000, b"\x00"])
 def test_invalid_json_raises_api_error(body: bytes) -> None:
     with pytest.raises(sidefx.APIError, match=r"^200 expected JSON, got application/json: ") as caught:
-        decode(received(answer(200, body, JSON)))
+        decode(received(http_response(200, body, JSON)))
     assert len(str(caught.value)) < 250
 
 
 @pytest.mark.parametrize("status", [100, 300, 304, 400, 404, 422, 500])
 def test_other_statuses_than_2xx_raise_api_error(status: int) -> None:
-    response = received(answer(200, b"[1]"))
+    response = received(http_response(200, b"[1]"))
     response.status_code = status
     with pytest.raises(sidefx.APIError, match=rf"^{status} \[1\]$"):
         decode(response)
