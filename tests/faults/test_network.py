@@ -309,7 +309,7 @@ def test_N8_broken_tls_connections_leave_others_of_their_thread_alone(case: Case
 
     def late(connection: Connection, request: Request) -> None:
         connection.read_body(request)
-        connection.send(answer(200, bytes(1 << 20), whole))
+        connection.send(http_response(200, bytes(1 << 20), whole))
         gone.wait(20)
         time.sleep(0.1)  # the client waits already
         connection.send(b"last")
