@@ -48,7 +48,7 @@ def wait(service: sidefx.Service, args: argparse.Namespace, pause: float) -> Non
         # A name that begins with get_ is read-only, so dropped connections and 503s are retried automatically.
         status = sidefx.call(service, args.function, [args.job])["status"]
         print(f"{time.strftime('%H:%M:%S')}  {status}", flush=True)
-        if status in ("done", "failed", "cancelled"):
+        if status in ("done", "failed", "canceled"):
             return
         if time.monotonic() + pause > end:
             raise TimeoutError(f"job {args.job} is still {status} after {args.limit:g} seconds")

@@ -41,7 +41,7 @@ class BuildDownload(TypedDict):
 
 
 class NonCommercialLicense(TypedDict):
-    """Licence keys for ``sesictrl install``."""
+    """License keys for ``sesictrl install``."""
 
     license_keys: list[str]
     server_key: str
@@ -116,14 +116,14 @@ class Download(Module, Protocol):
 
 
 class License(Module, Protocol):
-    """Non-commercial licences."""
+    """Non-commercial licenses."""
 
     def get_non_commercial_license(
         self, *, server_name: str, server_code: str, products: str, version: str | None = None
     ) -> NonCommercialLicense:
-        """Create licence keys for a non-commercial product. Each call creates new keys, so it is never sent twice.
+        """Create license keys for a non-commercial product. Each call creates new keys, so it is never sent twice.
 
-        server_name, server_code: of the licence server, as printed by `sesictrl print-server`
+        server_name, server_code: of the license server, as printed by `sesictrl print-server`
         products: 'HOUDINI-NC', 'RENDER-NC', or both as 'HOUDINI-NC;RENDER-NC'
         version: '20.5'; None for the latest public version
 
@@ -211,7 +211,7 @@ def parameters(name: str) -> dict[str, str]:
 def read_only(name: str) -> bool:
     """Return True if the function can be called again without harm after an unknown outcome."""
     function = name.rpartition(".")[2]
-    # get_non_commercial_license creates a licence at each call.
+    # get_non_commercial_license creates a license at each call.
     return function.startswith("get_") and function != "get_non_commercial_license"
 
 

@@ -120,7 +120,7 @@ class License:
     def get_non_commercial_license(
         self, *, server_name: str, server_code: str, products: str, version: str | None = None
     ) -> dict[str, Any]:
-        """Return lines that look like licence keys but are fake."""
+        """Return lines that look like license keys but are fake."""
         _text("server_name", server_name)
         _text("server_code", server_code)
         names = _text("products", products).split(";")

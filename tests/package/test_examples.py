@@ -39,10 +39,10 @@ RUNS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("newest_good_build.py", "20.0", "--local", "--platform", "linux", "--compiler", "gcc9.3"): (
         r"gcc9\.3\.tar\.gz\n$",
     ),
-    ("renew_licence.py", "--local"): (
+    ("renew_license.py", "--local"): (
         r"^SERVER my-server 0123abcd \S+\nLICENSE HOUDINI-NC .*\nLICENSE RENDER-NC .*\n$",
     ),
-    ("renew_licence.py", "wks", "beef", "--products", "RENDER-NC", "--version", "20.5", "--local"): (
+    ("renew_license.py", "wks", "beef", "--products", "RENDER-NC", "--version", "20.5", "--local"): (
         r"^SERVER wks beef \S+\nLICENSE RENDER-NC 20\.5 wks \S+\n$",
     ),
     ("submit_bug.py", "--local"): (r"^Filed: \{'id': \d+, .*'summary': 'Sample', 'custom_id': '[0-9a-f]{32}'\}\n$",),

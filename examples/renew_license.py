@@ -1,9 +1,9 @@
-"""Create keys for a non-commercial licence, one per line, for `sesictrl install`.
+"""Create keys for a non-commercial license, one per line, for `sesictrl install`.
 
-sesictrl print-server                                             shows name and code of your licence server
-python examples/renew_licence.py my-server 0123abcd > keys.txt
+sesictrl print-server                                             shows name and code of your license server
+python examples/renew_license.py my-server 0123abcd > keys.txt
 while read -r key; do sesictrl install "$key"; done < keys.txt
-python examples/renew_licence.py --local                          with a server on this machine
+python examples/renew_license.py --local                          with a server on this machine
 """
 
 from __future__ import annotations
