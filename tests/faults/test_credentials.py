@@ -78,28 +78,32 @@ def test_A6_credentials_in_vendor_files_are_sent_to_sidefx_and_loopback_only(
 
 @pytest.mark.parametrize("which", ["access_token_url", "endpoint_url"])
 @pytest.mark.parametrize(
-    "url",
+    ("url", "reason"),
     [
-        "http://api.invalid/api/",
-        "http://127.0.0.1.invalid/api/",
-        "https://someone:proxypasswordproxypassword@api.invalid/api/",
-        "https://proxypasswordproxypassword@127.0.0.1/api/",
-        "https:///api/",
-        "https://",
-        "api.invalid/api/",
-        "/api/",
-        "",
-        "ftp://127.0.0.1/api/",
-        "file:///etc/passwd",
-        "https://api.invalid:port/api/",
-        "https://[::1/api/",
-        "https://api.invalid/\r\nX: y",
+        ("http://api.invalid/api/", "must begin with https"),
+        ("http://127.0.0.1.invalid/api/", "must begin with https"),
+        ("http://localhost.invalid/api/", "must begin with https"),
+        ("ftp://127.0.0.1/api/", "must begin with https"),
+        ("https://someone:proxypasswordproxypassword@api.invalid/api/", "user or a password"),
+        ("https://proxypasswordproxypassword@127.0.0.1/api/", "user or a password"),
+        ("https://", "no host"),
+        ("https:///api/", "no host"),
+        ("api.invalid/api/", "no host"),
+        ("/api/", "no host"),
+        ("", "no host"),
+        ("file:///etc/passwd", "no host"),
+        ("https://[::1/api/", "no host"),
+        ("https://api.invalid:port/api/", "no host, or no valid port"),
+        ("https://api.invalid:99999/", "no host, or no valid port"),
+        ("https://api.invalid/\r\nX: y", "URL in one line"),
+        ("https://api.invalid/a b", "without blanks"),
+        (b"https://api.invalid/api/", "URL in one line"),
     ],
 )
 def test_A7_unsafe_url_raises_config_error_before_a_connection(
-    case: Case, connects: list[Any], which: str, url: str
+    case: Case, connects: list[Any], which: str, url: Any, reason: str
 ) -> None:
-    with case.raises(sidefx.ConfigError):
+    with case.raises(sidefx.ConfigError, match=f"^{which} .*{reason}"):
         case.service(None, **{which: url})
     assert connects == []
 

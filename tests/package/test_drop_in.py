@@ -22,39 +22,27 @@ ROOT = Path(__file__).parents[2]
 REQUIRED = inspect.Parameter.empty
 
 # Positional parameters in order, with the defaults of the vendor's module.
+OPTIONS = {"access_token": None, "access_token_expiry_time": None, "timeout": sidefx.DEFAULT_TIMEOUT}
 PARAMETERS: dict[str, dict[str, Any]] = {
     "service": {
         "client_id": None,
         "client_secret_key": None,
         "access_token_url": "https://www.sidefx.com/oauth2/application_token",
         "endpoint_url": "https://www.sidefx.com/api/",
-        "access_token": None,
-        "access_token_expiry_time": None,
-        "timeout": sidefx.DEFAULT_TIMEOUT,
+        **OPTIONS,
     },
-    "_Service": {
-        "endpoint_url": REQUIRED,
-        "access_token": REQUIRED,
-        "access_token_expiry_time": REQUIRED,
-        "timeout": sidefx.DEFAULT_TIMEOUT,
-    },
+    "_Service": {"endpoint_url": REQUIRED, **OPTIONS, "access_token": REQUIRED, "access_token_expiry_time": REQUIRED},
     "_APIFunction": {"function_name": REQUIRED, "service": REQUIRED},
     "File": {"filename": REQUIRED},
     "ResponseFile": {"response": REQUIRED},
     "AuthorizationError": {"http_code": REQUIRED, "message": REQUIRED},
     "APIError": {"http_code": REQUIRED, "message": REQUIRED},
     "get_access_token_and_expiry_time": {
-        "access_token_url": REQUIRED,
-        "client_id": REQUIRED,
-        "client_secret_key": REQUIRED,
+        **dict.fromkeys(("access_token_url", "client_id", "client_secret_key"), REQUIRED),
         "timeout": sidefx.DEFAULT_TIMEOUT,
     },
     "call_api_with_access_token": {
-        "endpoint_url": REQUIRED,
-        "access_token": REQUIRED,
-        "function_name": REQUIRED,
-        "args": REQUIRED,
-        "kwargs": REQUIRED,
+        **dict.fromkeys(("endpoint_url", "access_token", "function_name", "args", "kwargs"), REQUIRED),
         "timeout": sidefx.DEFAULT_TIMEOUT,
     },
     "_extract_traceback_from_response": {"response": REQUIRED},

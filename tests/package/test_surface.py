@@ -21,31 +21,11 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
 PUBLIC = {
-    "APIError",
-    "APIFunction",
-    "AuthorizationError",
-    "CallTimeout",
-    "ChecksumError",
-    "ConfigError",
-    "DEFAULT_TIMEOUT",
-    "DownloadError",
-    "File",
-    "RateLimitError",
-    "ResponseFile",
-    "Service",
-    "SideFXError",
-    "TransportError",
-    "_APIFunction",
-    "_Service",
-    "__version__",
-    "_extract_traceback_from_response",
-    "call",
-    "call_api_with_access_token",
-    "download_build",
-    "download_file",
-    "get_access_token_and_expiry_time",
-    "service",
-}
+    "APIError", "APIFunction", "AuthorizationError", "CallTimeout", "ChecksumError", "ConfigError", "DEFAULT_TIMEOUT",
+    "DownloadError", "File", "RateLimitError", "ResponseFile", "Service", "SideFXError", "TransportError",
+    "_APIFunction", "_Service", "__version__", "_extract_traceback_from_response", "call", "call_api_with_access_token",
+    "download_build", "download_file", "get_access_token_and_expiry_time", "service",
+}  # fmt: skip
 
 # A module imports only from the rows above its own.
 ROOMS = [

@@ -65,22 +65,6 @@ def test_safe_name_creates_one_file_inside_its_directory(name: str, folder: Path
     path.unlink()
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "houdini-20.5.445-linux.tar.gz",
-        "Zoë.hip",
-        "読み.hip",
-        "a b (1).bgeo.sc",
-        "x" * 200,
-        "50%.exe",
-        "20.5 notes for all who read them",
-    ],
-)
-def test_safe_name_keeps_names_that_are_already_safe(name: str) -> None:
-    assert safe_name(name) == name
-
-
 @examples(100)
 @given(name=NAMES, both=st.booleans())
 def test_file_name_of_a_response_is_safe(stage: Stage, name: str, both: bool) -> None:

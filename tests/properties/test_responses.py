@@ -111,13 +111,6 @@ def test_response_split_into_any_pieces_gives_the_value(stage: Stage, response: 
     assert fetch(stage) == response.value
 
 
-@examples(20)
-@given(response=responses())
-def test_response_sent_byte_by_byte_gives_the_value(stage: Stage, response: Response) -> None:
-    stage.respond(*_pieces(response.whole, list(range(len(response.whole)))))
-    assert fetch(stage) == response.value
-
-
 # 17 bytes are the status line alone, which http.client accepts as an empty response.
 @examples(150)
 @given(response=responses(), ending=st.sampled_from(("FIN", "RST")), data=st.data())

@@ -12,11 +12,20 @@ def test_last_component_splits_at_both_slashes(path: str) -> None:
     assert last_component(path) == "a.hip"
 
 
+SAFE = (
+    "houdini-20.5.278-linux_x86_64_gcc11.2.tar.gz",
+    "Zoë 雪.hip",
+    "a b (1).bgeo.sc",
+    "x" * 200,
+    "50%.exe",
+    "a.b notes",
+)
+
+
 @pytest.mark.parametrize(
     ("name", "safe"),
     [
-        ("houdini-20.5.278-linux_x86_64_gcc11.2.tar.gz", "houdini-20.5.278-linux_x86_64_gcc11.2.tar.gz"),
-        ("Zoë 雪.hip", "Zoë 雪.hip"),
+        *((name, name) for name in SAFE),
         ("../../etc/passwd", "passwd"),
         ("C:\\Windows\\win.ini", "win.ini"),
         ("a:b", "a_b"),
