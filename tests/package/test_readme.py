@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import logging
 import os
 import re
@@ -166,6 +167,21 @@ def test_the_python_of_a_section_runs(
     captured = capsys.readouterr()
     assert "Traceback" not in captured.err  # of a thread
     assert "SideFX: " not in captured.out  # an error of a thread
+
+
+@pytest.mark.skipif(importlib.util.find_spec("bpy") is None, reason="needs Blender as a module: pip install bpy")
+def test_the_lines_for_blender_run_in_real_blender(reader: Path) -> None:
+    (block,) = [block for block in PYTHON if block.section == "Blender"]
+    # Without its window Blender runs no timers, so do as its main loop does.
+    loop = """
+import time
+assert bpy.app.timers.is_registered(show)
+while (pause := show()) is not None:
+    time.sleep(pause)
+"""
+    done = run([sys.executable, "-c", block.code + loop], reader)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^\d+ builds$", done.stdout, re.MULTILINE), done.stdout
 
 
 @pytest.mark.parametrize("block", TESTS, ids=str)
