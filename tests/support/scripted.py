@@ -13,6 +13,7 @@ import itertools
 import json
 import socket
 import struct
+import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -329,8 +330,12 @@ def _steps(script: Script) -> Iterator[Step]:
 
 
 def _wake(sock: socket.socket) -> None:
+    """End a blocked recv() of another thread; Windows does so only when the handle is closed."""
     with contextlib.suppress(OSError):
         socket.socket.shutdown(sock, socket.SHUT_RDWR)
+    if sys.platform == "win32":
+        with contextlib.suppress(OSError):
+            socket.close(sock.detach())
 
 
 # The former names, until all tests use the new ones.
