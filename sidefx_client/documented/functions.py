@@ -242,7 +242,7 @@ def hint(name: str, keywords: Iterable[str] = ()) -> str | None:
     )
 
 
-def _near(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+def _near(word: str, known: Iterable[str], cutoff: float = 0.7) -> str | None:
     from difflib import get_close_matches  # slow to import, and only needed for the text of an error
 
     return next(iter(get_close_matches(word, list(known), 1, cutoff)), None)
