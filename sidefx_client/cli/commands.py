@@ -1,151 +1,195 @@
-"""What each command does: its result goes to stdout, all else to stderr."""
+"""The commands. Results go to stdout, everything else to stderr."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import getpass
 import os
 import shlex
-import shutil
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from urllib.parse import urlsplit
 
+from ..atomic import NewFile
+from ..credentials import hserver_file
 from ..credentials.find import find
-from ..downloads import download_build
-from ..errors import ConfigError
-from ..files import File, ResponseFile
+from ..credentials.token_cache import TokenCache
+from ..documented.functions import read_only
+from ..downloads import download_build, this_platform
+from ..errors import ConfigError, DownloadError
+from ..files import File
 from ..proxy import Service, service
 from ..proxy import call as call_function
-from ..sealed import seal
-from ..transport.connection import BLOCK
-from ..urls import checked
-from .display import Bars, is_builds, json_text, print_builds
+from ..sealed import Sealed, seal
+from ..urls import checked, is_loopback
+from . import display
+from .display import print_text, say
 
 
 def builds(options: argparse.Namespace) -> None:
-    with _service(options, _token_cache()) as api:
+    latest = options.build == "latest"
+    platform = options.platform or (this_platform() if latest else None)
+    production = options.production or options.build == "production"
+    with _service(options) as api:
         found = api.download.get_daily_builds_list(
-            options.product,
-            version=options.version,
-            platform=options.platform,
-            only_production=options.production,
+            options.product, version=options.version, platform=platform, only_production=production
         )
-    if is_builds(found) and not options.json:
-        print_builds(found)
+    if not isinstance(found, list) or not all(isinstance(build, dict) for build in found):
+        display.print_result(found)  # an unknown form
+        return
+    if latest:
+        good = sorted((build for build in found if build.get("status") == "good"), key=display.version_key)
+        if not good:
+            wanted = " ".join([options.product, *(options.version or ()), platform or ""])
+            raise DownloadError(f"there is no good build of {wanted}")
+        found = good[-1:]
+    elif options.build not in (None, "production"):
+        found = [build for build in found if str(build.get("build")) == options.build]
+    if options.json:
+        display.print_result(found[0] if latest else found)
+    elif latest:
+        print_text(display.build_line(found[0]))
     else:
-        _show(found)
+        display.print_builds(found)
 
 
 def download(options: argparse.Namespace) -> None:
-    with _service(options, _token_cache()) as api, Bars() as bars:
-        path = download_build(
-            api,
-            options.product,
-            options.version,
-            options.build,
-            options.platform,
-            options.output,
-            progress=bars.add(f"{options.product} {options.version}"),
-            connections=options.connections,
-        )
-    print(path)
+    wanted = (options.product, options.version, options.build or "production", options.platform, options.output)
+    with _service(options) as api, display.Transfers() as transfers:
+        progress = None if options.quiet else transfers.add(f"{options.product} {options.version}")
+        path = download_build(api, *wanted, progress=progress, connections=options.connections)
+    if transfers.already_there:
+        say(f"{display.printable(path.name)} is already there")
+    print_text(str(path))
 
 
 def call(options: argparse.Namespace) -> None:
-    args = [item.value for item in options.items if item.name is None]
-    kwargs = {item.name: item.value for item in options.items if item.name is not None}
-    target = _checked_target(options.output)
-    with _service(options, _token_cache()) as api, Bars() as bars:
+    args = [value for name, value in options.items if name is None]
+    kwargs = {name: value for name, value in options.items if name is not None}
+    target = None if options.output in (None, "-") else Path(options.output)
+    if target is not None:
+        with NewFile(target):  # raises now if the file cannot be created: some calls cannot be made again
+            pass
+    with _service(options) as api, display.Transfers() as transfers:
         for value in kwargs.values():
-            if isinstance(value, File):
-                value.progress = bars.add(value.name_on_wire)
-        answer = call_function(api, options.function, args, kwargs)
-        if isinstance(answer, ResponseFile) and target is not None:
-            answer.save(target, progress=bars.add(target.name))
-            return
-    if target is not None and not isinstance(answer, ResponseFile):
-        target.write_text(json_text(answer, ascii_only=True) + "\n", encoding="ascii")
-    else:
-        _show(answer)
+            if isinstance(value, File) and not options.quiet:
+                value.progress = transfers.add(value.name_on_wire)
+        result = call_function(api, options.function, args, kwargs)
+        if target is not None:
+            display.save_result(result, target, None if options.quiet else transfers.add(target.name))
+        else:
+            display.print_result(result, only_copy=not read_only(options.function))
 
 
 def license_keys(options: argparse.Namespace) -> None:
-    with _service(options, _token_cache()) as api:
-        keys = api.license.get_non_commercial_license(
-            server_name=options.server_name,
-            server_code=options.server_code,
-            products=";".join(options.product),
-            **({"version": options.version} if options.version else {}),
-        )
+    server = {"server_name": options.server_name, "server_code": options.server_code}
+    version = {"version": options.version} if options.version else {}
+    with _service(options) as api:
+        keys = api.license.get_non_commercial_license(**server, products=";".join(options.product), **version)
     fields = keys if isinstance(keys, dict) else {}
     server_key, license_keys = fields.get("server_key"), fields.get("license_keys")
     if isinstance(license_keys, list) and all(isinstance(key, str) for key in [server_key, *license_keys]):
-        print(server_key, *license_keys, sep="\n")
-    else:  # they have been made: in whatever form they come, they must not be lost
-        _show(keys)
+        print_text("\n".join(map(display.printable, [server_key, *license_keys])), only_copy=True)
+    else:  # the keys exist now, so print them in whatever form they arrived
+        display.print_result(keys, only_copy=True)
+
+
+def login(options: argparse.Namespace) -> None:
+    host = urlsplit(checked(options.token_url, "--token-url")).hostname or ""
+    if not (host == "sidefx.com" or host.endswith(".sidefx.com") or is_loopback(host)):
+        raise ConfigError(f"hserver.ini has credentials for sidefx.com, not for {host}: use environment variables")
+    client_id = _read_line("Client id: ")
+    pair = seal(client_id, _read_line("Client secret: ", getpass.getpass))
+    _service(options, pair).close()
+    path = hserver_file.user_path()
+    hserver_file.write_pair(path, pair)
+    say(f"stored the credentials in {path}")
+    with contextlib.suppress(OSError):
+        _last_login().parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _last_login().write_text(client_id, encoding="utf-8")
+    used = find(seal(None, None), token_url=options.token_url)
+    if (used.source, used.client_id) != (path, client_id):
+        say(f"warning: client id {display.printable(used.client_id)} from {used.source} is used first")
+
+
+def logout(options: argparse.Namespace) -> None:
+    path = hserver_file.user_path()
+    known = hserver_file.client_ids(path)
+    client_id = options.client_id
+    if client_id is None and len(set(known)) == 1:
+        client_id = known[0]
+    elif client_id is None and _last_login().is_file():
+        client_id = _last_login().read_text(encoding="utf-8")
+    if client_id not in known:
+        listed = ", ".join(map(display.printable, known)) or "none"
+        raise ConfigError(f"give the CLIENT_ID of a pair in {path}; it has {listed}")
+    hserver_file.remove_pair(path, client_id)
+    say(f"removed client id {display.printable(client_id)} from {path}")
 
 
 def auth(options: argparse.Namespace) -> None:
-    credentials = find(seal(None, None), token_url=checked(options.token_url, "--token-url"))
-    print(f"Credentials  {credentials.source}")
-    print(f"Client id    {credentials.client_id}")
-    with _service(options, None) as api:  # a kept token would say nothing of the secret
+    token_url = checked(options.token_url, "--token-url")
+    credentials = find(seal(None, None), token_url=token_url)
+    print_text(f"Credentials  {credentials.source}\nClient id    {display.printable(credentials.client_id)}")
+    cache = TokenCache(_token_cache(), token_url)
+    with _service(options, seal(None, None)) as api:
         expiry = api.access_token_expiry_time
-    if expiry is None:
-        print("Token        good until the server refuses it")
-    else:
-        print(time.strftime("Token        good until %Y-%m-%d %H:%M:%S %Z", time.localtime(expiry)))
-    print(f"Kept in      {_token_cache()} by the other commands")
+        if expiry is None:
+            until, state = "the server refuses it", "not used, because the token has no expiry"
+        else:
+            until = time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(expiry))
+            cache.put(credentials.client_id, api.access_token or "", expiry)
+            state = "can be written" if cache.get(credentials.client_id) else "cannot be written"
+    print_text(f"Token        valid until {until}\nToken cache  {_token_cache()}, {state}")
 
 
 def serve(options: argparse.Namespace) -> None:
-    from ..testing import LocalServer  # an extra of its own
+    from ..testing import LocalServer  # needs the extra "testing"
 
-    with LocalServer() as server:
-        print(f"Local server at {server.url}, Ctrl-C stops it. In another shell:", file=sys.stderr)
-        for name, value in server.environment.items():
-            print(f"set {name}={value}" if os.name == "nt" else f"export {name}={shlex.quote(value)}", flush=True)
+    with LocalServer(port=options.port) as server:
+        variables = server.environment.items()
+        lines = {
+            "sh": [f"export {name}={shlex.quote(value)}" for name, value in variables],
+            "PowerShell": [f"$env:{name} = '{value}'" for name, value in variables],
+            "cmd": [f"set {name}={value}" for name, value in variables],
+        }
+        shell, other = ("PowerShell", "cmd") if os.name == "nt" else ("sh", "PowerShell")
+        say(f"Local server at {server.url}, Ctrl-C stops it. In another shell ({shell}):", prefix="")
+        print_text("\n".join(lines[shell]))
+        say(f"In {other}:\n" + "\n".join(lines[other]), prefix="")
         while True:
-            time.sleep(3600)  # on Windows, Ctrl-C ends a sleep and not the wait for a lock
+            time.sleep(3600)  # on Windows, Ctrl-C ends a sleep but not the wait for a lock
 
 
-def _service(options: argparse.Namespace, token_cache: Path | None) -> Service:
-    return service(
-        access_token_url=options.token_url,
-        endpoint_url=options.endpoint_url,
-        timeout=options.timeout,
-        token_cache=token_cache,
-    )
+def _service(options: argparse.Namespace, pair: Sealed | None = None) -> Service:
+    """Return a service. With ``pair`` its token is new, because a cached one would not check the secret."""
+    urls = {"access_token_url": options.token_url, "endpoint_url": options.endpoint_url}
+    if pair is None:
+        return service(**urls, timeout=options.timeout, token_cache=_token_cache())
+    return service(*pair(), **urls, timeout=options.timeout)
 
 
 def _token_cache() -> Path:
-    import platformdirs  # of the extra; complaint() says so
+    """Return the path of the file that keeps tokens for later commands."""
+    import platformdirs  # part of the extra "cli"; format_error() names the extra if it is missing
 
     return platformdirs.user_cache_path("sidefx-client", appauthor=False) / "tokens.json"
 
 
-def _checked_target(output: str | None) -> Path | None:
-    """Where the answer goes, looked at before the call is made: some cannot be made again."""
-    if output is None:
-        return None
-    target = Path(output)
-    if not target.parent.is_dir() or (target.exists() and not target.is_file()):  # /dev/null would be replaced
-        raise ConfigError(f"-o {output}: give the path of a file, in a directory that is there")
-    return target
+def _last_login() -> Path:
+    return _token_cache().with_name("login")  # a file with the client id of the last login
 
 
-def _show(answer: Any) -> None:
-    if isinstance(answer, ResponseFile):
-        _pass_on(answer)
-    else:
-        print(json_text(answer))
-
-
-def _pass_on(answer: ResponseFile) -> None:
-    """The stream to the pipe or file that stdout is."""
-    with answer:
-        if sys.stdout.isatty():
-            name = f" {answer.name}" if answer.name else ""
-            raise ConfigError(f"the answer is a file{name}, not for a terminal: give -o FILE, or send it to a pipe")
-        shutil.copyfileobj(answer, sys.stdout.buffer, BLOCK)
+def _read_line(prompt: str, ask: Callable[[str], str] | None = None) -> str:
+    """Return a line that ``ask`` reads from a terminal, by default with echo, or the next line of a pipe."""
+    terminal = sys.stdin is not None and sys.stdin.isatty()
+    if terminal and ask is None:
+        say(prompt, prefix="", end="")
+    line = ask(prompt) if terminal and ask else sys.stdin.readline() if sys.stdin is not None else ""
+    line = line.strip().lstrip("\ufeff")  # PowerShell begins a pipe with a byte order mark
+    if not line:
+        raise ConfigError(f"no {prompt[:-2].lower()} was given: write both to stdin, each on a line")
+    return line

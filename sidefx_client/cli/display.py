@@ -1,120 +1,228 @@
-"""What a person sees: the table of builds, bars, JSON. rich is imported only to draw one of the first two."""
+"""Everything that the commands print. Results alone go to stdout; messages and progress go to stderr.
+
+rich is imported only for a table, and for progress on a terminal.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import re
+import shutil
 import sys
+import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Callable
 
+from ..atomic import NewFile
 from ..documented.functions import DailyBuild
+from ..errors import ConfigError
+from ..files import ResponseFile
 from ..progress import ProgressCallback
+from ..transport.connection import BLOCK
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+INTERVAL = 5.0  # seconds between two lines of progress in a log
+
 _COLUMNS = ("version", "build", "date", "platform", "release", "status")
 _STYLES = {"gold": "yellow", "bad": "red"}
+_UNWRITABLE = (OSError, ValueError)  # ValueError: closed, or without a file descriptor
+_STRING_OR_CONSTANT = re.compile(r'"(?:[^"\\]|\\.)*"|-?Infinity|NaN')
+_VALID_JSON = {"Infinity": "1e999", "-Infinity": "-1e999", "NaN": "null"}
 
 
-def is_builds(value: Any) -> bool:
-    """Whether ``value`` is what ``print_builds`` takes."""
-    return isinstance(value, list) and all(isinstance(build, dict) for build in value)
+def printable(text: str) -> str:
+    """Return ``text`` with control characters escaped, also line breaks."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def write(text: str, stream: Any) -> None:
+    """Write and flush ``text``. Escape it if the stream cannot encode it."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    try:
+        text.encode(encoding, getattr(stream, "errors", None) or "strict")
+    except UnicodeError:
+        text = text.encode(encoding, "backslashreplace").decode(encoding)
+    stream.write(text)
+    stream.flush()
+
+
+def say(text: str, prefix: str = "sidefx-client: ", end: str = "\n") -> None:
+    """Write a message to stderr. A message that cannot be written does not stop the command."""
+    with contextlib.suppress(*_UNWRITABLE):
+        write(prefix + text + end, sys.stderr)
+
+
+def print_text(text: str, *, only_copy: bool = False) -> None:
+    """Write to stdout. The ``only_copy`` of a result goes to stderr if stdout is closed or does not take it."""
+    if only_copy and getattr(sys.stdout, "name", None) == os.devnull:  # opened by main() in place of a closed stdout
+        say(text, prefix="")
+    try:
+        write(text + "\n", sys.stdout)
+    except OSError:
+        if only_copy:
+            say(text, prefix="")
+        raise
+
+
+def print_result(result: Any, *, only_copy: bool = False) -> None:
+    """Write the result of a call to stdout: JSON, or the bytes of a stream."""
+    if not isinstance(result, ResponseFile):
+        print_text(json_text(result), only_copy=only_copy)
+        return
+    with result:
+        if sys.stdout.isatty() or not hasattr(sys.stdout, "buffer"):
+            name = f" {printable(result.name)}" if result.name else ""
+            raise ConfigError(f"the result is a file{name}, not text: write it with -o FILE, or to a pipe")
+        shutil.copyfileobj(result, sys.stdout.buffer, BLOCK)
+        sys.stdout.buffer.flush()
+
+
+def save_result(result: Any, target: Path, progress: ProgressCallback | None) -> None:
+    """Write the result of a call to a file, which appears only when it is complete."""
+    if isinstance(result, ResponseFile):
+        result.save(target, progress=progress)
+        return
+    try:
+        with NewFile(target) as file:
+            file.write(json_text(result, ascii_only=True).encode("ascii") + b"\n")
+            file.commit()
+    except OSError:
+        print_result(result, only_copy=True)  # some calls cannot be made again
+        raise
+
+
+def json_text(value: Any, *, ascii_only: bool = False) -> str:
+    """Return ``value`` as JSON. Escape all that could control a terminal or that stdout cannot encode."""
+    try:
+        text = json.dumps(value, indent=2, ensure_ascii=ascii_only)
+    except RecursionError:  # the encoder without indent has a higher limit
+        text = json.dumps(value)
+    text = _STRING_OR_CONSTANT.sub(lambda match: _VALID_JSON.get(match[0], match[0]), text)
+    text = "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeError:
+        text = "".join(c if c.isascii() else json.dumps(c)[1:-1] for c in text)
+    return text
+
+
+def discard_unwritable() -> None:
+    """Flush stdout, or discard its buffer if that fails: Python's own flush at exit would print a traceback."""
+    try:
+        sys.stdout.flush()
+    except _UNWRITABLE:
+        with contextlib.suppress(*_UNWRITABLE):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def version_key(build: DailyBuild) -> list[tuple[int, str]]:
+    """Return a key that sorts builds by number; the server sorts them as text."""
+    numbers = f"{build.get('version')}.{build.get('build')}".split(".")
+    # Compared by length, then by digits: int() refuses thousands of digits.
+    digits = (number.lstrip("0") if number.isdecimal() else "" for number in numbers)
+    return [(len(number), number) for number in digits]
+
+
+def build_line(build: DailyBuild) -> str:
+    """Return one build as a line of words separated by blanks."""
+    return " ".join(printable(str(build.get(column, "-"))) for column in _COLUMNS)
 
 
 def print_builds(builds: Sequence[DailyBuild]) -> None:
-    """The builds as a table, newest first by number: the server sorts them as text."""
+    """Print the builds as a table, newest first."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console() if sys.stdout.isatty() else Console(width=200)  # a pipe has no edge
+    console = Console() if sys.stdout.isatty() else Console(width=200)  # a pipe has no width
+    if console.legacy_windows:  # a Windows console without VT mode shows escape codes as text
+        console = Console(color_system=None)
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for column in _COLUMNS:
-        # On a narrow terminal the platform is broken, and nothing else.
-        table.add_column(
-            column.title(),
-            justify="right" if column == "build" else "left",
-            no_wrap=column != "platform",
-            overflow="fold",
-        )
-    for build in sorted(builds, key=_newness, reverse=True):
-        cells = [plain(str(build.get(column, ""))) for column in _COLUMNS]
+        # On a narrow terminal only the platform is broken into lines.
+        justify: Any = "right" if column == "build" else "left"
+        table.add_column(column.title(), justify=justify, no_wrap=column != "platform", overflow="fold")
+    for build in sorted(builds, key=version_key, reverse=True):
+        cells = [printable(str(build.get(column, ""))) for column in _COLUMNS]
         table.add_row(*(Text(cell, _STYLES.get(cell, "")) for cell in cells))
-    with console.capture() as captured:  # rich ends the process where it meets a closed pipe
+    with console.capture() as captured:  # rich itself ends the process when a pipe is closed
         console.print(table)
-    print(captured.get(), end="")
+    write(captured.get(), sys.stdout)
 
 
-class Bars:
-    """Bars for what is on its way, on stderr, where that is a terminal; they end with the ``with`` block."""
+class Transfers:
+    """The progress of uploads and downloads on stderr: bars on a terminal, else a line every few seconds.
+
+    ``already_there`` is True if the first report of the last transfer said that all bytes exist.
+    """
 
     def __init__(self) -> None:
-        self._progress: Progress | None = None
+        self._bars: Progress | None = None
+        self.already_there = False
 
-    def __enter__(self) -> Bars:
+    def __enter__(self) -> Transfers:
         return self
 
-    def add(self, title: str) -> ProgressCallback | None:
-        """The function that moves a new bar, or None where there is nobody to see it."""
-        if not sys.stderr.isatty():
-            return None
-        if self._progress is None:
-            self._progress = _progress()
-            self._progress.start()
-        return _Bar(self._progress, title)
-
     def __exit__(self, *exc_info: object) -> None:
-        if self._progress is not None:
-            self._progress.stop()
+        if self._bars is not None:
+            self._bars.stop()
+
+    def add(self, title: str) -> ProgressCallback:
+        """Return the progress callback of a new transfer."""
+        show = self._add_bar(title) if sys.stderr.isatty() else _add_lines(title)
+        done_before: int | None = None
+
+        def progress(done: int, total: int | None) -> None:
+            nonlocal done_before
+            if done_before is None:
+                self.already_there = done == total
+            # Restart the clock when a transfer starts or goes back: resumed bytes do not count toward the speed.
+            show(done, total, done_before is None or done < done_before)
+            done_before = done
+
+        return progress
+
+    def _add_bar(self, title: str) -> Callable[[int, int | None, bool], None]:
+        self._bars = bars = self._bars or _start_bars()
+        task = bars.add_task(printable(title), total=None, start=False, visible=False)
+
+        def show(done: int, total: int | None, restart: bool) -> None:
+            if restart:
+                bars.reset(task, total=total, completed=done, visible=done != total)
+            else:
+                bars.update(task, total=total, completed=done)
+
+        return show
 
 
-class _Bar:
-    def __init__(self, progress: Progress, title: str) -> None:
-        self._progress = progress
-        self._task = progress.add_task(plain(title), total=None, start=False, visible=False)
-        self._done: int | None = None
+def _add_lines(title: str) -> Callable[[int, int | None, bool], None]:
+    """Return a function that reports progress as lines for a log."""
+    due = 0.0
 
-    def __call__(self, done: int, total: int | None) -> None:
-        if self._done is None or done < self._done:
-            # The clock starts anew: what was there before came in no time. If all was there, nothing moves.
-            self._progress.reset(self._task, total=total, completed=done, visible=done != total)
-        else:
-            self._progress.update(self._task, total=total, completed=done)
-        self._done = done
+    def show(done: int, total: int | None, restart: bool) -> None:
+        nonlocal due
+        now = time.monotonic()
+        if restart or now >= due:
+            due = now + INTERVAL
+            if not restart:
+                of_total = f" of {total / 1e6:.1f}" if total else ""
+                say(f"{printable(title)}: {done / 1e6:.1f}{of_total} MB")
+
+    return show
 
 
-def _progress() -> Progress:
+def _start_bars() -> Progress:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-    return Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(compact=True, elapsed_when_finished=True),
-        console=Console(stderr=True),
-    )
-
-
-def json_text(value: Any, *, ascii_only: bool = False) -> str:
-    """``value`` as JSON for people, escaped where it would steer a terminal or stdout could not show it."""
-    text = json.dumps(value, indent=2, ensure_ascii=ascii_only)
-    text = "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
-    try:
-        text.encode(sys.stdout.encoding or "utf-8")
-    except UnicodeEncodeError:
-        text = json.dumps(value, indent=2)
-    return text
-
-
-def plain(text: str) -> str:
-    """``text`` without what would steer a terminal."""
-    return "".join(c if c.isprintable() else "?" for c in text)
-
-
-def _newness(build: DailyBuild) -> list[int]:
-    numbers = f"{build.get('version')}.{build.get('build')}".split(".")
-    return [int(number) if number.isdecimal() else 0 for number in numbers]
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    remaining = TimeRemainingColumn(compact=True, elapsed_when_finished=True)
+    bars = Progress(*columns, remaining, console=Console(stderr=True))
+    bars.start()
+    return bars

@@ -1,52 +1,53 @@
-"""The arguments of a call as words, as in HTTPie: ``name=text``, ``name:=json``, ``name@path``, ``text``."""
+"""The arguments of ``call`` as in HTTPie: ``name=text``, ``name:=json``, ``name@path``, ``text``, ``:=json``."""
 
 from __future__ import annotations
 
 import argparse
+import difflib
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple, NoReturn
+from collections.abc import Sequence
+from typing import Any, NoReturn
 
+from ..documented.functions import parameters
 from ..files import File
 
-_ITEM = re.compile(r"([^=@:\s]+)(:=|=|@)(.*)", re.DOTALL)
-_TEXT = "\0"  # what no word of a command line can hold marks a text that stands behind --arg
+# A name may have colons, but a colon before a slash belongs to a URL or to a Windows path.
+_ITEM = re.compile(r"([^=@:\s](?:(?!:[/\\])[^=@\s])*?)(:=|=|@)(.*)", re.DOTALL)
 
 
-class Item(NamedTuple):
-    """One argument; without a name it is positional."""
-
-    name: str | None
-    value: Any
-
-
-def in_place(words: Iterable[str]) -> Iterator[str]:
-    """The words, with ``--arg TEXT`` made one of them: argparse forgets where an option stood."""
-    words = iter(words)
-    for word in words:
-        option, equals, text = word.partition("=")
-        if option != "--arg":
-            yield word
-        elif equals:
-            yield _TEXT + text
-        else:
-            following = next(words, None)
-            yield word if following is None else _TEXT + following  # argparse says what is missing
-
-
-def item(word: str) -> Item:
-    """The argument that a word stands for; what cannot be one is an argparse.ArgumentTypeError."""
-    if word.startswith(_TEXT):
-        return Item(None, word[len(_TEXT) :])
+def item(word: str) -> tuple[str | None, Any]:
+    """Return the argument that a word stands for, or raise argparse.ArgumentTypeError."""
+    if word.startswith(":="):
+        return None, _json("", word[2:])
     match = _ITEM.fullmatch(word)
     if match is None:
-        return Item(None, word)
+        return None, word
     name, kind, rest = match.groups()
     if kind == "=":
-        return Item(name, rest)
-    return Item(name, _json(name, rest) if kind == ":=" else _file(name, rest))
+        return name, rest
+    return name, _json(name, rest) if kind == ":=" else _file(name, rest)
+
+
+def why_wrong(function: str, items: Sequence[tuple[str | None, Any]]) -> str | None:
+    """Return the reason why the items cannot be the arguments of ``function``, or None."""
+    known = parameters(function)
+    positional = iter(known)
+    names = [name for name, _ in items]
+    for name, value in items:
+        parameter = name or next(positional, "")
+        if name and names.count(name) > 1:
+            return f"{name} is given twice"
+        # Only a very close match is refused, because the server may know more parameters than its pages.
+        if name and name not in known and (near := difflib.get_close_matches(name, known, 1, 0.8)):
+            return f"{name} is not a parameter of {function}: did you mean {near[0]}?"
+        kind = known.get(parameter)
+        if isinstance(value, str) and kind in ("bool", "int"):
+            default = "true" if kind == "bool" else "1"
+            example = value.lower() if re.fullmatch(r"true|false|\d+", value.lower()) else default
+            return f"{parameter} is a {kind}, not text: write {name or ''}:={example}"
+    return None
 
 
 def _json(name: str, text: str) -> Any:
@@ -54,7 +55,7 @@ def _json(name: str, text: str) -> Any:
         return json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         reason = str(error)
-    raise argparse.ArgumentTypeError(f"{name}:={text} is not JSON ({reason}); text is {name}=TEXT")
+    raise argparse.ArgumentTypeError(f"{name}:={text[:100]} is not JSON ({reason}); text is {name or 'name'}=TEXT")
 
 
 def _refuse(constant: str) -> NoReturn:
@@ -62,9 +63,9 @@ def _refuse(constant: str) -> NoReturn:
 
 
 def _file(name: str, path: str) -> File:
-    path = os.path.expanduser(path)  # which a shell does at the start of a word only
+    path = os.path.expanduser(path)  # a shell expands ~ at the start of a word only
     if not os.path.isfile(path):
-        raise argparse.ArgumentTypeError(f"{name}@{path}: there is no such file; a text with an @ goes behind --arg")
+        raise argparse.ArgumentTypeError(f"{name}@{path}: not a file; write text with an @ as ':=\"{name}@...\"'")
     if name == "json":
-        raise argparse.ArgumentTypeError("an upload cannot be named json, which is the name of the call itself")
+        raise argparse.ArgumentTypeError("an upload cannot be named json: the call itself has this name")
     return File(path)

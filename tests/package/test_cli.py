@@ -1,13 +1,13 @@
-"""The commands as people run them: what they print, what they ask the server for, their exit status."""
+"""The commands builds, download, call, license and serve: their output, their requests, their exit status."""
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,14 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.scripted import Connection, Request, ScriptedServer, answer
+from support.scripted import Connection, Request, ScriptedServer, http_response
 from support.shells import ROOT, Shell, needs_terminal, offer
 
-from sidefx_client.cli.items import in_place, item
-from sidefx_client.cli.parser import parse
-from sidefx_client.files import File
 from sidefx_client.testing import Call, LocalServer, Stream, Upload
 
+JSON = {"Content-Type": "application/json"}
 BUILD = "houdini-20.5.583-linux_x86_64_gcc11.2.tar.gz"
 
 
@@ -44,11 +42,11 @@ Version   Build   Date         Platform               Release   Status
 """
 
 
-def test_builds_are_a_table_with_the_newest_first(shell: Shell) -> None:
+def test_builds_prints_a_table_newest_first(shell: Shell) -> None:
     shell.environment["PYTHONIOENCODING"] = "utf-8"
-    status, out, err = shell("builds", "houdini", "--version", "20.5", "--platform", "linux", "--production")
+    status, out, err = shell("builds", "houdini", "20.5", "--platform", "linux", "--production")
     assert (status, [line.rstrip() for line in out.splitlines()], err) == (0, TABLE.splitlines(), "")
-    _, out, _ = shell("builds", "houdini", "--version", "20.0", "--version", "20.5", "--platform", "linux_x86_64_gcc11")
+    _, out, _ = shell("builds", "houdini", "20.0", "20.5", "--platform", "linux_x86_64_gcc11")
     numbers = [tuple(line.split()[:2]) for line in out.splitlines()[2:]]
     assert numbers[:5] == [("20.5", "1002"), ("20.5", "601"), ("20.5", "583"), ("20.5", "445"), ("20.5", "278")]
     assert numbers[5:] == [
@@ -61,26 +59,50 @@ def test_builds_are_a_table_with_the_newest_first(shell: Shell) -> None:
     ]
 
 
-def test_builds_as_json_are_what_the_server_said(shell: Shell) -> None:
+def test_builds_as_json_is_the_response_of_the_server(shell: Shell) -> None:
     status, out, err = shell("builds", "--json", "houdini", "--version", "20.5", "--platform", "linux")
     with shell.server.service() as service:
         assert json.loads(out) == service.download.get_daily_builds_list("houdini", ["20.5"], "linux")
     assert (status, err) == (0, "")
 
 
-def test_what_a_server_says_cannot_steer_the_terminal(shell: Shell) -> None:
+@pytest.mark.parametrize("option", ["--latest", "--build=latest"])
+def test_the_latest_build_is_one_line_or_one_object(shell: Shell, option: str) -> None:
+    builds = [
+        {"version": "20.5", "build": build, "date": "d", "platform": f"linux{n}", "release": "devel", "status": status}
+        for n, (build, status) in enumerate([("99", "good"), ("583", "good"), ("601", "bad"), ("9" * 5000, "bad")])
+    ]
+    shell.server.register("download.get_daily_builds_list", lambda *args, **kwargs: builds)
+    assert shell("builds", "houdini", "20.5", option) == (0, "20.5 583 d linux1 devel good\n", "")
+    assert json.loads(shell("builds", "houdini", option, "--json").out) == builds[1]
+    assert shell.server.calls[0].kwargs["platform"] in ("linux", "linux_arm64", "macos", "macosx_arm64", "win64")
+    builds[:] = builds[2:]
+    status, out, err = shell("builds", "houdini", "20.5", option, "--platform", "linux")
+    assert (status, out) == (1, "")
+    assert "houdini 20.5 linux" in err
+
+
+def test_builds_of_one_number(shell: Shell) -> None:
+    status, out, _ = shell("builds", "houdini", "20.5", "--build", "583", "--platform", "linux", "--json")
+    assert (status, [build["build"] for build in json.loads(out)]) == (0, ["583"])
+    production = shell("builds", "houdini", "20.5", "--build", "production", "--json").out
+    assert {build["release"] for build in json.loads(production)} == {"gold"}
+
+
+def test_a_server_cannot_control_the_terminal_with_a_build(shell: Shell) -> None:
     evil = {"version": "20.5", "build": "\x1b]0;title\x07", "platform": "[red]\x9b31m", "release": None}
     shell.server.register("download.get_daily_builds_list", lambda *args, **kwargs: [evil])
-    _, out, _ = shell("builds", "houdini")
-    assert "?]0;title?" in out
-    assert "[red]?31m" in out
-    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", out)
+    for words in (["builds", "houdini"], ["builds", "houdini", "--json"]):
+        _, out, _ = shell(*words)
+        assert "title" in out
+        assert "[red]" in out
+        assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", out)
 
 
 # download
 
 
-def test_a_download_prints_its_path_and_nothing_else(shell: Shell) -> None:
+def test_a_download_prints_its_path_and_says_if_the_file_exists(shell: Shell) -> None:
     shell.server.build_size = 3 << 20
     (shell.directory / "builds").mkdir()
     words = ("download", "houdini", "-x", "2", "20.5", "production", "-o", "builds", "linux")
@@ -91,30 +113,33 @@ def test_a_download_prints_its_path_and_nothing_else(shell: Shell) -> None:
     content = (shell.directory / path).read_bytes()
     assert hashlib.md5(content, usedforsecurity=False).hexdigest() == known["hash"]
     fetched = len(shell.server.downloads)
-    assert shell(*words) == (0, path + os.linesep, "")
+    assert shell(*words) == (0, path + os.linesep, f"sidefx-client: {BUILD} is already there{os.linesep}")
+    assert shell(*words, "--quiet") == (0, path + os.linesep, "")
     assert len(shell.server.downloads) == fetched
 
 
-def test_a_download_is_for_this_machine_where_no_platform_is_named(shell: Shell) -> None:
+def test_the_default_platform_is_that_of_this_machine(shell: Shell) -> None:
     assert shell("download", "houdini", "20.5", "445").status == 0
     args = shell.server.calls[-1].args
     assert args[:3] == ["houdini", "20.5", "445"]
-    assert args[3] in ("linux", "macos", "macosx_arm64", "win64")
+    assert args[3] in ("linux", "linux_arm64", "macos", "macosx_arm64", "win64")
 
 
 @needs_terminal
-def test_ctrl_c_keeps_the_partial_and_the_next_run_goes_on_from_it(shell: Shell) -> None:
+def test_ctrl_c_keeps_the_partial_file_and_the_next_run_resumes(shell: Shell) -> None:
     content = os.urandom(2 << 20)
     half = len(content) // 2
 
     def stall_at_half(connection: Connection, request: Request) -> None:
-        connection.send(answer(200, headers={"Content-Length": str(len(content)), "ETag": '"1"'}), content[:half])
+        connection.send(
+            http_response(200, headers={"Content-Length": str(len(content)), "ETag": '"1"'}), content[:half]
+        )
         connection.stall()
 
     def go_on(connection: Connection, request: Request) -> None:
         start = int((request.header("Range") or "")[len("bytes=") : -1])
         told = {"Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}", "ETag": '"1"'}
-        connection.send(answer(206, content[start:], told))
+        connection.send(http_response(206, content[start:], told))
 
     with ScriptedServer([stall_at_half, go_on]) as files:
         offer(shell, files, content)
@@ -125,59 +150,32 @@ def test_ctrl_c_keeps_the_partial_and_the_next_run_goes_on_from_it(shell: Shell)
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=10)
-        told = b"sidefx-client: interrupted; what came is kept: run it again to resume\n"
+        told = b"sidefx-client: interrupted; the partial file is kept: run the command again to resume\n"
         assert (process.returncode, out, err) == (130, b"", told)
         assert shell("download", "houdini", "20.5") == (0, "f.bin\n", "")
         assert files.requests[1].header("Range") == f"bytes={half}-"
     assert (shell.directory / "f.bin").read_bytes() == content
 
 
+def test_a_long_download_reports_progress_in_a_log(shell: Shell) -> None:
+    content = os.urandom(1 << 20)
+
+    def in_steps(connection: Connection, request: Request) -> None:
+        whole = http_response(200, content)
+        connection.send(*(whole[i : i + (1 << 18)] for i in range(0, len(whole), 1 << 18)), pause=0.12)
+
+    code = "from sidefx_client.cli import display\ndisplay.INTERVAL = 0.1"
+    for words, lines in (([], True), (["-q"], False)):
+        with ScriptedServer([in_steps]) as files:
+            offer(shell, files, content)
+            status, out, err = shell.python(code, "download", "houdini", "20.5", *words)
+        assert (status, out) == (0, "f.bin\n")
+        (shell.directory / "f.bin").unlink()
+        assert bool(re.fullmatch(r"(sidefx-client: houdini 20\.5: \d\.\d of 1\.0 MB\n)+", err)) is lines
+        assert lines or err == ""
+
+
 # call
-
-
-@pytest.mark.parametrize(
-    ("word", "name", "value"),
-    [
-        ("houdini", None, "houdini"),
-        ("version=20.5", "version", "20.5"),
-        ("version=", "version", ""),
-        ("a=b=c@d:=e", "a", "b=c@d:=e"),
-        ("text=two\nlines", "text", "two\nlines"),
-        ("only_production:=true", "only_production", True),
-        ('versions:=["20.0", "20.5"]', "versions", ["20.0", "20.5"]),
-        ("none:=null", "none", None),
-        ("https://host/path", None, "https://host/path"),
-        ("two words=x", None, "two words=x"),
-        ("=x", None, "=x"),
-        ("-5", None, "-5"),
-    ],
-)
-def test_a_word_is_an_argument(word: str, name: str | None, value: Any) -> None:
-    assert item(word) == (name, value)
-
-
-def test_an_at_sign_is_an_upload(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("USERPROFILE", str(tmp_path))
-    (tmp_path / "shot.hip").touch()
-    name, file = item("scene@~/shot.hip")
-    assert name == "scene"
-    assert isinstance(file, File)
-    assert Path(str(file.filename)) == tmp_path / "shot.hip"
-
-
-@pytest.mark.usefixtures("uncollected")
-@pytest.mark.parametrize("word", ["a:=tru", "a:=", "a:=NaN", "a:=" + "[" * 100_000, "scene@nowhere.hip", "scene@/"])
-def test_a_word_that_is_no_argument_is_refused_with_what_to_do(word: str) -> None:
-    with pytest.raises(argparse.ArgumentTypeError, match=r"text is a=TEXT|goes behind --arg"):
-        item(word)
-
-
-def test_text_behind_arg_is_positional_in_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    words = ["first", "--arg", "a=b", "-o", "x", "-5", "--arg=--json", "k=v", "last"]
-    options = parse(["call", "farm.f", *words])
-    assert [i.value for i in options.items if i.name is None] == ["first", "a=b", "-5", "--json", "last"]
-    assert list(in_place(["--arg"])) == ["--arg"]
 
 
 def test_a_call_passes_text_json_files_and_words(shell: Shell) -> None:
@@ -186,16 +184,16 @@ def test_a_call_passes_text_json_files_and_words(shell: Shell) -> None:
 
     shell.server.register("farm.describe", describe)
     (shell.directory / "shot.hip").write_bytes(b"scene")
-    words = ["one", "pool=day", "count:=3", "-v", "scene@shot.hip", "--arg", "a=b"]
+    words = ["one", "pool=day", "count:=3", "-v", "scene@shot.hip", ':="a=b"', "v:x=1", ":=7"]
     status, out, err = shell("call", "farm.describe", *words)
     assert (status, json.loads(out)) == (0, {"scene": "scene"})
     assert re.search(r"DEBUG farm.describe \(attempt 1\): 200 after \d+ ms", err)
     assert shell.server.calls == [
-        Call("farm.describe", ["one", "a=b"], {"pool": "day", "count": 3}, shell.server.calls[0].files)
+        Call("farm.describe", ["one", "a=b", 7], {"pool": "day", "count": 3, "v:x": "1"}, shell.server.calls[0].files)
     ]
 
 
-def test_json_is_readable_and_stays_json_in_any_encoding(shell: Shell) -> None:
+def test_json_is_valid_in_any_encoding(shell: Shell) -> None:
     shell.server.register("farm.text", lambda: {"a": "Grüße \x1b\x9b\u202e"})
     shell.environment["PYTHONIOENCODING"] = "utf-8"
     assert shell("call", "farm.text").out == '{\n  "a": "Grüße \\u001b\\u009b\\u202e"\n}\n'
@@ -205,27 +203,79 @@ def test_json_is_readable_and_stays_json_in_any_encoding(shell: Shell) -> None:
     assert json.loads((shell.directory / "text.json").read_bytes()) == {"a": "Grüße \x1b\x9b\u202e"}
 
 
-def test_a_stream_goes_to_a_pipe_or_to_a_file(shell: Shell) -> None:
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("1e999", "1e999\n"),
+        ('{"a": [-1e999]}', '{\n  "a": [\n    -1e999\n  ]\n}\n'),
+        ('["Infinity, NaN \\" -Infinity"]', '[\n  "Infinity, NaN \\" -Infinity"\n]\n'),
+        ('"\\ud800"', '"\\ud800"\n'),
+        ("[" * 400 + "]" * 400, None),
+    ],
+    ids=["infinity", "nested", "text", "surrogate", "deep"],
+)
+def test_json_that_python_reads_but_does_not_write_is_printed_as_json(
+    shell: Shell, text: str, shown: str | None
+) -> None:
+    with ScriptedServer([lambda connection, _: connection.send(http_response(200, text.encode(), JSON))]) as api:
+        shell.environment["SIDEFX_ENDPOINT_URL"] = api.url + "/api/"
+        status, out, err = shell("call", "farm.f")
+    assert (status, err) == (0, "")
+    assert json.loads(out, parse_constant=pytest.fail) == json.loads(text)
+    assert shown in (None, out)
+
+
+def test_a_stream_goes_to_stdout_or_to_a_file(shell: Shell) -> None:
     content = os.urandom(1 << 20)
     shell.server.register("farm.stream", lambda: Stream(content, "scene.hip"))
-    process = shell.start("call", "farm.stream")
-    assert process.communicate(timeout=20) == (content, b"")
-    assert process.returncode == 0
+    for words in ([], ["-o", "-"]):
+        process = shell.start("call", "farm.stream", *words)
+        assert process.communicate(timeout=20) == (content, b"")
+        assert process.returncode == 0
+    assert not list(shell.directory.iterdir())
     assert shell("call", "farm.stream", "-o", "out.bin") == (0, "", "")
     assert (shell.directory / "out.bin").read_bytes() == content
 
 
-@pytest.mark.parametrize("output", [".", "nowhere/file", os.devnull])
-def test_where_an_answer_cannot_go_no_call_is_made(shell: Shell, output: str) -> None:
-    text = f"sidefx-client: error: -o {output}: give the path of a file, in a directory that is there\n"
-    assert shell("call", "bugs.get_submission_options", "-o", output) == (1, "", text)
+@pytest.mark.parametrize("output", [".", "nowhere/file", os.devnull, ""])
+def test_an_output_that_cannot_be_a_file_is_an_error_before_the_call(shell: Shell, output: str) -> None:
+    status, out, err = shell("call", "bugs.get_submission_options", "-o", output)
+    assert (status, out, err.count("\n")) == (1, "", 1)
     assert shell.server.requests == 0
 
 
-# license, auth, serve
+@needs_terminal
+@pytest.mark.parametrize("stream", [False, True], ids=["json", "stream"])
+def test_an_older_output_survives_a_full_disk(shell: Shell, stream: bool) -> None:
+    content = "x" * 100_000
+    shell.server.register("farm.f", lambda: content.encode() if stream else content)
+    (shell.directory / "out").write_text("older")
+    limit = "import resource, signal\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+    limit += "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))"
+    status, out, err = shell.python(limit, "call", "farm.f", "-o", "out")
+    assert (status, out) == (1, "" if stream else f'"{content}"\n')  # the result is not lost
+    assert "File too large" in err
+    assert [path.name for path in shell.directory.iterdir()] == ["out"]
+    assert (shell.directory / "out").read_text() == "older"
 
 
-def test_a_license_is_lines_of_keys(shell: Shell) -> None:
+def test_a_result_is_printed_if_its_directory_disappears(shell: Shell) -> None:
+    (shell.directory / "sub").mkdir()
+
+    def make() -> str:
+        (shell.directory / "sub").rmdir()
+        return "only copy"
+
+    shell.server.register("farm.make", make)
+    status, out, err = shell("call", "farm.make", "-o", "sub/file")
+    assert (status, out) == (1, '"only copy"\n')
+    assert "No such file or directory" in err
+
+
+# license, serve
+
+
+def test_license_prints_one_key_a_line(shell: Shell) -> None:
     status, out, err = shell(
         "license", "lic", "12ab", "--product", "HOUDINI-NC", "--product", "RENDER-NC", "--version", "20.5"
     )
@@ -238,11 +288,38 @@ def test_a_license_is_lines_of_keys(shell: Shell) -> None:
     assert starts == ["SERVER lic 12ab", "LICENSE HOUDINI-NC 20.5", "LICENSE RENDER-NC 20.5"]
 
 
+def test_a_license_key_cannot_control_the_terminal_or_add_a_line(shell: Shell) -> None:
+    keys = {
+        "server_key": "SERVER x \x1b]0;title\x07",
+        "license_keys": ["LICENSE a\nLICENSE forged\r\x9b2J\u2028b", "c"],
+    }
+    shell.server.register("license.get_non_commercial_license", lambda **_: keys)
+    status, out, err = shell("license", "lic", "12ab", "--product", "HOUDINI-NC")
+    assert (status, err) == (0, "")
+    assert len(out.splitlines()) == 3
+    assert re.fullmatch(r"[\x20-\x7e\n]+", out)
+
+
+@needs_terminal
+@pytest.mark.parametrize("stdout", [">&-", ">/dev/full", "| true"])
+@pytest.mark.parametrize("words", ["license lic 12ab --product HOUDINI-NC", "call farm.make"])
+def test_the_only_copy_of_a_result_goes_to_stderr_if_stdout_fails(shell: Shell, stdout: str, words: str) -> None:
+    keys = {"server_key": "SERVER key", "license_keys": ["LICENSE key"]}
+    shell.server.register("license.get_non_commercial_license", lambda **_: keys)
+    shell.server.register("farm.make", lambda: "SERVER key LICENSE key")
+    command = f"'{sys.executable}' -m sidefx_client {words} {stdout}"
+    done = subprocess.run(["sh", "-c", command], env=shell.environment, capture_output=True, text=True, timeout=20)
+    assert "SERVER key" in done.stderr
+    assert "LICENSE key" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+
+
 ODD = [{"license_keys": ["KEY"]}, {"server_key": "KEY", "license_keys": "KEY"}, ["KEY"], None]
 
 
 @pytest.mark.parametrize("odd", ODD, ids=["no server_key", "one text", "list", "null"])
-def test_an_answer_of_another_form_is_shown_as_it_is(shell: Shell, odd: Any) -> None:
+def test_a_result_of_an_unknown_form_is_printed_as_json(shell: Shell, odd: Any) -> None:
     shell.server.register("license.get_non_commercial_license", lambda **_: odd)
     shell.server.register("download.get_daily_builds_list", lambda *_, **__: odd)
     for words in (["license", "lic", "12ab", "--product", "HOUDINI-NC"], ["builds", "houdini"]):
@@ -250,37 +327,14 @@ def test_an_answer_of_another_form_is_shown_as_it_is(shell: Shell, odd: Any) -> 
         assert (status, json.loads(out), err) == (0, odd, "")
 
 
-def test_auth_tells_all_but_the_secret(shell: Shell) -> None:
-    first = shell("auth")
-    lines = dict(line.split(None, 1) if line[0] != "C" else re.split("  +", line) for line in first.out.splitlines())
-    assert first == (0, first.out, "")
-    assert lines["Credentials"] == "SIDEFX_CLIENT_ID and SIDEFX_CLIENT_SECRET"
-    assert lines["Client id"] == "local-client-id"
-    until = re.fullmatch(r"good until (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) .*", lines["Token"])
-    assert until is not None
-    left = time.mktime(time.strptime(until[1], "%Y-%m-%d %H:%M:%S")) - time.time()
-    assert 43000 < left < 43200
-    assert lines["Kept"].endswith("tokens.json by the other commands")
-
-
-def test_a_token_is_kept_for_the_next_command_and_auth_tries_the_secret_all_the_same(shell: Shell) -> None:
-    for _ in range(2):
-        assert shell("builds", "houdini").status == 0
-    assert shell.server.token_requests == 1
-    (kept,) = Path.home().rglob("tokens.json")
-    token = next(iter(json.loads(kept.read_text()).values()))["access_token"]
-    assert token not in shell("auth").out
-    assert shell.server.token_requests == 2
-    shell.environment["SIDEFX_CLIENT_SECRET"] = "mistyped"
-    assert shell("auth").status == 1
-    assert shell("builds", "houdini").status == 0  # the kept token is good
-
-
 @needs_terminal
-def test_serve_prints_what_another_shell_needs_until_ctrl_c(shell: Shell) -> None:
-    serving = shell.start("serve")
+def test_serve_prints_lines_for_sh_and_powershell_until_ctrl_c(shell: Shell) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    serving = shell.start("serve", "--port", str(port))
     assert serving.stdout is not None
     lines = [serving.stdout.readline().decode() for _ in range(4)]
+    assert f"export SIDEFX_ENDPOINT_URL=http://127.0.0.1:{port}/api/\n" in lines
     script = "".join(lines) + f"'{sys.executable}' -m sidefx_client call bugs.get_submission_options"
     environment = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "PYTHONPATH": str(ROOT)}
     out = subprocess.run(["sh", "-c", script], env=environment, capture_output=True, text=True, timeout=20).stdout
@@ -288,4 +342,6 @@ def test_serve_prints_what_another_shell_needs_until_ctrl_c(shell: Shell) -> Non
     serving.send_signal(signal.SIGINT)
     out, err = (text.decode() for text in serving.communicate(timeout=10))
     assert (serving.returncode, out) == (130, "")
-    assert re.fullmatch(r"Local server at http://127.0.0.1:\d+, Ctrl-C stops .*\nsidefx-client: interrupted\n", err)
+    assert err.startswith(f"Local server at http://127.0.0.1:{port}, Ctrl-C stops it.")
+    assert f"$env:SIDEFX_ENDPOINT_URL = 'http://127.0.0.1:{port}/api/'\n" in err
+    assert err.endswith("sidefx-client: interrupted\n")

@@ -1,17 +1,19 @@
-"""The manners of the command line: options, errors, exit statuses, pipes and terminals, whatever the command."""
+"""Properties of all commands: common options, errors, exit statuses, missing streams, pipes and terminals."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.scripted import Connection, Request, ScriptedServer, answer
+from support.scripted import Connection, Request, ScriptedServer, http_response
 from support.shells import Shell, needs_terminal, offer, on_terminal
 
-from sidefx_client.cli import main
 from sidefx_client.testing import LocalServer, Stream
 
 
@@ -21,7 +23,7 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
         yield Shell(server, tmp_path)
 
 
-def test_options_of_every_command_stand_before_or_behind_it(shell: Shell) -> None:
+def test_common_options_are_accepted_before_and_after_the_command(shell: Shell) -> None:
     url = shell.server.endpoint_url
     shell.environment["SIDEFX_ENDPOINT_URL"] = "http://127.0.0.1:9/api/"
     for words in (
@@ -38,15 +40,15 @@ ERRORS = [
     (["call", "download.get_daily_build_downlod"], "did you mean download.get_daily_build_download?)"),
     (["call", "farm.fail"], "500 Traceback (most recent call last): … ZeroDivisionError: division by zero (-v shows"),
     (["call", "farm.limit"], "429 Too many requests; wait 7200 s, then run it again"),
-    (["call", "farm.cut"], "; it may have been carried out: look before you run it again"),
-    (["call", "farm.slow", "--timeout", "0.1"], "it may have been carried out: look before you run it again"),
-    (["call", "farm.get_slow", "--timeout", "0.1"], "; --timeout gives it longer"),
+    (["call", "farm.cut"], "; the server may have executed the call: check before you run it again"),
+    (["call", "farm.slow", "--timeout", "0.1"], "; the server may have executed the call: check before you run it"),
+    (["call", "farm.get_slow", "--timeout", "0.1"], "; --timeout waits longer"),
     (
         ["auth", "--token-url", "http://example.com/"],
         "--token-url must begin with https:// (http only to this machine)",
     ),
     (["builds", "houdini", "--timeout", "0"], "timeout must be seconds"),
-    (["download", "houdini", "20.5", "-o", "nowhere"], "sidefx-client: error: nowhere: "),
+    (["download", "houdini", "20.5", "-o", "file/sub"], "sidefx-client: error: "),
     (
         ["download", "houdini", "20.5", "7", "linux"],
         "sidefx-client: error: There is no build 7 of houdini 20.5 for linux.",
@@ -61,34 +63,38 @@ ERRORS = [
 @pytest.mark.parametrize(
     ("words", "text"), ERRORS, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
 )
-def test_an_error_is_one_line_that_says_what_to_do(shell: Shell, words: list[str], text: str) -> None:
+def test_an_error_is_one_line_with_advice(shell: Shell, words: list[str], text: str) -> None:
     shell.server.register("farm.fail", lambda: 1 / 0)
     shell.server.rate_limit(7200, function="farm.limit")
     shell.server.drop(function="farm.cut")
     shell.server.delay(1, function="farm.slow")
     shell.server.delay(1, function="farm.get_slow", times=2)
     shell.server.eula_accepted = "docker" not in words
+    (shell.directory / "file").touch()
     status, out, err = shell(*words)
     shell.server.errors.clear()
-    assert (status, out, err.count("\n")) == (1, "", 1)
-    assert err.startswith("sidefx-client: error: ")
-    assert text in err
+    lines = err.splitlines()
+    assert all(line.startswith("sidefx-client: warning: ") for line in lines[:-1])
+    assert (status, out) == (1, "")
+    assert lines[-1].startswith("sidefx-client: error: ")
+    assert text in lines[-1]
 
 
-def test_errors_about_credentials_are_one_line_and_with_v_the_whole_list(shell: Shell) -> None:
+def test_errors_about_credentials_are_one_line_or_with_v_the_whole_list(shell: Shell) -> None:
     shell.environment["SIDEFX_CLIENT_SECRET"] = "wrong"
     source = "SIDEFX_CLIENT_ID and SIDEFX_CLIENT_SECRET"
     told = f"sidefx-client: error: 403: Invalid client id or client secret. (the credentials are from {source})\n"
-    assert shell("builds", "houdini") == (1, "", told)
+    assert shell("builds", "houdini") == (4, "", told)
     del shell.environment["SIDEFX_CLIENT_ID"], shell.environment["SIDEFX_CLIENT_SECRET"]
     status, out, err = shell("auth")
     assert (status, out, err.count("\n")) == (1, "", 1)
     assert "No credentials for 127.0.0.1" in err
     assert "Set SIDEFX_CLIENT_ID and SIDEFX_CLIENT_SECRET" in err
+    assert err.endswith("; or run: sidefx-client login\n")
     assert "\n  HOUDINI_API_KEY_FILE: not set\n" in shell("auth", "-v").err
 
 
-def test_a_page_of_html_is_not_poured_out(shell: Shell) -> None:
+def test_a_long_page_of_html_is_shortened(shell: Shell) -> None:
     shell.server.fail(403, "<html>" + "x" * 60_000)
     err = shell("call", "farm.page").err
     assert "<html>xxx" in err
@@ -96,45 +102,135 @@ def test_a_page_of_html_is_not_poured_out(shell: Shell) -> None:
     assert len(err) < 600
 
 
-def test_a_server_that_is_down_is_one_line(shell: Shell) -> None:
+def test_a_refused_connection_is_one_error_line_after_the_retries(shell: Shell) -> None:
     shell("builds", "houdini")  # keeps a token
     shell.environment["SIDEFX_ENDPOINT_URL"] = "http://127.0.0.1:9/api/"
     told = "the connection was refused: http://127.0.0.1:9; check the URL, the network and the proxy"
-    assert shell("call", "farm.count") == (1, "", f"sidefx-client: error: {told}\n")
+    status, out, err = shell("call", "farm.count")
+    assert (status, out, err.splitlines()[-1]) == (1, "", f"sidefx-client: error: {told}")
+    assert len(re.findall("sidefx-client: warning: farm.count: .*\n", err)) == 3
 
 
+# Streams that are missing, closed, or take only some characters.
+
+
+@needs_terminal
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&-"])
 @pytest.mark.parametrize(
-    "words",
-    [
-        [],
-        ["biulds"],
-        ["builds"],
-        ["builds", "houdini", "--prod"],
-        ["download", "houdini"],
-        ["download", "houdini", "20.5", "-x", "33"],
-        ["call", "farm.f", "a=1", "a:=2"],
-        ["call", "farm.f", "a:=tru"],
-        ["call", "farm.f", "--arg"],
-        ["license", "lic", "12ab"],
-        ["auth", "--client-secret", "x"],
-        ["auth", "--timeout", "soon"],
-    ],
-    ids=" ".join,
+    ("words", "expected"),
+    [("call farm.f", 0), ("builds houdini", 0), ("download houdini 20.5", 0), ("call farm.no", 1), ("call", 2)],
 )
-def test_wrong_usage_is_status_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as stopped:
-        main(words)
-    out, err = capsys.readouterr()
-    assert (stopped.value.code, out) == (2, "")
-    assert err.startswith("usage: sidefx-client")
-    assert ": error: " in err.splitlines()[-1]
+def test_commands_work_with_closed_streams(shell: Shell, closed: str, words: str, expected: int) -> None:
+    shell.server.register("farm.f", lambda: "result")
+    shell.server.fail(422, "no", function="farm.no")
+    command = f"'{sys.executable}' -m sidefx_client {words} {closed}"
+    done = subprocess.run(
+        ["sh", "-c", command], env=shell.environment, cwd=shell.directory, capture_output=True, text=True, timeout=20
+    )
+    assert done.returncode == expected
+    assert "Traceback" not in done.stderr
+    if ">&-" in closed.replace("2>&-", ""):
+        assert done.stdout == ""
+    elif words == "call farm.f":
+        assert done.stdout == '"result"\n'
+    elif expected:
+        assert done.stdout == ""
+
+
+STREAMS = [
+    "sys.stdout = None",
+    "sys.stderr = None",
+    "sys.stdout = sys.stderr = sys.stdin = None",
+    "sys.stdout.close()",
+    "sys.stderr.close()",
+    "sys.stderr = W(sys.stderr)",
+    "sys.stdout = W(sys.stdout)",
+]
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["call", "farm.f"], 0),
+        (["builds", "houdini"], 0),
+        (["download", "houdini", "20.5"], 0),
+        (["call", "farm.no"], 1),
+    ],
+)
+def test_commands_work_with_streams_that_are_none_or_have_only_write(
+    shell: Shell, stream: str, words: list[str], expected: int
+) -> None:
+    shell.server.register("farm.f", lambda: "result")
+    shell.server.fail(422, "no", function="farm.no")
+    code = f"""
+import sys
+from sidefx_client.cli import main
+class W:
+    def __init__(self, to):
+        self.write = to.write
+streams = sys.stdout, sys.stderr
+{stream}
+status = main()
+sys.stdout, sys.stderr = streams  # Python flushes both at exit
+sys.exit(status)
+"""
+    shell.program = ["-c", code]
+    status, out, err = shell(*words)
+    assert status == expected
+    assert "Traceback" not in err
+    if "stdout" not in stream:
+        assert "error" not in out
+        assert bool(out) is (expected == 0)
+    if "W(" in stream:
+        assert bool(out) is (expected == 0)
+        assert bool(err) is (expected == 1)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has its own code pages")
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+def test_a_path_and_a_key_that_stdout_cannot_encode_are_escaped(shell: Shell, encoding: str) -> None:
+    folder = shell.directory / "日本"
+    folder.mkdir()
+    shell.environment["PYTHONIOENCODING"] = encoding
+    keys = {"server_key": "SERVER 日本", "license_keys": []}
+    shell.server.register("license.get_non_commercial_license", lambda **_: keys)
+    status, out, err = shell("download", "houdini", "20.5", "production", "linux", "-o", str(folder))
+    shown = "日本" if encoding == "utf-8" else "\\u65e5\\u672c"
+    assert (status, err) == (0, "")
+    assert out.endswith(f"{shown}/houdini-20.5.583-linux_x86_64_gcc11.2.tar.gz\n")
+    assert shell("license", "lic", "12ab", "--product", "HOUDINI-NC") == (0, f"SERVER {shown}\n", "")
+
+
+@needs_terminal
+def test_a_full_disk_under_stdout_is_an_error_without_a_traceback(shell: Shell) -> None:
+    command = f"'{sys.executable}' -m sidefx_client builds houdini > /dev/full"
+    done = subprocess.run(["sh", "-c", command], env=shell.environment, capture_output=True, text=True, timeout=20)
+    assert done.returncode == 1
+    assert re.fullmatch("sidefx-client: error: .*No space left on device\n", done.stderr)
+
+
+# What a server sends.
+
+
+@pytest.mark.parametrize("words", [["call", "farm.f"], ["-v", "call", "farm.get_f"], ["auth"], ["builds", "houdini"]])
+@pytest.mark.parametrize("status", [403, 422, 429, 500, 503])
+def test_server_text_cannot_control_the_terminal(shell: Shell, words: list[str], status: int) -> None:
+    text = "\x1b]0;title\x07\x1b[2J\r\x9b31m \u202e end"
+    shell.server.fail(
+        status, text, times=9, function="token" if words == ["auth"] else None, headers={"Retry-After": "999"}
+    )
+    done = shell(*words)
+    assert done.status in (1, 4)
+    assert "end" in done.err
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", done.out + done.err)
 
 
 @needs_terminal
 @pytest.mark.parametrize(
     "words", [["auth"], ["builds", "houdini"], ["builds", "houdini", "--json"], ["call", "farm.stream"]]
 )
-def test_a_reader_that_goes_away_is_met_with_silence(shell: Shell, words: list[str]) -> None:
+def test_a_closed_pipe_is_status_141_without_a_message(shell: Shell, words: list[str]) -> None:
     shell.server.register("farm.stream", lambda: b"x" * (1 << 20))
     process = shell.start(*words)
     assert process.stdout is not None
@@ -156,14 +252,14 @@ def test_rich_is_imported_only_to_draw(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize(("module", "command"), [("platformdirs", "auth"), ("rich", "builds")])
-def test_without_the_extra_it_says_what_to_install(shell: Shell, module: str, command: str) -> None:
+def test_without_the_extra_the_error_says_how_to_install_it(shell: Shell, module: str, command: str) -> None:
     words = ["builds", "houdini"] if command == "builds" else [command]
     status, _, err = shell.python(f"sys.modules[{module!r}] = None", *words)
     told = f"{module} is not installed: it comes with pip install 'sidefx-client[cli]' (in a clone: '.[cli]')"
     assert (status, err) == (1, f"sidefx-client: error: {told}\n")
 
 
-# In a terminal.
+# On a terminal.
 
 
 @needs_terminal
@@ -171,7 +267,7 @@ def test_a_bar_shows_size_and_speed_on_a_terminal(shell: Shell) -> None:
     content = os.urandom(1 << 20)
 
     def in_two_steps(connection: Connection, request: Request) -> None:
-        whole = answer(200, content)
+        whole = http_response(200, content)
         connection.send(whole[: 1 << 19], whole[1 << 19 :], pause=0.12)
 
     with ScriptedServer([in_two_steps]) as files:
@@ -191,8 +287,26 @@ def test_a_stream_does_not_go_to_a_terminal(shell: Shell) -> None:
 
 
 @needs_terminal
-def test_a_wait_is_explained_on_a_terminal_only(shell: Shell) -> None:
+def test_no_color_and_narrow_terminals(shell: Shell) -> None:
+    words = ("builds", "houdini", "20.5", "--platform", "linux")
+    assert "\x1b[" in on_terminal(shell, *words, stream="out")[1]
+    shell.environment["NO_COLOR"] = "1"
+    status, shown = on_terminal(shell, *words, stream="out", columns=60)
+    assert (status, "\x1b[33m" in shown) == (0, False)
+    assert max(len(re.sub(r"\x1b\[\d*m", "", line)) for line in shown.splitlines()) <= 60
+
+
+@needs_terminal
+def test_a_console_without_vt_mode_gets_no_escape_codes(shell: Shell) -> None:
+    shell.environment.update(TERM="xterm-256color")
+    code = "import rich.console\nrich.console.detect_legacy_windows = lambda: True\nsys.stdout.isatty = lambda: True"
+    status, out, err = shell.python(code, "builds", "houdini")
+    assert (status, "\x1b" in out, err) == (0, False, "")
+    assert "gold" in out
+
+
+def test_a_retry_is_explained(shell: Shell) -> None:
     shell.server.rate_limit(1)
-    status, shown = on_terminal(shell, "call", "bugs.get_submission_options", stream="err")
-    assert status == 0
-    assert re.search(r"sidefx-client: warning: bugs.get_submission_options: 429 .*sent again in 1.0 s", shown)
+    status, out, err = shell("call", "bugs.get_submission_options")
+    assert (status, list(json.loads(out))) == (0, ["os", "products", "categories"])
+    assert re.fullmatch("sidefx-client: warning: bugs.get_submission_options: 429 .*\n", err)

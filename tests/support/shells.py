@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -36,9 +36,12 @@ class Shell:
         self.environment.pop("PYTHONUNBUFFERED", None)  # it would hide a missing flush
         self.program = ["-m", "sidefx_client"]
 
-    def start(self, *words: str, out: int = subprocess.PIPE, err: int = subprocess.PIPE) -> subprocess.Popen[bytes]:
+    def start(
+        self, *words: str, out: int = subprocess.PIPE, err: int = subprocess.PIPE, stdin: int | None = None
+    ) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-W", "error", *self.program, *words]
-        return subprocess.Popen(command, cwd=self.directory, env=self.environment, stdout=out, stderr=err)
+        options: Any = {"cwd": self.directory, "env": self.environment, "stdin": stdin}
+        return subprocess.Popen(command, stdout=out, stderr=err, **options)
 
     def __call__(self, *words: str) -> Done:
         out, err = (process := self.start(*words)).communicate(timeout=60)
@@ -51,12 +54,12 @@ class Shell:
         return self(*words)
 
 
-def on_terminal(shell: Shell, *words: str, stream: str) -> tuple[int, str]:
+def on_terminal(shell: Shell, *words: str, stream: str, columns: int = 110) -> tuple[int, str]:
     """Return the exit status, and the text on a terminal that is the ``stream`` "out" or "err" of the process."""
     import pty
 
     ours, theirs = pty.openpty()
-    shell.environment.update(TERM="xterm-256color", COLUMNS="110", LINES="30")
+    shell.environment.update(TERM="xterm-256color", COLUMNS=str(columns), LINES="30")
     with shell.start(*words, **{stream: theirs}) as process:
         os.close(theirs)
         shown = b""

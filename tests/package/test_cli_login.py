@@ -1,0 +1,227 @@
+"""login, logout and auth: the stored credentials, their source, and exit status 4 for refused ones."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.shells import Done, Shell, needs_terminal
+
+from sidefx_client.credentials import hserver_file
+from sidefx_client.testing import LocalServer
+
+PAIR = "local-client-id\nlocal-client-secret\n"
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Iterator[Shell]:
+    with LocalServer() as server:
+        shell = Shell(server, tmp_path)
+        del shell.environment["SIDEFX_CLIENT_ID"], shell.environment["SIDEFX_CLIENT_SECRET"]
+        yield shell
+
+
+@pytest.fixture
+def path() -> Path:
+    return Path(hserver_file.user_path())
+
+
+def login(shell: Shell, typed: str = PAIR, *words: str) -> Done:
+    process = shell.start("login", *words, stdin=subprocess.PIPE)
+    out, err = process.communicate(typed.encode(), timeout=60)
+    assert b"local-client-secret" not in out + err
+    return Done(process.returncode, out.decode(), err.decode())
+
+
+def test_login_stores_a_checked_pair_for_the_other_commands(shell: Shell, path: Path) -> None:
+    assert login(shell) == (0, "", f"sidefx-client: stored the credentials in {path}\n")
+    assert path.read_text() == "ClientID = local-client-id\nClientSecret = local-client-secret\n"
+    assert sys.platform == "win32" or stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert shell.server.token_requests == 1
+    assert shell("call", "bugs.get_submission_options").status == 0
+    assert f"Credentials  {path}\nClient id    local-client-id\n" in shell("auth").out
+
+
+def test_login_keeps_all_other_lines_and_logout_restores_the_file(shell: Shell, path: Path) -> None:
+    before = "# studio\r\n[main]\r\nAPIKey = www.example.com id secret\r\nClientID=other\r\nClientSecret=s2\r\n"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(before.encode())
+    status, out, err = login(shell)
+    assert (status, out) == (0, "")
+    assert f"warning: client id other from {path} is used first" in err
+    added = "ClientID = local-client-id\r\nClientSecret = local-client-secret\r\n"
+    assert path.read_bytes() == (before + added).encode()
+    assert shell("logout") == (0, "", f"sidefx-client: removed client id local-client-id from {path}\n")
+    assert path.read_bytes() == before.encode()
+    assert shell("logout", "local-client-id").status == 1
+    assert shell("logout", "other").status == 0
+    assert path.read_bytes() == b"# studio\r\n[main]\r\nAPIKey = www.example.com id secret\r\n"
+    status, out, err = shell("logout")
+    assert (status, out, err.count("\n")) == (1, "", 1)
+
+
+def test_login_replaces_an_older_secret(shell: Shell, path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    path.write_text("ClientID = local-client-id\nClientSecret = old\nAPIKey = a b\n")
+    assert login(shell, "local-client-id \n\tlocal-client-secret\r\n").status == 0
+    assert path.read_text() == "ClientID = local-client-id\nClientSecret = local-client-secret\nAPIKey = a b\n"
+
+
+def test_login_names_a_source_that_is_used_first(shell: Shell) -> None:
+    shell.environment.update(SIDEFX_CLIENT_ID="local-client-id", SIDEFX_CLIENT_SECRET="x" * 20)
+    status, _, err = login(shell)
+    assert status == 0
+    told = "warning: client id local-client-id from SIDEFX_CLIENT_ID and SIDEFX_CLIENT_SECRET is used first"
+    assert err.splitlines()[1:] == [f"sidefx-client: {told}"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "status", "reason"),
+    [
+        ("local-client-id\nwrong-secret\n", 4, "403: Invalid client id or client secret"),
+        ("", 1, "no client id was given"),
+        ("local-client-id\n", 1, "no client secret was given"),
+        ("local-client-id\n \n", 1, "no client secret was given"),
+        ("local:client-id\nlocal-client-secret\n", 1, "colon"),
+    ],
+)
+def test_login_stores_only_accepted_credentials(shell: Shell, path: Path, typed: str, status: int, reason: str) -> None:
+    done = login(shell, typed)
+    assert (done.status, done.out, path.exists()) == (status, "", False)
+    assert reason in done.err
+    assert "wrong-secret" not in done.err
+
+
+@pytest.mark.parametrize("host", ["example.com", "sidefx.com.example.com", "notsidefx.com"])
+def test_login_is_for_sidefx_only(shell: Shell, path: Path, host: str) -> None:
+    done = login(shell, PAIR, "--token-url", f"https://{host}/token")
+    assert (done.status, done.out, path.exists()) == (1, "", False)
+    assert f"hserver.ini has credentials for sidefx.com, not for {host}" in done.err
+
+
+def test_login_does_not_change_a_file_with_half_a_pair(shell: Shell, path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    path.write_text("ClientID = a\nClientID = b\nClientSecret = s\n")
+    done = login(shell)
+    assert done.status == 1
+    assert "has a ClientID without a ClientSecret" in done.err
+    assert path.read_text() == "ClientID = a\nClientID = b\nClientSecret = s\n"
+
+
+@needs_terminal
+def test_login_asks_on_a_terminal_and_does_not_echo_the_secret(shell: Shell, path: Path) -> None:
+    import pty
+
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(shell.directory)
+        os.execve(sys.executable, [sys.executable, "-m", "sidefx_client", "login"], shell.environment)
+    shown = b""
+    for prompt, line in ((b"Client id: ", b"local-client-id\n"), (b"Client secret: ", b"local-client-secret\n")):
+        while prompt not in shown:
+            shown += os.read(terminal, 1024)
+        time.sleep(0.05)  # getpass discards input that arrives before it turns off the echo
+        os.write(terminal, line)
+    try:
+        while data := os.read(terminal, 1024):
+            shown += data
+    except OSError:  # Linux reports the end of a terminal as an error
+        pass
+    os.close(terminal)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert b"local-client-id" in shown
+    assert b"local-client-secret" not in shown
+    assert path.read_text() == "ClientID = local-client-id\nClientSecret = local-client-secret\n"
+
+
+# auth
+
+
+def test_auth_shows_the_source_the_expiry_and_the_token_cache(shell: Shell) -> None:
+    shell.environment.update(shell.server.environment)
+    done = shell("auth")
+    lines = dict(re.split("  +", line) for line in done.out.splitlines())
+    assert done == (0, done.out, "")
+    assert lines["Credentials"] == "SIDEFX_CLIENT_ID and SIDEFX_CLIENT_SECRET"
+    assert lines["Client id"] == "local-client-id"
+    until = re.fullmatch(r"valid until (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) .*", lines["Token"])
+    assert until is not None
+    left = time.mktime(time.strptime(until[1], "%Y-%m-%d %H:%M:%S")) - time.time()
+    assert 43000 < left < 43200
+    assert lines["Token cache"].endswith("tokens.json, can be written")
+
+
+@needs_terminal
+@pytest.mark.parametrize("kind", ["link", "mode", "directory"])
+def test_auth_tells_when_the_token_cache_cannot_be_written(shell: Shell, kind: str) -> None:
+    shell.environment.update(shell.server.environment)
+    cache = Path.home() / ".cache" / "sidefx-client"
+    cache.parent.mkdir()
+    if kind == "directory":
+        cache.write_text("a file")
+    else:
+        cache.mkdir()
+        (shell.directory / "x").write_text("{}")
+        (shell.directory / "x").chmod(0o644)
+        (cache / "tokens.json").symlink_to(shell.directory / "x") if kind == "link" else (
+            os.link(shell.directory / "x", cache / "tokens.json")
+        )
+    done = shell("auth")
+    assert done.status == 0
+    assert done.out.splitlines()[-1] == f"Token cache  {cache / 'tokens.json'}, cannot be written"
+    assert "warning: the token cache" in done.err
+
+
+def test_a_token_is_kept_for_the_next_command_but_auth_requests_its_own(shell: Shell) -> None:
+    shell.environment.update(shell.server.environment)
+    for _ in range(2):
+        assert shell("builds", "houdini").status == 0
+    assert shell.server.token_requests == 1
+    (kept,) = Path.home().rglob("tokens.json")
+    token = next(iter(json.loads(kept.read_text()).values()))["access_token"]
+    assert token not in shell("auth").out
+    assert shell.server.token_requests == 2
+    shell.environment["SIDEFX_CLIENT_SECRET"] = "mistyped"
+    assert shell("auth").status == 4
+    assert shell("builds", "houdini").status == 0  # with the kept token
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["builds", "houdini"],
+        ["download", "houdini", "20.5"],
+        ["call", "farm.f"],
+        ["license", "lic", "12ab", "--product", "HOUDINI-NC"],
+        ["auth"],
+    ],
+    ids=" ".join,
+)
+def test_refused_credentials_are_status_4_in_all_commands(shell: Shell, words: list[str]) -> None:
+    shell.environment.update(SIDEFX_CLIENT_ID="local-client-id", SIDEFX_CLIENT_SECRET="mistyped-secret")
+    status, out, err = shell(*words)
+    assert status == 4
+    assert "403: Invalid client id or client secret" in err
+    assert "mistyped-secret" not in out + err
+    assert words == ["auth"] or out == ""
+
+
+def test_only_refused_credentials_are_status_4(shell: Shell) -> None:
+    assert shell("builds", "houdini").status == 1  # no credentials
+    shell.environment.update(shell.server.environment)
+    shell.server.fail(401, "no", function="farm.f", times=2)
+    assert shell("call", "farm.f").status == 4  # a new token is refused too
+    shell.server.fail(403, "no", function="farm.f")
+    assert shell("call", "farm.f").status == 1
+    for path in Path.home().rglob("tokens.json"):
+        path.unlink()
+    shell.server.fail(404, "no", function="token")
+    assert shell("call", "farm.f").status == 1  # the token URL is wrong

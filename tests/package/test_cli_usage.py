@@ -1,0 +1,252 @@
+"""The words of the command line: one grammar for builds and downloads, items of a call, hints in usage errors."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.shells import ROOT
+
+from sidefx_client.cli import main
+from sidefx_client.cli.items import item
+from sidefx_client.cli.parser import parse
+from sidefx_client.files import File
+
+
+def usage_error(words: list[str], capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """Run a command that is wrong usage. Return the lines of stderr."""
+    with pytest.raises(SystemExit) as stopped:
+        main(words)
+    out, err = capsys.readouterr()
+    assert (stopped.value.code, out) == (2, "")
+    return list(err.splitlines())
+
+
+# The grammar of builds and download.
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "download houdini 20.5 583 linux",
+        "download houdini 20.5 583 --platform linux",
+        "download houdini 20.5 --build 583 --platform linux",
+        "download houdini --version 20.5 --build 583 --platform linux",
+        "download --platform linux houdini --build=583 20.5",
+        "download -x 2 houdini -o d 20.5 583 -v linux -q",
+        "-v download houdini 20.5 583 --timeout 3 linux",
+    ],
+)
+def test_words_and_options_of_a_download_mean_the_same(words: str) -> None:
+    options = parse(words.split())
+    wanted = (options.product, options.version, options.build, options.platform)
+    assert wanted == ("houdini", "20.5", "583", "linux")
+
+
+@pytest.mark.parametrize(
+    ("words", "versions", "build", "platform"),
+    [
+        ("builds houdini", None, None, None),
+        ("builds houdini 20.5", ["20.5"], None, None),
+        ("builds houdini 20.0 20.5 --platform linux", ["20.0", "20.5"], None, "linux"),
+        ("builds houdini --version 20.0 --version 20.5", ["20.0", "20.5"], None, None),
+        ("builds houdini 20.5 --build 583", ["20.5"], "583", None),
+        ("builds houdini --latest 20.5", ["20.5"], "latest", None),
+        ("builds houdini 20.5 --build latest", ["20.5"], "latest", None),
+    ],
+)
+def test_builds_takes_versions_as_words_or_options(
+    words: str, versions: list[str] | None, build: str | None, platform: str | None
+) -> None:
+    options = parse(words.split())
+    assert (options.version or None, options.build, options.platform) == (versions, build, platform)
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ("download houdini 20.5 --version 20.0", "VERSION is given twice"),
+        ("download houdini --version 20.5 583", "VERSION is given twice"),
+        ("download houdini 20.5 583 --build 445", "BUILD is given twice"),
+        ("download houdini 20.5 --build 583 linux", "BUILD is given twice"),
+        ("download houdini 20.5 583 linux --platform macos", "PLATFORM is given twice"),
+        ("builds houdini 20.5 --version 20.0", "VERSION is given twice"),
+        ("download houdini", "required: VERSION"),
+        ("download houdini --build 583", "required: VERSION"),
+        ("download --version 20.5", "required: PRODUCT"),
+        ("builds", "required: PRODUCT"),
+        ("download houdini 20.5 1 linux more", "unrecognized arguments: more"),
+        ("download houdini 20.5 -o -", "DIR is a directory"),
+        ("download houdini 20.5 -x 33", "a number from 1 to 32, not 33"),
+        ("download houdini 20.5 -x 0", "a number from 1 to 32, not 0"),
+        ("download houdini 20.5 -x two", "invalid int value: 'two'"),
+        ("license lic 12ab", "required: --product"),
+        ("login --client-secret x", "unrecognized arguments: --client-secret x"),
+        ("auth --timeout soon", "invalid float value: 'soon'"),
+        ("call", "required: FUNCTION"),
+        ("call farm.f a=1 a:=2", "a is given twice"),
+        ("call farm.f a:=tru", "a:=tru is not JSON"),
+        ("serve --port x", "invalid int value: 'x'"),
+    ],
+)
+def test_wrong_usage_shows_the_usage_of_its_command(
+    words: str, reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = usage_error(words.split(), capsys)
+    assert lines[0].startswith(f"usage: sidefx-client {words.split()[0]} ")
+    assert lines[-1].startswith(f"sidefx-client {words.split()[0]}: error: ")
+    assert reason in lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("words", "near"),
+    [
+        ("biulds houdini", "builds"),
+        ("licence lic 12ab", "license"),
+        ("logn", "login"),
+        ("builds houdini --plattform linux", "--platform"),
+        ("builds houdini --prodution", "--production"),
+        ("download houdini 20.5 --conections=4", "--connections"),
+        ("builds houdini --verison=20.5", "--version"),
+        ("call download.get_daily_builds_list houdini verison=20.5", "version"),
+        ("call download.get_daily_builds_list plattform=linux", "platform"),
+        ("call bugs.submit_issue sumary=x", "summary"),
+    ],
+)
+def test_a_usage_error_suggests_a_near_match(words: str, near: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert usage_error(words.split(), capsys)[-1].endswith(f"did you mean {near}?")
+
+
+@pytest.mark.parametrize("words", [["xyz"], ["builds", "houdini", "--xyz"], []], ids=" ".join)
+def test_a_usage_error_suggests_only_near_matches(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert "did you mean" not in usage_error(words, capsys)[-1]
+
+
+@pytest.mark.parametrize("word", ["xyz=1", "release=gold", "product_line=1", "v=20.5"])
+def test_an_unknown_parameter_that_is_not_near_goes_to_the_server(word: str) -> None:
+    assert parse(["call", "download.get_daily_builds_list", word]).items == [tuple(word.split("="))]
+
+
+# The items of a call.
+
+
+@pytest.mark.parametrize(
+    ("word", "name", "value"),
+    [
+        ("houdini", None, "houdini"),
+        ("version=20.5", "version", "20.5"),
+        ("version=", "version", ""),
+        ("a=b=c@d:=e", "a", "b=c@d:=e"),
+        ("text=two\nlines", "text", "two\nlines"),
+        ("only_production:=true", "only_production", True),
+        ('versions:=["20.0", "20.5"]', "versions", ["20.0", "20.5"]),
+        ("none:=null", "none", None),
+        (":=100000", None, 100000),
+        (':="a=b"', None, "a=b"),
+        (':={"a": [1.5]}', None, {"a": [1.5]}),
+        ("person:name=Ann", "person:name", "Ann"),
+        ("v:x:=1", "v:x", 1),
+        ("a::b=1", "a::b", "1"),
+        ("a::=1", "a:", 1),
+        ("12:30=noon", "12:30", "noon"),
+        ("a:b", None, "a:b"),
+        ("https://host/path", None, "https://host/path"),
+        ("https://host/path?x=y", None, "https://host/path?x=y"),
+        ("C:\\shot=1.hip", None, "C:\\shot=1.hip"),
+        ("two words=x", None, "two words=x"),
+        ("=x", None, "=x"),
+        ("-5", None, "-5"),
+    ],
+)
+def test_a_word_is_an_argument(word: str, name: str | None, value: Any) -> None:
+    assert item(word) == (name, value)
+    assert parse(["call", "farm.f", word]).items == [(name, value)]
+
+
+def test_an_at_sign_is_an_upload(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    (tmp_path / "shot.hip").touch()
+    for word in ("scene@~/shot.hip", "v:scene@~/shot.hip"):
+        name, file = item(word)
+        assert name == word.partition("@")[0]
+        assert isinstance(file, File)
+        assert Path(str(file.filename)) == tmp_path / "shot.hip"
+
+
+WRONG_ITEMS = ["a:=tru", "a:=", ":=", ":=x", "a:=NaN", "a:=-Infinity", "a:=" + "[" * 100_000, "a:=" + "1" * 5000]
+
+
+@pytest.mark.usefixtures("uncollected")
+@pytest.mark.parametrize("word", [*WRONG_ITEMS, "scene@nowhere.hip", "scene@/", "joe@example.com", "json@" + __file__])
+def test_an_item_that_cannot_be_sent_is_a_usage_error(word: str) -> None:
+    hint = r"text is (a|name)=TEXT|write text with an @ as|cannot be named json"
+    with pytest.raises(argparse.ArgumentTypeError, match=hint) as raised:
+        item(word)
+    assert len(str(raised.value)) < 300
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["houdini", "only_production=false"], "only_production:=false"),
+        (["houdini", "only_production=True"], "only_production:=true"),
+        (["houdini", "only_production=yes"], "only_production:=true"),
+        (["houdini", "20.5", "linux", "false"], ":=false"),
+    ],
+)
+def test_text_for_a_bool_parameter_is_a_usage_error(
+    words: list[str], hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = usage_error(["call", "download.get_daily_builds_list", *words], capsys)[-1]
+    assert line.endswith(f"only_production is a bool, not text: write {hint}")
+    right = parse(["call", "download.get_daily_builds_list", "houdini", hint])
+    assert isinstance(right.items[1][1], bool)
+
+
+@pytest.mark.parametrize("name", ["", "\udcff.b", "a.\x1b", "a.b\nc"])
+def test_a_function_name_that_cannot_be_sent_is_a_usage_error(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert usage_error(["call", name, "x"], capsys)[-1].endswith("a name such as download.get_daily_builds_list")
+
+
+# Help and completion.
+
+
+def test_help_fits_a_terminal_of_60_columns(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    for words in ([], ["builds"], ["download"], ["call"], ["license"], ["login"], ["logout"], ["auth"], ["serve"]):
+        with pytest.raises(SystemExit):
+            main([*words, "--help"])
+        out = capsys.readouterr().out
+        assert out.isascii()
+        assert max(map(len, out.splitlines())) <= 60, words
+        assert words or all(text in out for text in ("examples:", "SIDEFX_CLIENT_SECRET", "exit status:"))
+
+
+def complete(line: str, directory: Path) -> set[str]:
+    """Return the completions of a command line, requested as the shell function of argcomplete does."""
+    found = directory / "completions"
+    environment = {
+        **os.environ, "PYTHONPATH": str(ROOT), "COMP_LINE": line, "COMP_POINT": str(len(line)), "COMP_TYPE": "9",
+        "_ARGCOMPLETE": "1", "_ARGCOMPLETE_IFS": "\n", "_ARGCOMPLETE_STDOUT_FILENAME": str(found),
+    }  # fmt: skip
+    code = "from sidefx_client.cli import main\nmain()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=20)
+    assert (done.stdout, done.stderr) == ("", "")
+    return {word.strip() for word in found.read_text().splitlines()}
+
+
+def test_argcomplete_completes_commands_options_and_values(tmp_path: Path) -> None:
+    assert complete("sidefx-client lo", tmp_path) == {"login", "logout"}
+    assert complete("sidefx-client builds --l", tmp_path) == {"--latest"}
+    assert complete("sidefx-client builds houdini --platform macosx", tmp_path) == {"macosx_arm64"}
+    assert complete("sidefx-client download houdini 20.5 latest win", tmp_path) == {"win64"}
+    assert complete("sidefx-client call changelog.", tmp_path) == {"changelog.get_latest_changelog_entries"}
+    assert complete("sidefx-client call download.get_daily_builds_list only", tmp_path) == {"only_production="}
