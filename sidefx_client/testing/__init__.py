@@ -1,7 +1,7 @@
 """A local SideFX Web API for offline tests: ``with LocalServer() as server: service = server.service()``.
 
-It is a real HTTP or HTTPS server on loopback. It needs ``pip install 'sidefx-client[testing]'`` and comes with the
-pytest fixture ``sidefx_server``. pytest imports this package in every project, so its names are imported on first use.
+It is a real HTTP or HTTPS server on loopback. It needs the extra ``testing``, and comes with the pytest fixture
+``sidefx_server``. pytest imports this package in every project, so its names are imported on first use.
 """
 
 from __future__ import annotations
@@ -22,6 +22,6 @@ def __getattr__(name: str) -> Any:
         from . import server
     except ModuleNotFoundError as error:
         raise ImportError(
-            f"sidefx_client.testing needs {error.name}: pip install 'sidefx-client[testing]' (in a clone: '.[testing]')"
+            f"sidefx_client.testing needs {error.name}: run pip install '.[testing]' in a clone of sidefx_client"
         ) from error
     return getattr(server, name)

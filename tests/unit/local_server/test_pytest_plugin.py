@@ -65,7 +65,7 @@ def test_the_fixture_is_new_for_each_test_and_fails_it_if_a_function_raises(tmp_
 def test_the_fixture_names_the_missing_extra(tmp_path: Path) -> None:
     report = run_pytest(tmp_path, conftest="import sys; sys.modules['cheroot'] = None")
     assert "4 errors" in report
-    assert "needs cheroot: pip install 'sidefx-client[testing]'" in report
+    assert "needs cheroot: run pip install '.[testing]' in a clone of sidefx_client" in report
 
 
 def test_loading_the_plugin_does_not_import_the_server(tmp_path: Path) -> None:
