@@ -1,0 +1,82 @@
+"""The package in real Blender, if it is installed: ``pip install bpy`` (Python 3.11 or 3.13, 350 MB).
+
+Blender without its window runs no timers, so the program calls them as Blender's main loop does.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sidefx_client.testing import LocalServer, Upload
+
+pytestmark = pytest.mark.skipif(importlib.util.find_spec("bpy") is None, reason="needs Blender: pip install bpy")
+
+PROGRAM = """
+import queue, threading, time
+from pathlib import Path
+
+import bpy
+import sidefx_client as sidefx
+
+results = queue.Queue()
+
+def work():
+    with sidefx.service() as service:
+        builds = service.download.get_daily_builds_list("houdini", "20.5", only_production=True)
+        results.put(len(builds))
+        results.put(sidefx.download_build(service, "houdini", "20.5", "production", "linux", directory="downloads"))
+        results.put(service.farm.render(frame=1, scene=sidefx.File("shot.blend")))
+
+def show():
+    assert threading.current_thread() is threading.main_thread()
+    while not results.empty():
+        bpy.data.texts.new(f"result {len(bpy.data.texts)}").write(str(results.get()))
+    return 0.01 if len(bpy.data.texts) < 3 else None
+
+bpy.data.objects["Cube"].name = "Hero"
+bpy.ops.wm.save_as_mainfile(filepath=str(Path("shot.blend").resolve()), compress=True)
+thread = threading.Thread(target=work)
+thread.start()
+bpy.app.timers.register(show)
+assert bpy.app.timers.is_registered(show)
+while (pause := show()) is not None:
+    assert thread.is_alive() or not results.empty() or len(bpy.data.texts) == 3, "the thread died"
+    time.sleep(pause)
+thread.join()
+print(bpy.app.version_string)
+for text in bpy.data.texts:
+    print(text.as_string())
+"""
+
+
+def test_calls_download_and_upload_of_a_scene_work_in_a_thread_of_blender(tmp_path: Path) -> None:
+    received: list[bytes] = []
+
+    def render(frame: int, scene: Upload) -> str:
+        received.append(scene.file.read())
+        return f"frame {frame} of {scene.filename}"
+
+    with LocalServer() as server:
+        server.register("farm.render", render)
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAM],
+            cwd=tmp_path,
+            env={**os.environ, **server.environment, "PYTHONPATH": str(Path(__file__).parents[2])},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+    assert done.returncode == 0, done.stderr
+    version, builds, path, frame = done.stdout.splitlines()[-4:]
+    assert version.split(".")[0].isdecimal()
+    assert int(builds) > 0
+    assert (tmp_path / path).parent == tmp_path / "downloads"
+    assert (tmp_path / path).stat().st_size > 0
+    assert frame == "frame 1 of shot.blend"
+    assert received == [(tmp_path / "shot.blend").read_bytes()]
