@@ -24,12 +24,14 @@ PATIENCE = 2.0  # seconds that an ending thread may take
 @pytest.fixture(autouse=True)
 def case(
     tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
 ) -> Iterator[Case]:
     """Check after the test that it leaked no thread, descriptor, file or secret, and moved no file of the caller."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    folders = (tmp_path, Path.home(), tmp_path_factory.mktemp("temporary"))
+    monkeypatch.setattr(tempfile, "tempdir", str(folders[-1]))  # also of capfd, whose files have names on Windows
     caplog.set_level(logging.DEBUG, logger="sidefx_client")
     threads, descriptors = set(threading.enumerate()), _descriptors()
     gc.freeze()  # exclude existing objects from the collection below, which would take a third of the time
@@ -37,7 +39,7 @@ def case(
     yield case
     case.finish()
     captured = capfd.readouterr()
-    capfd.close()  # On Windows its temporary files have names.
+    capfd.close()
     check_text(captured.out + captured.err, "the output")
     for record in (*caplog.get_records("setup"), *caplog.get_records("call")):
         check_text(logging.Formatter().format(record) + repr(record.args), "the log")
@@ -48,8 +50,7 @@ def case(
         time.sleep(0.01)
     assert not _more_than(threads), "a thread is left"
     assert not _descriptors() - descriptors, "a descriptor is left"
-    homes = (tmp_path, Path.home())
-    left = {path for home in homes for path in home.rglob("*") if path.is_file()} - case.declared
+    left = {path for folder in folders for path in folder.rglob("*") if path.is_file()} - case.declared
     assert not left, "a file is left"
 
 
