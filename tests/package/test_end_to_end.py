@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,25 +19,6 @@ def test_token_and_thirty_calls_use_one_connection(tls: bool) -> None:
             assert [service.farm.count(number) for number in range(30)] == [[number] for number in range(30)]
         assert (server.token_requests, len(server.calls)) == (1, 30)
         assert (server.connections, server.handshakes) == (1, int(tls))
-
-
-@pytest.mark.parametrize("name", ["a.b", "a.b.c.d.e", "grün.weiß", "import_.class_", "close.x", "timeout.y"])
-def test_function_names_have_any_parts_and_depth(sidefx_server: LocalServer, name: str) -> None:
-    sidefx_server.register(name, lambda: "here")
-    with sidefx_server.service() as service:
-        assert sidefx.call(service, name) == "here"
-        if not name.startswith(("close", "timeout")):
-            function: Any = service
-            for part in name.split("."):
-                function = getattr(function, part)
-            assert function() == "here"
-
-
-def test_api_error_has_the_servers_message(sidefx_server: LocalServer) -> None:
-    with sidefx_server.service() as service, pytest.raises(sidefx.APIError) as caught:
-        service.download.get_daily_builds_list("houdini", "1.0")
-    assert caught.value.http_code == 422
-    assert str(caught.value).startswith("422 Unknown version '1.0'. Use one of 19.5, ")
 
 
 @pytest.mark.parametrize("tls", [False, True])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import inspect
-import pickle
 from collections.abc import Iterator
 from typing import Any, Callable
 
@@ -82,12 +81,6 @@ def test_copy_of_a_service_is_the_same_service(service: Any, how: Callable[[Any]
     assert how({"key": [service]})["key"][0] is service
     function = how(service.download.get_daily_builds_list)
     assert (function.function_name, function.service) == ("download.get_daily_builds_list", service)
-
-
-@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_service_and_functions_refuse_pickling(thing: Any, protocol: int) -> None:
-    with pytest.raises(TypeError, match="it cannot be pickled"):
-        pickle.dumps(thing, protocol)
 
 
 def test_documented_functions_have_their_signature(service: Any) -> None:
