@@ -7,6 +7,7 @@ in no frame that raises (see sealed).
 from __future__ import annotations
 
 import base64
+import codecs
 import os
 import sys
 from collections import defaultdict
@@ -83,8 +84,8 @@ def _places(given: Sealed, host: str) -> Iterator[tuple[str, Credentials | str]]
     yield "HOUDINI_API_KEY_FILE", foreign or _api_key_file()
     for path in _hserver_ini_paths():
         yield path, foreign or _hserver_ini(path)
-    path = os.path.expanduser(os.environ.get("NETRC") or "~/.netrc")
-    yield path, _netrc(path, host)
+    for path in _netrc_paths():
+        yield path, _netrc(path, host)
 
 
 def _is_given(pair: Sealed) -> bool:
@@ -143,7 +144,19 @@ def _api_key_file() -> Credentials | str:
 
 def _hserver_ini_paths() -> list[str]:
     directories = HSERVER_INI.get(sys.platform, HSERVER_INI["linux"])
-    return [os.path.expanduser(os.path.expandvars(directory)) + "/hserver.ini" for directory in directories]
+    return [_normal(os.path.expandvars(directory) + "/hserver.ini") for directory in directories]
+
+
+def _netrc_paths() -> list[str]:
+    if os.environ.get("NETRC"):
+        return [_normal(os.environ["NETRC"])]
+    # Programs on Windows also use the second name, as requests does.
+    return [_normal(name) for name in ("~/.netrc", "~/_netrc")[: 2 if sys.platform == "win32" else 1]]
+
+
+def _normal(path: str) -> str:
+    """Return the path with ``~`` expanded, and on Windows with one kind of separator."""
+    return os.path.normpath(os.path.expanduser(path))
 
 
 def _hserver_ini(path: str) -> Credentials | str:
@@ -216,7 +229,11 @@ def _netrc_entry(path: str, host: str) -> Sealed | str:
     import netrc  # most processes end their search before this place
 
     try:
-        machines = netrc.netrc(path).hosts
+        with open(path, "rb", buffering=0) as file:
+            # Notepad and PowerShell begin a file with a byte order mark, which the parser would take for a word.
+            if file.read(3) != codecs.BOM_UTF8:
+                file.seek(0)
+            machines = netrc.netrc(os.dup(file.fileno())).hosts  # type: ignore[arg-type]  # it calls open()
     except FileNotFoundError:
         return "is not there"
     except (OSError, ValueError, netrc.NetrcParseError):  # their words may quote a password

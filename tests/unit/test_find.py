@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import copy
+import os
 import pickle
+import re
 import sys
 import tempfile
 import traceback
@@ -23,7 +25,7 @@ from sidefx_client.sealed import seal
 SECRET = "s3cr3t"  # in no message, no repr and no local variable of ours
 SIDEFX = "https://www.sidefx.com/oauth2/application_token"
 STUDIO = "https://tokens.studio.example/token"
-SYSTEMS = ("linux", "darwin", "win32", "cygwin")
+SYSTEMS = ("win32",) if os.name == "nt" else ("linux", "darwin", "win32", "cygwin")  # whose paths exist here
 
 
 def find(client_id: object, client_secret_key: object, *, token_url: str) -> Credentials:
@@ -135,14 +137,10 @@ def test_nothing_found_lists_every_place_and_says_what_to_do(machine: Machine) -
         "  SIDEFX_CLIENT_ID and SIDEFX_CLIENT_SECRET (or SIDEFX_CLIENT_SECRET_KEY): not set",
         "  HOUDINI_API_KEY_FILE: not set",
     ]
-    assert [Path(line.strip().rpartition(": ")[0]) for line in lines[4:7]] == [
-        machine.system_ini,
-        machine.user_ini,
-        machine.netrc,
-    ]
-    assert all(line.endswith(": is not there") for line in lines[4:7])
-    assert lines[7].startswith("Set SIDEFX_CLIENT_ID and SIDEFX_CLIENT_SECRET")
-    assert len(lines) == 8
+    files = [machine.system_ini, machine.user_ini, machine.netrc]
+    files += [machine.home / "_netrc"] * (sys.platform == "win32")
+    assert lines[4:-1] == [f"  {file}: is not there" for file in files]
+    assert lines[-1].startswith("Set SIDEFX_CLIENT_ID and SIDEFX_CLIENT_SECRET")
 
 
 @pytest.mark.parametrize(
@@ -158,13 +156,15 @@ def test_nothing_found_lists_every_place_and_says_what_to_do(machine: Machine) -
 def test_hserver_ini_is_looked_for_where_the_vendor_keeps_it(
     system: str, expected: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if os.name == "nt" and system not in SYSTEMS:
+        pytest.skip("these paths do not exist on Windows")
     monkeypatch.setattr(sys, "platform", system)
     for name, value in (("HOME", "/h"), ("SystemDrive", "D:"), ("USERPROFILE", "D:/Users/me")):
         monkeypatch.setenv(name, value)
     # For a foreign host the files are listed and not read: the test holds where Houdini is installed, too.
     listed = [line for line in refusal(token_url=STUDIO).splitlines() if "hserver.ini: " in line]
     reason = "not read, its keys are not for tokens.studio.example"
-    assert listed == [f"  {directory}/hserver.ini: {reason}" for directory in expected]
+    assert listed == [f"  {Path(directory, 'hserver.ini')}: {reason}" for directory in expected]
 
 
 # What each place may hold
@@ -252,7 +252,7 @@ def test_an_unreadable_hserver_ini_is_passed_over_and_listed(machine: Machine) -
     machine.system_ini.mkdir(parents=True)
     machine.write(machine.user_ini, f"APIKeyFile = {SECRET}\nAPIKeyFile = a\0b\nAPIKey=studio.example no key")
     message = refusal()
-    assert "hserver.ini: cannot be read (Is a directory)" in message
+    assert re.search(r"hserver.ini: cannot be read \((Is a directory|Permission denied)\)", message)
     assert (
         "hserver.ini: has no key for sidefx.com, its APIKeyFile is not there, "
         "its APIKeyFile cannot be read (not a path)"
@@ -271,6 +271,22 @@ def test_netrc_counts_only_with_an_entry_for_that_very_host(machine: Machine) ->
     assert "has no entry for www.sidefx.com" in refusal()
     assert "has no entry for default" in refusal(token_url="https://default/token")
     assert pair(find(None, None, token_url=STUDIO)) == ("id", SECRET)
+
+
+def test_windows_also_has_a_file_named_with_an_underscore(machine: Machine) -> None:
+    machine.write(machine.home / "_netrc", f"machine www.sidefx.com login id password {SECRET}")
+    if sys.platform == "win32":
+        assert find(None, None, token_url=SIDEFX).source == str(machine.home / "_netrc")
+    else:
+        assert "_netrc" not in refusal()
+
+
+def test_netrc_may_begin_with_a_byte_order_mark(linux: Machine) -> None:
+    entry = f"machine www.sidefx.com login id password {SECRET}"
+    linux.write(linux.netrc, entry.encode("utf-8-sig"))
+    assert pair(find(None, None, token_url=SIDEFX)) == ("id", SECRET)
+    linux.write(linux.netrc, entry.encode("utf-16"))
+    assert ".netrc: cannot be read as a netrc file" in refusal()
 
 
 def test_the_variable_netrc_names_another_file(linux: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
