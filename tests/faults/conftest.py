@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from support.case import Case, check_text
+from support.systems import HAS_PROC
 
 DESCRIPTORS = Path("/proc/self/fd")
 PATIENCE = 2.0  # seconds that an ending thread may take
@@ -68,7 +69,7 @@ def _more_than(threads: set[threading.Thread]) -> set[threading.Thread]:
 def _descriptors() -> Counter[str]:
     """Return the open descriptors of this process by target. Empty without /proc."""
     found: Counter[str] = Counter()
-    for entry in DESCRIPTORS.iterdir() if DESCRIPTORS.exists() else ():
+    for entry in DESCRIPTORS.iterdir() if HAS_PROC else ():
         with contextlib.suppress(FileNotFoundError):  # the descriptor of the listing itself
             # pytest captures into nameless files, new ones for each phase.
             found[re.sub(r"^.*/#\d+ \(deleted\)$", "a nameless file", os.readlink(entry))] += 1

@@ -11,7 +11,7 @@ import sys
 import time
 
 import pytest
-from support.case import ROOT, Case, needs_proc
+from support.case import ROOT, Case
 from support.downloads import md5
 from support.files import (
     CONTENT,
@@ -30,6 +30,7 @@ from support.files import (
     whole,
 )
 from support.scripted import Action, Connection, Request, ScriptedServer, answer, stall
+from support.systems import needs_proc
 
 import sidefx_client as sidefx
 

@@ -8,7 +8,7 @@ import random
 from typing import Any
 
 import pytest
-from support.case import SIGNATURE, TOKEN, Case, needs_proc, without_root_privileges
+from support.case import SIGNATURE, TOKEN, Case, without_root_privileges
 from support.downloads import md5
 from support.files import (
     API,
@@ -24,6 +24,7 @@ from support.files import (
     whole,
 )
 from support.scripted import ScriptedServer, Step, answer
+from support.systems import needs_proc
 
 import sidefx_client as sidefx
 

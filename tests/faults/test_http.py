@@ -11,8 +11,9 @@ import time
 import zlib
 
 import pytest
-from support.case import ATTEMPTS, PEAK_MEMORY, SIGNATURE, Case, check_object, needs_proc
+from support.case import ATTEMPTS, PEAK_MEMORY, SIGNATURE, Case, check_object
 from support.scripted import Connection, Request, ScriptedServer, Step, http_response, json_response, send_and_close
+from support.systems import needs_proc
 
 import sidefx_client as sidefx
 

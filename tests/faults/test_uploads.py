@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.case import CLIENT_ID, CLIENT_SECRET, PEAK_MEMORY, Case, needs_proc, without_root_privileges
+from support.case import CLIENT_ID, CLIENT_SECRET, PEAK_MEMORY, Case, without_root_privileges
 from support.scripted import Connection, Request, ScriptedServer, http_response, json_response
+from support.systems import needs_proc
 
 import sidefx_client as sidefx
 

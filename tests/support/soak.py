@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from support.soak_server import SHARE, content, digest
+from support.systems import HAS_PROC
 
 KINDS = ("submit", "submit", "upload", "stream", "get_value", "get_stream")
 GROWTH = 24.0  # MiB that a process with many threads may gain in the last four fifths of a run
@@ -94,15 +95,14 @@ def contradiction(outcome: Outcome, executions: int) -> str | None:
 
 def memory() -> float:
     """Return the resident memory of this process in MiB, 0 if unknown."""
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-    except OSError:
+    if not HAS_PROC:
         return 0.0
+    lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
 
 
 def descriptors() -> int:
-    return len(os.listdir("/proc/self/fd")) if os.path.exists("/proc/self/fd") else 0
+    return len(os.listdir("/proc/self/fd")) if HAS_PROC else 0
 
 
 class Run:
