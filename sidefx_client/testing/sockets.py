@@ -45,9 +45,11 @@ class HTTPServer(wsgi.Server):
         self._closing = False
         self._lock = threading.Lock()
         self._connections: dict[threading.Thread, socket.socket] = {}
-        self.bind(socket.AF_INET, socket.SOCK_STREAM)
-        self.socket.listen(128)
-        self.port: int = self.socket.getsockname()[1]
+        # cheroot's own bind() would leave the socket open if the port is taken.
+        self.socket = socket.create_server(("127.0.0.1", port), backlog=128)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.bind_addr = self.socket.getsockname()
+        self.port: int = self.bind_addr[1]
         self._acceptor = threading.Thread(target=self._accept, name=f"local server :{self.port}", daemon=True)
         self._acceptor.start()
 

@@ -31,3 +31,12 @@ def test_without_authentication_the_service_does_not_request_a_token() -> None:
             assert sidefx_client.call(service, "pull_cookies") == "crumbs"
         assert hserver.token_requests == 0
         assert "Authorization" not in hserver.calls[0].headers
+
+
+def test_the_port_can_be_chosen() -> None:
+    with LocalServer() as server:
+        url = server.url
+        with pytest.raises(OSError):
+            LocalServer(port=int(url.rpartition(":")[2]))
+    with LocalServer(port=int(url.rpartition(":")[2])) as server:
+        assert server.url == url
