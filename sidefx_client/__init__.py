@@ -1,4 +1,4 @@
-"""A client for the SideFX Web API: Houdini builds, licences, changelogs, bug reports and files.
+"""A client for the SideFX Web API: Houdini builds, licenses, changelogs, bug reports and files.
 
     import sidefx_client as sidefx
 

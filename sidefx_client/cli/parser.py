@@ -17,7 +17,7 @@ from . import commands
 from .items import item, why_wrong
 
 _RAW = argparse.RawDescriptionHelpFormatter
-_DESCRIPTION = "Houdini builds, licences and the rest of the SideFX Web API."
+_DESCRIPTION = "Houdini builds, licenses and the rest of the SideFX Web API."
 _EPILOG = """\
 examples:
   sidefx-client login
@@ -195,7 +195,7 @@ def _add_call(known: Any) -> None:
 
 
 def _add_license(known: Any) -> None:
-    text = "Create non-commercial licence keys, one a line.\n\nInstall each with: sesictrl install KEY"
+    text = "Create non-commercial license keys, one a line.\n\nInstall each with: sesictrl install KEY"
     add = _add_command(known, "license", commands.license_keys, text)
     add("server_name", metavar="SERVER_NAME", help="as sesictrl print-server shows it")
     add("server_code", metavar="SERVER_CODE", help="as sesictrl print-server shows it")

@@ -42,7 +42,7 @@ def head(request: Request, content: bytes = CONTENT, *, etag: str | None = ETAG)
 
 
 def serve(content: bytes = CONTENT, *, upto: int | None = None, etag: str | None = ETAG) -> Action:
-    """Honour Range. With ``upto`` the connection is closed at that byte of the file."""
+    """Honor Range. With ``upto`` the connection is closed at that byte of the file."""
 
     def step(connection: Connection, request: Request) -> None:
         connection.send(head(request, content, etag=etag), content[start_of(request) : upto])

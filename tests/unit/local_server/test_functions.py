@@ -125,7 +125,7 @@ def test_wrong_arguments_are_a_422_in_words(plain: Visitor, name: str, kwargs: d
     assert words in answer.text
 
 
-def test_licence_keys_are_plainly_fake(plain: Visitor) -> None:
+def test_license_keys_are_plainly_fake(plain: Visitor) -> None:
     machine = {"server_name": "box", "server_code": "1a2b3c4d", "products": "HOUDINI-NC;RENDER-NC"}
     answer = plain.call("license.get_non_commercial_license", **machine).json()
     assert len(answer["license_keys"]) == 2
