@@ -5,16 +5,16 @@
     with sidefx.service() as service:
         builds = service.download.get_daily_builds_list("houdini", version="20.5", platform="linux")
 
-The way of a call: ``Service.__getattr__`` -> ``APIFunction.__call__`` (proxy) -> ``Client.call`` (client) ->
-``Encoded`` (wire) -> ``Session.send`` (session; auth adds the token) -> ``decode`` (wire). The modules,
-grouped by purpose, each group in reading order:
+A call passes these files: ``proxy`` (attribute access), ``client`` (one call, with its retries), ``retry`` (the
+policy), ``wire`` (JSON and multipart), ``auth`` and ``secret`` (the token), then in ``transport/`` ``session``,
+``adapter``, ``connection`` and, on the way back, ``response``. The files by purpose, each group in reading order:
 
-    a call          proxy, client, wire, retry (what is sent again), api_errors
-    its token       auth, sealed; credentials/: find, token_cache
+    a call          proxy, client, retry, wire; error_body (errors of the API), factory (``service()``)
+    its token       auth, secret; credentials/: find, token_cache
+    its bytes       transport/: session, adapter, connection, response, multipart, failures
     its help        documented/: functions, help
-    its bytes       transport/: prepared, session, adapter, connection, head, headers, response, multipart, failures
-    files           files (up and down), progress, names, atomic
-    a download      downloads/: transfer, remote, partial, patience, hashing, workers
+    files           files (upload and stream), progress, names, atomic
+    a download      downloads/: transfer, remote, partial, workers
     for all         errors, urls, log, forks, version; reference (names of the vendor's wrapper)
     beside it       cli/, testing/
 """
@@ -31,8 +31,9 @@ from .errors import (
     SideFXError,
     TransportError,
 )
+from .factory import service
 from .files import File, ResponseFile
-from .proxy import APIFunction, Service, call, service
+from .proxy import APIFunction, Service, call
 from .reference import (
     _extract_traceback_from_response,
     call_api_with_access_token,

@@ -1,6 +1,6 @@
-"""The access token: fetched, kept until just before it expires, attached, renewed once, shared between threads.
+"""The access token: requested, kept until just before it expires, attached, invalidated, shared between threads.
 
-Between processes it is shared through a TokenCache. A token is in no frame that raises (see sealed).
+A TokenCache shares it between processes. No frame that raises holds a token in plain text (see secret.py).
 """
 
 from __future__ import annotations
@@ -9,221 +9,230 @@ import copy
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from requests.auth import AuthBase
 
 from . import forks, wire
-from .api_errors import json_error
-from .credentials.find import Credentials
-from .credentials.token_cache import LONGEST, TokenCache, is_token
+from .error_body import oauth_error
 from .errors import APIError, AuthorizationError, ConfigError, SideFXError
 from .files import ResponseFile
-from .retry import with_retries
-from .sealed import Sealed
-from .transport.prepared import endpoint, post
-from .transport.session import Session, Timeout
+from .retry import RetryPolicy
+from .secret import Secret
+from .transport.session import Session, Timeout, build_post, endpoint
 
-_MARGIN = 60.0  # seconds before its expiry that a token is renewed; a tenth of the lifetime of a short one
+MAX_TOKEN_LIFETIME = 365 * 86400.0  # seconds
+_MARGIN = 60.0  # seconds before its expiry that a token is renewed; a tenth of a shorter lifetime
+_FORM = "application/x-www-form-urlencoded"
 
 
-class Bearer(AuthBase):
-    """One access token; an empty one sends no Authorization header (the local hserver wants none).
+class AccessToken(AuthBase):
+    """A token for the Authorization header. An empty one sends no header, as the local hserver expects.
 
-    ``expiry`` is when it is due to be renewed, in seconds since the epoch, or None where nobody knows.
+    ``expiry`` is the time of its renewal in seconds since the epoch, or None if it is not known.
     """
 
     __slots__ = ("_value", "expiry")
 
-    def __init__(self, value: str, expiry: float | None) -> None:
+    def __init__(self, value: Secret, expiry: float | None) -> None:
         self._value = value
         self.expiry = expiry
 
     def __call__(self, request: Any) -> Any:
         if self._value:
-            request.headers["Authorization"] = f"Bearer {self._value}"
+            request.headers["Authorization"] = f"Bearer {self._value.reveal()}"
         return request
 
     def __repr__(self) -> str:
-        return f"<Bearer until {self.expiry}>"
+        return f"<AccessToken until {self.expiry}>"
 
     @property
-    def valid(self) -> bool:
+    def unexpired(self) -> bool:
         return not self._value or self.expiry is None or time.time() < self.expiry
 
     def reveal(self) -> str:
-        """The token in clear."""
-        return self._value
+        """Return the token in plain text."""
+        return self._value.reveal()
 
 
-def given_bearer(given: Sealed) -> Bearer | None:
-    """The given token and its expiry, or ConfigError; the token is in no frame that raises."""
-    access_token, expiry = given()
-    if access_token is None:
+def given_token(value: Secret | None, expiry: object) -> AccessToken | None:
+    """Return the token that a caller gave, or raise ConfigError."""
+    if value is None:
         return None
-    usable = access_token == "" or is_token(access_token)
-    bearer = Bearer(access_token if usable else "", expiry)
-    del access_token
-    if not usable:
+    if value and not is_token(value.reveal()):
         raise ConfigError("access_token must be a token in one word of visible ASCII, or '' to send none")
     if expiry is not None and (not isinstance(expiry, (int, float)) or isinstance(expiry, bool)):
         raise ConfigError("access_token_expiry_time must be in seconds since the epoch, or None")
-    return bearer
+    return AccessToken(value, expiry)
 
 
-class _Basic(AuthBase):
-    def __init__(self, credentials: Credentials) -> None:
-        self._credentials = credentials
-
-    def __call__(self, request: Any) -> Any:
-        request.headers["Authorization"] = self._credentials.basic()
-        return request
+def is_token(value: Any) -> bool:
+    """Return whether ``value`` can stand in a header: visible ASCII."""
+    return isinstance(value, str) and bool(value) and value.isascii() and value.isprintable() and " " not in value
 
 
-class Token:
+class ClientCredentials(Protocol):
+    """A client id and secret, which sets the header of HTTP Basic when it is called with a request."""
+
+    client_id: str
+    source: str
+
+    def __call__(self, request: Any) -> Any: ...
+
+
+class Cache(Protocol):
+    """Tokens that other processes left."""
+
+    def get(self, client_id: str) -> tuple[Secret, float] | None: ...
+
+    def put(self, client_id: str, value: Secret, expiry: float) -> None: ...
+
+
+class TokenManager:
     """The current token of one account, for any number of threads.
 
-    ``find`` returns the credentials or raises ConfigError, ``fetch`` asks the endpoint with them, ``bearer`` is what
-    the caller gave, ``cache`` what other processes left. Threads that wait for one fetch share its outcome, also where
-    that is an error: each of them would wait in its turn for an endpoint that is down.
+    ``find`` returns the credentials or raises ConfigError; ``url`` is the token endpoint; ``token`` is the caller's.
+    Threads that wait for the same request share its result, also an error, so that a broken endpoint delays them once.
     """
 
     def __init__(
         self,
-        find: Callable[[], Credentials],
-        fetch: Callable[[Credentials, Timeout], Bearer],
-        bearer: Bearer | None = None,
-        cache: TokenCache | None = None,
+        session: Session,
+        url: str,
+        find: Callable[[], ClientCredentials],
+        token: AccessToken | None = None,
+        cache: Cache | None = None,
+        *,
+        retries: int,
+        backoff: float,
     ) -> None:
+        self._session = session
+        self._endpoint = endpoint(url)
+        # The reference wrapper sends grant_type to standard OAuth2 endpoints only.
+        self._body = b"grant_type=client_credentials" if url.rstrip("/").endswith("/token") else b""
         self._find = find
-        self._fetch = fetch
         self._cache = cache
-        self.bearer = bearer
-        self._refused: Bearer | None = None
+        self._retries = retries
+        self._backoff = backoff
+        self.token = token
+        self._invalidated: AccessToken | None = None
         self._lock = threading.Lock()
-        self._failed: tuple[SideFXError, Timeout] | None = None  # the last fetch that failed, with its timeout
-        forks.watch(self)
+        self._failed: tuple[SideFXError, Timeout] | None = None  # the last failed request, with its timeout
+        forks.run_after_fork(self)
 
-    def current(self, timeout: Timeout) -> Bearer:
-        """A token that is good by the clock and was not refused: ours, a cached one, or a new one.
+    def get(self, timeout: Timeout) -> AccessToken:
+        """Return an unexpired token that was not invalidated: the current one, a cached one, or a new one.
 
-        One that was refused is returned all the same where there are no credentials to ask for another. Raises
-        ConfigError without credentials, AuthorizationError where the endpoint refuses, TransportError.
+        An invalidated token is returned if there are no credentials to request another. Raises ConfigError without
+        credentials, AuthorizationError if the endpoint refuses, or TransportError.
         """
-        good = self._good()
-        if good is not None:
-            return good
+        usable = self._usable()
+        if usable is not None:
+            return usable
         failed = self._failed
         with self._lock:
-            good = self._good()  # another thread's, for which we waited
-            if good is not None:
-                return good
+            usable = self._usable()  # that of another thread, for which this one waited
+            if usable is not None:
+                return usable
             if self._failed is not None and self._failed is not failed and self._failed[1] == timeout:
                 raise copy.copy(self._failed[0])
-            bearer = self.bearer
+            before = self.token
             try:
-                new = self._obtain(timeout)
+                new = self._load_or_request(timeout)
             except ConfigError:
-                if bearer is None or not bearer.valid:
+                if before is None or not before.unexpired:
                     raise
-                return bearer
+                return before
             except SideFXError as error:
-                self._failed = copy.copy(error), timeout  # a copy has no traceback, and so nothing of its frames
+                self._failed = copy.copy(error), timeout  # a copy without the traceback and its frames
                 raise
-            if self.bearer is bearer:  # else the caller has set another meanwhile
-                self.bearer = new
-            return self._good() or new
+            if self.token is before:  # otherwise the caller has set another meanwhile
+                self.token = new
+            return self._usable() or new
 
-    def refuse(self, bearer: Bearer) -> None:
-        """The server takes this token no more. Who gave an empty one wanted none to be sent: no other is fetched."""
-        if bearer.reveal() and bearer is self.bearer:  # a late answer to an older one says nothing of the current one
-            self._refused = bearer
+    def invalidate(self, token: AccessToken) -> None:
+        """Mark the token as rejected by the server. An empty token means no authentication and is never replaced."""
+        if token.reveal() and token is self.token:  # a late response for an older token does not concern this one
+            self._invalidated = token
 
     def after_fork_in_child(self) -> None:
         self._lock = threading.Lock()
 
-    def _good(self) -> Bearer | None:
-        bearer = self.bearer
-        return bearer if bearer is not None and bearer.valid and bearer is not self._refused else None
+    def _usable(self) -> AccessToken | None:
+        token = self.token
+        return token if token is not None and token.unexpired and token is not self._invalidated else None
 
-    def _obtain(self, timeout: Timeout) -> Bearer:
+    def _load_or_request(self, timeout: Timeout) -> AccessToken:
         credentials = self._find()
-        cached = self._cached(credentials)
-        if cached is not None:
-            return cached
-        bearer = self._fetch(credentials, timeout)
-        if self._cache is not None and bearer.expiry is not None:
-            self._cache.put(credentials.client_id, bearer.reveal(), bearer.expiry)
-        return bearer
+        # After a 401 a cached token is not used, because it may be revoked as well.
+        rejected = self._invalidated is not None and self._invalidated is self.token
+        if self._cache is not None and not rejected:
+            cached = self._cache.get(credentials.client_id)
+            if cached is not None:
+                return AccessToken(*cached)
+        token = self._request(credentials, timeout)
+        if self._cache is not None and token.expiry is not None:
+            self._cache.put(credentials.client_id, token._value, token.expiry)
+        return token
 
-    def _cached(self, credentials: Credentials) -> Bearer | None:
-        found = self._cache.get(credentials.client_id) if self._cache is not None else None
-        if found is None or (self._refused is not None and found[0] == self._refused.reveal()):
-            return None
-        return Bearer(*found)
+    def _request(self, credentials: ClientCredentials, timeout: Timeout) -> AccessToken:
+        """Request a token with client credentials and HTTP Basic (RFC 6749, section 4.4)."""
+        policy = RetryPolicy("token", self._retries, self._backoff, read_only=True)
+        while True:
+            started = time.time()
+            request = build_post(self._endpoint, self._body, len(self._body), _FORM, credentials)  # type: ignore[arg-type]
+            try:
+                response = self._session.send(request, timeout, f"token (attempt {policy.attempt})")
+                return _decode_token(response, started)
+            except SideFXError as error:
+                failure = error
+            unauthorized = isinstance(failure, APIError) and failure.http_code == 401  # a wrong secret, no old token
+            delay = None if unauthorized else policy.delay(failure)
+            if delay is None:
+                break
+            policy.log(failure, delay)
+            self._session.wait(delay)
+        raise _authorization_error(failure, credentials.source) if isinstance(failure, APIError) else failure
 
 
-def fetch_token(
-    session: Session,
-    url: str,
-    credentials: Credentials,
-    timeout: Timeout,
-    *,
-    retries: int,
-    backoff: float,
-    pause: Callable[[float], object],
-) -> Bearer:
-    """A new token from the endpoint at ``url``: client credentials, HTTP Basic (RFC 6749, section 4.4).
-
-    ``grant_type`` goes to URLs that end in ``/token`` or ``/token/`` only, as the reference wrapper has it. Raises
-    AuthorizationError with the endpoint's own words, or TransportError.
-    """
-    body = b"grant_type=client_credentials" if url.rstrip("/").endswith("/token") else b""
-    started = time.time()
-    target = endpoint(url)
-
-    def send(attempt: int) -> Any:
-        request = post(target, body, len(body), "application/x-www-form-urlencoded", _Basic(credentials))
-        return wire.decode(session.send(request, timeout, f"token (attempt {attempt})"))
-
-    try:
-        answer = with_retries(
-            send, what="token", read_only=True, retries=retries, backoff=backoff, prepare=_as_before, pause=pause
-        )
-    except APIError as error:
-        code, text = error.http_code, json_error(error.message)
-    else:
-        bearer = _bearer(answer, started)
-        del answer  # in no frame that raises
-        if bearer is not None:
-            return bearer
-        code = 200
-    if 200 <= code < 300:  # what came may hold a token: it is not shown
-        text = "the endpoint gave no usable token: is access_token_url right?"
-    refused = AuthorizationError(code, f"{code}: {text}")
+def _authorization_error(failure: APIError, source: str) -> AuthorizationError:
+    code, text = failure.http_code, oauth_error(failure.message)
+    if 200 <= code < 300:
+        text = "the endpoint gave no usable token: check access_token_url"
+    error = AuthorizationError(code, f"{code}: {text}")
     if code in (400, 401, 403):
-        refused.add_hint(f"the credentials are from {credentials.source}")
-    raise refused
+        error.add_hint(f"the credentials are from {source}")
+    return error
 
 
-def _as_before(failure: Exception) -> bool:
-    return getattr(failure, "http_code", None) != 401  # from here that is the client secret, not an old token
+def _decode_token(response: Any, started: float) -> AccessToken:
+    """Return the token in a response (RFC 6749, section 5.1). Its lifetime counts from before the request."""
+    value = None
+    try:
+        value = wire.decode(response)
+    except APIError as error:
+        if not 200 <= error.http_code < 300:
+            raise
+    token = _token_of(value, started)
+    del value  # frames that raise must not hold it
+    if token is None:
+        raise APIError(200, "no usable token")  # without the response, which may contain one
+    return token
 
 
-def _bearer(answer: Any, started: float) -> Bearer | None:
-    """The token in an answer (RFC 6749, section 5.1), its lifetime counted from before it was asked for."""
-    if isinstance(answer, ResponseFile):
-        answer.close()
-    if not isinstance(answer, dict) or not is_token(answer.get("access_token")):
+def _token_of(value: Any, started: float) -> AccessToken | None:
+    if isinstance(value, ResponseFile):
+        value.close()
+    if not isinstance(value, dict) or not is_token(value.get("access_token")):
         return None
-    lifetime = answer.get("expires_in")
+    lifetime = value.get("expires_in")
     if lifetime is None:
-        return Bearer(answer["access_token"], None)
+        return AccessToken(Secret(value["access_token"]), None)
     try:
         seconds = float(lifetime)
     except (TypeError, ValueError, OverflowError):
         return None
     if isinstance(lifetime, bool) or not seconds > 0:  # also NaN
         return None
-    seconds = min(seconds, LONGEST)
-    return Bearer(answer["access_token"], started + seconds - min(_MARGIN, seconds / 10))
+    seconds = min(seconds, MAX_TOKEN_LIFETIME)
+    return AccessToken(Secret(value["access_token"]), started + seconds - min(_MARGIN, seconds / 10))

@@ -1,50 +1,50 @@
-"""One account at one endpoint: ties session, token, wire and retry together."""
+"""One account at one endpoint, and one call: encode, send, retry, decode."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import threading
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 import requests
 
-from .auth import Bearer, Token, fetch_token
+from .auth import AccessToken, TokenManager
 from .credentials.find import Credentials, find
 from .credentials.token_cache import TokenCache
-from .documented import functions as catalogue
-from .errors import APIError, ConfigError, SideFXError
-from .retry import with_retries
-from .sealed import Sealed
+from .errors import APIError, ConfigError, SideFXError, clean
+from .retry import RetryPolicy, is_read_only
+from .secret import Secret
 from .transport.multipart import SourceError
-from .transport.prepared import endpoint, post
-from .transport.session import Session, Timeout, checked_timeout
-from .urls import checked
-from .wire import Encoded, decode
+from .transport.session import Session, Timeout, build_post, endpoint, require_timeout
+from .urls import require_safe_url
+from .wire import EncodedCall, decode
 
-# What a server may say of a function that it does not know; no page tells.
-_UNKNOWN_FUNCTION = (400, 404, 405, 422, 500, 501)
+BACKOFF = 0.5  # seconds before the first retry, doubled each time
 
 
 class Client:
     """Makes calls; safe to share between threads.
 
-    ``timeout`` is the default of its calls, ``retries`` how often a request is sent again at most, ``backoff`` the
-    first wait between two sendings in seconds, doubled each time.
+    ``timeout`` is the default of its calls, ``retries`` the greatest number of retries of a call, ``backoff`` the first
+    wait between two attempts in seconds, which is doubled each time.
     """
 
     def __init__(
-        self, session: Session, token: Token, endpoint_url: str, timeout: Timeout, retries: int, backoff: float = 0.5
+        self,
+        session: Session,
+        tokens: TokenManager,
+        endpoint_url: str,
+        timeout: Timeout,
+        retries: int,
+        backoff: float = BACKOFF,
     ) -> None:
         self.session = session
-        self.token = token
+        self.tokens = tokens
         self.endpoint_url = endpoint_url
         self.timeout = timeout
         self.retries = retries
         self.backoff = backoff
-        self._closed = threading.Event()
 
     @property
     def endpoint_url(self) -> str:
@@ -52,36 +52,53 @@ class Client:
 
     @endpoint_url.setter
     def endpoint_url(self, url: str) -> None:
-        self._endpoint = endpoint(checked(url, "endpoint_url"))
+        self._endpoint = endpoint(require_safe_url(url, "endpoint_url"))
         self._endpoint_url = url
 
     def call(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], timeout: Timeout) -> Any:
-        """The function's result: what JSON can say, None, or a ResponseFile. Raises the errors that errors.py lists."""
-        self.check_open()
-        timeout = checked_timeout(timeout)
-        try:
-            with Encoded(name, args, kwargs) as encoded:
-                return _Call(self, name, encoded, timeout).answer()
-        except APIError as error:
-            hint = catalogue.hint(name, kwargs) if error.http_code in _UNKNOWN_FUNCTION else None
-            if hint:
-                error.add_hint(hint)
-            raise
+        """Call a function and return its result: a JSON value, None, or a ResponseFile.
 
-    def pause(self, seconds: float) -> None:
-        """Waits, unless the client is closed meanwhile."""
-        end = time.monotonic() + seconds
-        while not self._closed.wait(max(0.0, min(0.5, end - time.monotonic()))) and time.monotonic() < end:
-            pass  # in slices: on Windows, Ctrl-C does not end the wait for a lock
-        self.check_open()
+        Raises the errors of errors.py, and TypeError, ValueError or OSError for arguments that cannot be sent.
+        """
+        self.session.require_open()
+        timeout = require_timeout(timeout)
+        label = name if name.isprintable() else clean(name, one_line=True)
+        policy = RetryPolicy(label, self.retries, self.backoff, read_only=is_read_only(name))
+        with EncodedCall(name, args, kwargs) as call:
+            token = self.tokens.get(timeout)
+            while True:
+                request = build_post(self._endpoint, call.body, call.length, call.content_type, token)
+                try:
+                    return decode(self.session.send(request, timeout, f"{label} (attempt {policy.attempt})"))
+                except SourceError as error:  # from the caller's file or progress function
+                    reason = error.error
+                    break
+                except SideFXError as error:
+                    failure = error
+                delay = policy.delay(failure)
+                rejected = isinstance(failure, APIError) and failure.http_code == 401
+                if rejected:
+                    self.tokens.invalidate(token)
+                if delay is None:
+                    raise failure
+                if not call.rewind():
+                    failure.add_hint("the upload cannot be read a second time, so it was not sent again")
+                    raise failure
+                policy.log(failure, delay)
+                self.session.wait(delay)
+                used, token = token, self._renew(token, timeout)  # the wait may have outlasted it
+                if rejected and token is used:
+                    raise failure
+            raise reason
 
-    def check_open(self) -> None:
-        if self._closed.is_set():
-            raise TypeError("this service is closed: make a new one with sidefx_client.service()")
+    def _renew(self, token: AccessToken, timeout: Timeout) -> AccessToken:
+        # Without credentials to request a new token, keep this one and let the server reject it.
+        with contextlib.suppress(ConfigError):
+            return self.tokens.get(timeout)
+        return token
 
     def close(self) -> None:
-        """Closes idle connections and ends waits; calls that other threads have under way run to their end."""
-        self._closed.set()
+        """Close idle connections and end waits. Calls that other threads have in flight run to their end."""
         self.session.close()
 
     def __repr__(self) -> str:
@@ -92,98 +109,30 @@ class Client:
 
 
 def open_client(
-    pair: Sealed,
+    given: tuple[str | None, Secret | None],
     access_token_url: str,
     endpoint_url: str,
-    bearer: Bearer | None,
+    token: AccessToken | None,
     timeout: Timeout,
     token_cache: str | os.PathLike[str] | None = None,
     session: requests.Session | None = None,
     retries: int = 3,
     ca_bundle: str | os.PathLike[str] | None = None,
 ) -> Client:
-    """A client with its session and its token, from what ``service()`` was given; nothing is sent yet.
+    """Return a client with its session and tokens, from the arguments of ``service()``. Nothing is sent yet.
 
-    ``pair`` is the given client id and secret, sealed. Raises ConfigError.
+    ``given`` is the caller's client id and secret. Raises ConfigError.
     """
-    checked(access_token_url, "access_token_url")
-    checked(endpoint_url, "endpoint_url")
-    checked_timeout(timeout)
+    require_safe_url(access_token_url, "access_token_url")
+    require_safe_url(endpoint_url, "endpoint_url")
+    require_timeout(timeout)
     if not isinstance(retries, int) or isinstance(retries, bool) or retries < 0:
         raise ConfigError(f"retries must be a number, 0 or more, not {retries!r}")
 
-    def credentials() -> Credentials:
-        return find(pair, token_url=access_token_url)
-
-    def fetch(credentials: Credentials, timeout: Timeout) -> Bearer:
-        client.check_open()  # waiting for another thread's fetch may have taken a while
-        return fetch_token(
-            client.session,
-            access_token_url,
-            credentials,
-            timeout,
-            retries=client.retries,
-            backoff=client.backoff,
-            pause=client.pause,
-        )
+    def find_credentials() -> Credentials:
+        return find(*given, token_url=access_token_url)
 
     cache = TokenCache(token_cache, access_token_url) if token_cache is not None else None
-    token = Token(credentials, fetch, bearer, cache)
-    client = Client(Session(session, ca_bundle=ca_bundle), token, endpoint_url, timeout, retries)
-    return client
-
-
-class _Call:
-    """One call on its way, until it has a result."""
-
-    def __init__(self, client: Client, name: str, encoded: Encoded, timeout: Timeout) -> None:
-        self._client = client
-        self._name = name
-        self._encoded = encoded
-        self._timeout = timeout
-        self._bearer: Bearer = client.token.current(timeout)
-
-    def answer(self) -> Any:
-        """What it comes to, however often it has to be sent."""
-        return with_retries(
-            self._send,
-            what=self._name,
-            read_only=catalogue.read_only(self._name),
-            retries=self._client.retries,
-            backoff=self._client.backoff,
-            prepare=self._prepare,
-            pause=self._pause,
-        )
-
-    def _send(self, attempt: int) -> Any:
-        client, encoded = self._client, self._encoded
-        client.check_open()  # waiting for the token may have taken a while
-        request = post(client._endpoint, encoded.body, encoded.length, encoded.content_type, self._bearer)
-        try:
-            return decode(client.session.send(request, self._timeout, f"{self._name} (attempt {attempt})"))
-        except SourceError as error:
-            failure = error.error
-        except APIError as error:
-            if error.http_code == 401:
-                client.token.refuse(self._bearer)
-            raise
-        raise failure  # what a caller's file or progress function raised, as it was
-
-    def _prepare(self, failure: SideFXError) -> bool:
-        """Makes ready to send the call once more: the upload back at its start, and after a 401 with another token."""
-        if not self._encoded.rewind():
-            failure.add_hint("the upload cannot be read a second time, so it was not sent again")
-            return False
-        if isinstance(failure, APIError) and failure.http_code == 401:
-            refused = self._bearer
-            self._take_token()
-            return self._bearer is not refused
-        return True
-
-    def _pause(self, seconds: float) -> None:
-        self._client.pause(seconds)
-        self._take_token()  # the wait may have outlasted the old one
-
-    def _take_token(self) -> None:
-        with contextlib.suppress(ConfigError):  # nobody to ask for another: the server has the last word on this one
-            self._bearer = self._client.token.current(self._timeout)
+    http = Session(session, ca_bundle=ca_bundle)
+    tokens = TokenManager(http, access_token_url, find_credentials, token, cache, retries=retries, backoff=BACKOFF)
+    return Client(http, tokens, endpoint_url, timeout, retries, BACKOFF)

@@ -1,51 +1,60 @@
-"""Everything that this package raises on purpose.
+"""The exceptions of this package, and the cleaning of server text that they show.
 
     SideFXError
     ├── ConfigError (ValueError)                     before a byte was sent: credentials, a URL, an option
     ├── AuthorizationError                           the token endpoint refused, or gave no usable token
-    ├── APIError                                     the API answered, but not with a result
-    │   └── RateLimitError                           still 429, or told to wait for more than 60 s
-    ├── TransportError (requests.ConnectionError)    no complete answer
+    ├── APIError                                     the API responded, but not with a result
+    │   └── RateLimitError                           still 429, or told to wait longer than the cap
+    ├── TransportError (requests.ConnectionError)    no complete response
     │   └── CallTimeout (requests.Timeout)
-    └── DownloadError                                a file could not be made whole
+    └── DownloadError                                a file could not be completed
         └── ChecksumError
 
-Each leaf is there because a caller acts differently on it. Arguments that JSON cannot hold are a plain TypeError or
+Each leaf exists because a caller acts differently on it. Arguments that JSON cannot hold raise a plain TypeError or
 ValueError. Every exception survives pickle, and none holds or chains a secret.
 """
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from typing import Any
 
 import requests
 
+from .secret import live_secrets
+
+_REDACTED = "<redacted>"
+_URL_QUERY = re.compile(r"(https?:(?:\\?/){2}[^\s?\"'<>]*)\?[^\s\"'<>]*", re.IGNORECASE)
+_HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
+_ESCAPED_CATEGORIES = ("Cc", "Cf", "Cs", "Zl", "Zp")  # control, bidi and zero-width, surrogates, line separators
+
 
 class SideFXError(Exception):
-    """The root: ``except SideFXError`` catches whatever this package raises on purpose."""
+    """The root of all errors that this package raises on purpose."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
 
     def add_hint(self, hint: str) -> None:
-        """Ends the message with what else a reader should know."""
+        """Append a hint to the message."""
         self.message = f"{self.message} ({hint})"
         self.args = (self.message,)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Exceptions are rebuilt from `args`, which holds the message alone: the subclasses below take more than that.
+        # Python rebuilds an exception from `args`, but the subclasses take more arguments than the message.
         return _rebuild, (type(self), self.args, self.__dict__.copy())
 
 
 class ConfigError(SideFXError, ValueError):
-    """Something is missing or wrong before a byte was sent; the message says where to put it right."""
+    """A setting is missing or wrong. Raised before a byte was sent; the message says how to correct it."""
 
 
 class AuthorizationError(SideFXError):
-    """The token endpoint refused (403: a bad pair of id and secret), or gave no usable token.
+    """The token endpoint refused the credentials (403: a wrong id or secret), or gave no usable token.
 
-    ``http_code`` is the status of its answer; ``message`` begins with ``"<code>: "``.
+    ``http_code`` is the status of its response; ``message`` begins with ``"<code>: "``.
     """
 
     def __init__(self, http_code: int, message: str) -> None:
@@ -54,10 +63,13 @@ class AuthorizationError(SideFXError):
 
 
 class APIError(SideFXError):
-    """The API answered, but not with a result: ``http_code`` and the server's ``message``, never empty.
+    """The API responded, but not with a result: ``http_code`` and the server's ``message``, never empty.
 
     422 carries a text meant for the user, 500 the traceback on the server. ``str()`` is ``"<code> <message>"``.
+    ``retry_after`` is the wait in seconds that the server asked for, or None.
     """
+
+    retry_after: float | None = None
 
     def __init__(self, http_code: int, message: str) -> None:
         super().__init__(message)
@@ -68,39 +80,48 @@ class APIError(SideFXError):
 
 
 class RateLimitError(APIError):
-    """The API still says 429, or told us to wait for more than 60 s.
+    """The API still responds with 429 after the retries, or asks for a wait of more than 120 s.
 
-    ``retry_after`` is the wait that it asked for, in seconds, or None where it named none.
+    ``retry_after`` is the wait that it asked for, in seconds, or None.
     """
 
     def __init__(self, http_code: int, message: str, retry_after: float | None = None) -> None:
         super().__init__(http_code, message)
         self.retry_after = retry_after
 
+    def __str__(self) -> str:
+        wait = "" if self.retry_after is None else f" (retry after {self.retry_after:.0f} s)"
+        return super().__str__() + wait
+
 
 class TransportError(SideFXError, requests.ConnectionError):
-    """No complete answer came: no connection, a cut, a timeout.
+    """No complete response arrived: connection failed, truncated response, or timeout.
 
-    ``may_have_executed`` is False only where the server cannot have acted on the call, so that it is safe to call
-    again. ``lasting``: the same call can only fail the same way (a bad certificate, a proxy that refuses).
+    ``may_have_executed`` is False only if the server cannot have executed the call, so that it is safe to call again.
+    ``permanent``: the same call fails the same way again (a bad certificate, a proxy that refuses).
     """
 
-    # requests' exceptions are OSErrors, which read two arguments as (errno, text): exactly one goes to them, and no
-    # request and no response, for those hold the bearer token.
-    def __init__(self, message: str, may_have_executed: bool = False, lasting: bool = False) -> None:
+    # requests' exceptions are OSErrors, which read two arguments as (errno, text). So they get the message alone, and
+    # neither a request nor a response, because those hold the bearer token.
+    def __init__(self, message: str, may_have_executed: bool = False, permanent: bool = False) -> None:
         super().__init__(message)
         self.may_have_executed = may_have_executed
-        self.lasting = lasting
+        self.permanent = permanent
+
+    @property
+    def lasting(self) -> bool:
+        """The name of ``permanent`` in version 1.0."""
+        return self.permanent
 
 
 class CallTimeout(TransportError, requests.Timeout):
-    """The server was silent for longer than ``timeout``."""
+    """The server did not respond within ``timeout``."""
 
 
 class DownloadError(SideFXError):
-    """A file could not be made whole; the partial is kept where the next run can resume it.
+    """A file could not be completed. The partial file is kept if the next run can resume it.
 
-    ``http_code`` is the status that ended it, or None where it was not a status.
+    ``http_code`` is the status that ended the download, or None if another reason did.
     """
 
     def __init__(self, message: str, http_code: int | None = None) -> None:
@@ -109,7 +130,7 @@ class DownloadError(SideFXError):
 
 
 class ChecksumError(DownloadError):
-    """All bytes came, but not the right ones; they are not kept, and the next run starts anew."""
+    """The file has a wrong MD5. It is not kept, and the next run starts from the beginning."""
 
 
 def _rebuild(kind: type[SideFXError], args: tuple[Any, ...], attributes: dict[str, Any]) -> SideFXError:
@@ -117,3 +138,34 @@ def _rebuild(kind: type[SideFXError], args: tuple[Any, ...], attributes: dict[st
     error.args = args
     error.__dict__.update(attributes)
     return error
+
+
+def clean(text: str, *, one_line: bool = False) -> str:
+    """Return server text that is safe in messages, log lines and terminals.
+
+    Secrets that this process holds and the queries of URLs become ``<redacted>``. Control and bidi characters are
+    escaped; line ends become ``\\n``, or are escaped too if ``one_line``.
+    """
+    for secret in live_secrets():
+        text = re.sub(_pattern(secret.reveal()), _REDACTED, text, flags=re.IGNORECASE)
+    text = _URL_QUERY.sub(rf"\1?{_REDACTED}", text)
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    kept = "" if one_line else "\n"
+    return "".join(_escaped(c) if c not in kept else c for c in text)
+
+
+def _pattern(value: str) -> str:
+    """Return a pattern for ``value`` as it is and as URLs, HTML and JSON escape it."""
+    return "".join(c if c.isalnum() and c.isascii() else _alternatives(c) for c in value)
+
+
+def _alternatives(c: str) -> str:
+    quoted = "".join(f"%{byte:02X}" for byte in c.encode("utf-8", "surrogatepass"))
+    forms = {c, quoted, _HTML.get(c, c), f"&#{ord(c)};", f"&#x{ord(c):x};", f"\\{c}", f"\\u{ord(c):04x}"}
+    return "(?:" + "|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True)) + ")"
+
+
+def _escaped(c: str) -> str:
+    if c.isprintable() or unicodedata.category(c) not in _ESCAPED_CATEGORIES:
+        return c
+    return c.encode("unicode_escape").decode("ascii")

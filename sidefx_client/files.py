@@ -1,4 +1,4 @@
-"""The two file objects of the API: ``File`` goes up, ``ResponseFile`` comes down."""
+"""The two file objects of the API: ``File`` to upload, ``ResponseFile`` to read."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from typing import Any, BinaryIO, Union
 import requests
 
 from .atomic import NewFile
+from .errors import SideFXError
 from .names import last_component, name_in_disposition
 from .progress import Progress, ProgressCallback
 from .transport.connection import BLOCK
 from .transport.multipart import FileSource
-from .transport.response import Body
+from .transport.response import ResponseBody
 
 AnyPath = Union[str, "os.PathLike[str]"]
 
@@ -25,13 +26,13 @@ AnyPath = Union[str, "os.PathLike[str]"]
 class File:
     """A file to upload, as a keyword argument: ``service.module.function(scene=File("shot.hip"))``.
 
-    ``filename``: a path, opened when it is sent, or a binary file object, sent from where it stands and left open
-    there. ``name``: the file name that the server sees, else the last component of the path. ``size``: bytes to send,
-    else all; an object that cannot seek needs it, and is never sent twice. ``progress(done, total)`` is called in
+    ``filename``: a path, opened when it is sent, or a binary file object, sent from its position and left open there.
+    ``name``: the file name that the server sees; default: the last component of the path. ``size``: bytes to send,
+    default: all. An object that cannot seek needs it, and is never sent twice. ``progress(done, total)`` is called in
     bytes.
 
-    Raises TypeError or ValueError for what cannot be sent and, at the call, OSError for what cannot be read; all of
-    that before a byte is sent.
+    Raises TypeError or ValueError for an object that cannot be sent and, at the call, OSError for a file that cannot be
+    read, before a byte is sent.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class File:
 
     @property
     def name_on_wire(self) -> str:
-        """The last component of the name, of the path, or of the file object's own name."""
+        """The last component of the name, the path, or the file object's own name."""
         name: Any = self.name or self.filename
         if hasattr(name, "read"):
             name = getattr(name, "name", "")
@@ -68,37 +69,44 @@ class File:
         return last_component(str(name)) or "unnamed.bin"
 
     def source(self) -> FileSource:
-        """What an upload reads from, opened now."""
+        """Open the file and return the source that an upload reads."""
         if isinstance(self.filename, (str, os.PathLike)):
             return self._of_path(self.filename)
         return self._of_object(self.filename)
 
     def _of_path(self, path: AnyPath) -> FileSource:
-        # Looked at before it is opened: opening a FIFO would wait for its other end.
+        # Checked before it is opened, because opening a FIFO would wait for its other end.
         if not stat.S_ISREG(os.stat(path).st_mode):
             kind = errno.EISDIR if os.path.isdir(path) else errno.EINVAL
             raise OSError(kind, "not a regular file, cannot be uploaded", os.fspath(path))
         file = open(path, "rb", buffering=0)  # noqa: SIM115 (closed with its source)
         try:
-            size = self._checked_size(os.fstat(file.fileno()).st_size)
-            return FileSource(file, 0, size, self.progress, owned=True)
+            size = os.fstat(file.fileno()).st_size
+            if size == 0 and self.size is None and file.read(1):  # such as a file of /proc
+                raise ValueError(
+                    f"{self!r} has bytes, but its size is said to be 0: pass its bytes, or File(..., size=…)"
+                )
+            if size == 0 and self.size:
+                return FileSource(file, 0, self.size, self.progress, owned=True)
+            return FileSource(file, 0, self._require_size(size), self.progress, owned=True)
         except BaseException:
             file.close()
             raise
 
     def _of_object(self, file: BinaryIO) -> FileSource:
         if not isinstance(file.read(0), bytes):
-            raise TypeError(f"{self!r} reads text: open the file in binary mode, 'rb'")
-        if not (hasattr(file, "seekable") and file.seekable()):
+            raise TypeError(f"{self!r} must return bytes from read(): open the file in binary mode, 'rb'")
+        start = _position(file)
+        if start is None:
             if self.size is None:
-                raise ValueError(f"{self!r} cannot seek: say how many bytes it has, File(..., size=…)")
+                raise ValueError(f"{self!r} cannot seek: pass its number of bytes, File(..., size=…)")
             return FileSource(file, None, self.size, self.progress, owned=False)
-        start = file.tell()
-        available = file.seek(0, os.SEEK_END) - start
+        file.seek(0, os.SEEK_END)
+        available = file.tell() - start  # some objects (SFTPFile) return None from seek()
         file.seek(start)
-        return FileSource(file, start, self._checked_size(max(0, available)), self.progress, owned=False)
+        return FileSource(file, start, self._require_size(max(0, available)), self.progress, owned=False)
 
-    def _checked_size(self, available: int) -> int:
+    def _require_size(self, available: int) -> int:
         if self.size is None:
             return available
         if self.size > available:
@@ -106,49 +114,80 @@ class File:
         return self.size
 
 
+def _position(file: Any) -> int | None:
+    """Return the position of a file object, or None if it cannot seek."""
+    try:
+        # SpooledTemporaryFile has no seekable() before Python 3.11.
+        if not getattr(file, "seekable", lambda: hasattr(file, "seek"))():
+            return None
+        position: int = file.tell()
+        file.seek(position)
+        return position
+    except (AttributeError, OSError):
+        return None
+
+
 class ResponseFile(io.BufferedReader):
     """The bytes that a function streams back: a readable binary file object, to be used with ``with``.
 
-    ``read``, ``readinto``, iteration, ``shutil.copyfileobj`` and ``tarfile.open(fileobj=…, mode="r|gz")`` work, in
-    constant memory. A Content-Encoding is undone. A stream that was cut raises TransportError when its end is read.
+    ``read``, ``readinto``, iteration, ``shutil.copyfileobj`` and ``tarfile.open(fileobj=…, mode="r|gz")`` work in
+    constant memory. A Content-Encoding is decoded. A truncated stream raises TransportError when its end is read.
+    Iteration, ``readline``, ``read1`` and ``save`` return data as it arrives; ``read(n)`` waits for n bytes.
 
-    ``response`` is the ``requests.Response``, whose ``raw`` has the bytes as they were sent.
+    ``response`` is the ``requests.Response``; its ``request`` is a copy without the Authorization header.
     """
 
     def __init__(self, response: requests.Response) -> None:
-        self._body = Body(response)
+        self._body = ResponseBody(response)
         super().__init__(self._body, BLOCK)
         self.response = response
+        if response.request is not None:  # the request that was sent stays as it was, for hooks and mocks
+            response.request = response.request.copy()
+            response.request.headers.pop("Authorization", None)
+            response.request.hooks = {}
 
     def __repr__(self) -> str:
         return f"<ResponseFile name={self.name!r} size={self.size}>"
 
     @property
     def size(self) -> int | None:
-        """Bytes in all, or None where the server does not say."""
+        """The number of bytes, or None if the server does not say it."""
         return self._body.size
 
     @property
     def name(self) -> str | None:
-        """A safe file name (no directory, nothing hidden), or None where the server gives none."""
+        """A safe file name (no directory, not hidden), or None if the server sends none."""
         return name_in_disposition(self.response.headers.get("Content-Disposition"))
 
     def save(self, path: AnyPath, progress: ProgressCallback | None = None) -> Path:
-        """Saves what is still unread to a file at ``path``, which is there only once it is whole; returns its path.
+        """Save the unread bytes to a file at ``path``, which appears only when it is complete. Return its path.
 
-        ``progress(done, total)`` in bytes, total None where the server does not say. Raises TransportError for a cut
-        stream and OSError for the disk; an older file at ``path`` is then left as it was.
+        If ``path`` is a directory, the file in it gets ``name``. ``progress(done, total)`` is called in bytes; total is
+        None if the server does not say it. Raises TransportError for a truncated stream and OSError for the disk. An
+        older file at ``path`` is then left as it was; after an OSError the stream can still be read.
         """
+        target = Path(os.path.abspath(path))
+        if target.is_dir() and self.name:
+            target = target / self.name
         steps = Progress(progress, self.size)
-        with self, NewFile(path) as file:
-            done = 0
-            steps.at(0)
-            while block := self.read(BLOCK):
-                file.write(block)
-                done += len(block)
-                steps.at(done)
-            steps.at(done, end=True)
+        with NewFile(target) as file:
+            try:
+                self._copy_to(file, steps)
+            except BaseException as error:
+                if not isinstance(error, OSError) or isinstance(error, SideFXError):
+                    self.close()
+                raise
+            self.close()
             return file.commit()
+
+    def _copy_to(self, file: NewFile, steps: Progress) -> None:
+        done = 0
+        steps.at(0)
+        while block := self.read1(BLOCK):
+            file.write(block)
+            done += len(block)
+            steps.at(done)
+        steps.at(done, end=True)
 
     def __enter__(self) -> ResponseFile:
         return self

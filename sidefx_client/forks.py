@@ -1,30 +1,23 @@
-"""What a forked child must make anew: connections and locks cannot be shared with the parent."""
+"""Registration of objects that a forked child must renew: it cannot share connections and locks with its parent."""
 
 from __future__ import annotations
 
 import os
 import weakref
-from typing import Protocol
+from typing import Any
+
+_registered: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
-class Forkable(Protocol):
-    """Something that a child process must not go on using as it was."""
-
-    def after_fork_in_child(self) -> None: ...
-
-
-_watched: weakref.WeakSet[Forkable] = weakref.WeakSet()
-
-
-def watch(thing: Forkable) -> None:
-    """Calls ``thing.after_fork_in_child()`` in every child forked from now on, for as long as ``thing`` lives."""
-    _watched.add(thing)
+def run_after_fork(renewable: Any) -> None:
+    """Call ``renewable.after_fork_in_child()`` in every child forked from now on, as long as ``renewable`` lives."""
+    _registered.add(renewable)
 
 
 def _after_fork_in_child() -> None:
-    for thing in list(_watched):
-        thing.after_fork_in_child()
+    for renewable in list(_registered):
+        renewable.after_fork_in_child()
 
 
-if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+if hasattr(os, "register_at_fork"):  # Windows cannot fork
     os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import email.message
 import email.utils
 import re
@@ -32,6 +33,8 @@ def name_in_disposition(header: str | None) -> str | None:
     """The safe file name of a Content-Disposition header (RFC 6266), or None."""
     if not header:
         return None
+    with contextlib.suppress(ValueError):
+        header = header.encode("latin-1").decode()  # http.client decodes raw UTF-8 as Latin-1
     message = email.message.Message()
     message["Content-Disposition"] = re.sub(r"[\r\n]+", " ", header)
     try:

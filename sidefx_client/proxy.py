@@ -1,41 +1,47 @@
-"""Attribute access becomes a call: ``service.module.function(...)`` is ``Client.call("module.function", ...)``."""
+"""The proxy: ``service.module.function(...)`` becomes ``Client.call("module.function", ...)``."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
-import requests
-
-from .auth import given_bearer
+from .auth import given_token
 from .client import Client, open_client
-from .documented import functions as catalogue
-from .sealed import seal
-from .transport.session import DEFAULT_TIMEOUT, Timeout, checked_timeout
+from .documented import functions as documented
+from .errors import APIError
+from .secret import Secret, optional
+from .transport.session import DEFAULT_TIMEOUT, Timeout, require_timeout
 
 ACCESS_TOKEN_URL = "https://www.sidefx.com/oauth2/application_token"
 ENDPOINT_URL = "https://www.sidefx.com/api/"
 
+_PROBES = ("getdoc", "trait_names")  # IPython asks any object for these
+_PACKAGE_FUNCTIONS = {  # by the names under which people look for them on a service
+    "download_build": 'sidefx_client.download_build(service, "houdini", "20.5")',
+    "download_file": "sidefx_client.download_file(url, path)",
+    "call": 'sidefx_client.call(service, "module.function", args, kwargs)',
+}
+# Statuses of a server that does not know a function or a parameter; the vendor's pages do not say which.
+_REJECTED_CALL = (400, 404, 405, 422, 500, 501)
+
 
 class _ServiceTimeout:
-    """Stands for the service's own timeout: None means to wait for ever."""
+    """A default that stands for the service's own timeout, because None means to wait for ever."""
 
     def __repr__(self) -> str:
         return "<the service's>"
 
 
 _SERVICE_TIMEOUT: Any = _ServiceTimeout()
-_PROBES = ("getdoc", "trait_names")  # IPython asks any object for these
 
 
-class Service(catalogue.Catalogue):
+class Service(documented.Catalogue):
     """The API: ``service.module.function(*args, **kwargs)`` calls ``module.function`` on the server.
 
-    Any names, to any depth, go to the server; a keyword argument always does, whatever it is called. ``dir()`` and
-    ``help()`` know the documented ones. ``close()``, or ``with``, ends its connections. One service may serve many
-    threads. It is made by ``service()``; made directly, it uses the token that it is given, and one without an expiry
-    until the server refuses it.
+    Any names, to any depth, go to the server, and so do all keyword arguments. ``dir()`` and ``help()`` know the
+    documented ones. ``close()``, or ``with``, closes the connections. Many threads may share a service. Use
+    ``service()`` to make one. The class itself takes a token, and uses one without an expiry until the server rejects
+    it.
     """
 
     def __init__(
@@ -48,9 +54,11 @@ class Service(catalogue.Catalogue):
         client: Client | None = None,
     ) -> None:
         if client is None:
-            given = seal(access_token, access_token_expiry_time)
-            del access_token  # in no frame that raises
-            client = open_client(seal(None, None), ACCESS_TOKEN_URL, endpoint_url, given_bearer(given), timeout)
+            token = optional(access_token)
+            del access_token  # frames that raise must not hold it
+            client = open_client(
+                (None, None), ACCESS_TOKEN_URL, endpoint_url, given_token(token, access_token_expiry_time), timeout
+            )
         self._client = client
 
     def __getattr__(self, name: str) -> APIFunction:
@@ -67,27 +75,27 @@ class Service(catalogue.Catalogue):
 
     @property
     def access_token(self) -> str | None:
-        """The current token, in clear; one that is set is used from the next call on."""
-        bearer = self._client.token.bearer
-        return bearer.reveal() if bearer is not None else None
+        """The current token in plain text. One that is set is used from the next call on."""
+        token = self._client.tokens.token
+        return token.reveal() if token is not None else None
 
     @access_token.setter
     def access_token(self, value: str | None) -> None:
-        given = seal(value, None)
+        given = optional(value)
         del value
-        self._client.token.bearer = given_bearer(given)
+        self._client.tokens.token = given_token(given, None)
 
     @property
     def access_token_expiry_time(self) -> float | None:
-        """When the token is renewed, in seconds since the epoch; None where nobody knows."""
-        bearer = self._client.token.bearer
-        return bearer.expiry if bearer is not None else None
+        """When the token is renewed, in seconds since the epoch; None if that is not known."""
+        token = self._client.tokens.token
+        return token.expiry if token is not None else None
 
     @access_token_expiry_time.setter
     def access_token_expiry_time(self, expiry: float | None) -> None:
-        bearer = self._client.token.bearer
-        if bearer is not None:
-            self._client.token.bearer = given_bearer(seal(bearer.reveal(), expiry))
+        token = self._client.tokens.token
+        if token is not None:
+            self._client.tokens.token = given_token(Secret(token.reveal()), expiry)
 
     @property
     def timeout(self) -> Timeout:
@@ -96,28 +104,28 @@ class Service(catalogue.Catalogue):
 
     @timeout.setter
     def timeout(self, timeout: Timeout) -> None:
-        checked_timeout(timeout)
+        require_timeout(timeout)
         self._client.timeout = timeout
 
     def close(self) -> None:
-        """Closes the connections; any later call is a TypeError."""
+        """Close the connections. Later calls raise TypeError."""
         self._client.close()
 
     def __enter__(self) -> Service:
-        self._client.check_open()
+        self._client.session.require_open()
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
 
     def __dir__(self) -> list[str]:
-        return [name for name in {*object.__dir__(self), *catalogue.MODULES} if not _is_private(name)]
+        return [name for name in {*object.__dir__(self), *documented.MODULES} if not _is_private(name)]
 
     def __repr__(self) -> str:
         return f"<SideFX service at {self.endpoint_url}>"
 
     def __copy__(self) -> Service:
-        return self  # as with a socket: a second one over the same connections and token would be the same one
+        return self  # a copy would share the connections and the token
 
     def __deepcopy__(self, memo: Any) -> Service:
         return self
@@ -127,20 +135,20 @@ class Service(catalogue.Catalogue):
 
 
 class _Help:
-    """What help_text has to show of a documented function or module, looked up only when somebody asks for help."""
+    """An attribute made by documented/help.py when it is read, because that imports inspect (5 ms)."""
 
-    def __init__(self, what: str, otherwise: str | None) -> None:
-        self._what = what
-        self._otherwise = otherwise
+    def __init__(self, kind: str, default: str | None) -> None:
+        self._kind = kind
+        self._default = default
 
     def __get__(self, instance: object | None, owner: type) -> Any:
-        found = self._otherwise
+        found = self._default
         if instance is not None:
-            from .documented import help as help_text  # with inspect: 5 ms that only a reader of help pays
+            from .documented import help as documented_help
 
-            found = getattr(help_text, self._what)(vars(instance).get("function_name", "")) or found
+            found = getattr(documented_help, self._kind)(vars(instance).get("function_name", "")) or found
         if found is None:
-            raise AttributeError("nothing is documented under this name")
+            raise AttributeError("this name is not documented")
         return found
 
 
@@ -160,64 +168,23 @@ class APIFunction:
         return APIFunction(f"{self.function_name}.{name}", self.service)
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        """Calls the function; every keyword argument goes to the server. Raises what the package's errors list."""
-        if "." not in self.function_name:
+        """Call the function. Every keyword argument goes to the server. Raises the errors of the package."""
+        name = self.function_name
+        if name in _PACKAGE_FUNCTIONS:
+            raise TypeError(f"{name} is not a method of a service: use {_PACKAGE_FUNCTIONS[name]}")
+        if "." not in name:
             raise TypeError(
-                f"{self.function_name!r} is a family of functions: call one of them. A function of that very name is "
-                f"sidefx_client.call(service, {self.function_name!r})"
+                f"{name!r} is a module of functions: call one of them. For a function of that name use "
+                f"sidefx_client.call(service, {name!r})"
             )
-        client = self.service._client
-        return client.call(self.function_name, args, kwargs, client.timeout)
+        return _call(self.service._client, name, args, kwargs, self.service._client.timeout)
 
     def __dir__(self) -> list[str]:
-        names = {*object.__dir__(self), *catalogue.functions(self.function_name)} - {"__signature__"}
+        names = {*object.__dir__(self), *documented.functions(self.function_name)} - {"__signature__"}
         return [name for name in names if not _is_private(name)]
 
     def __repr__(self) -> str:
         return f"<SideFX API function {self.function_name}>"
-
-
-def service(
-    client_id: str | None = None,
-    client_secret_key: str | None = None,
-    access_token_url: str = ACCESS_TOKEN_URL,
-    endpoint_url: str = ENDPOINT_URL,
-    access_token: str | None = None,
-    access_token_expiry_time: float | None = None,
-    timeout: Timeout = DEFAULT_TIMEOUT,
-    *,
-    token_cache: str | os.PathLike[str] | None = None,
-    session: requests.Session | None = None,
-    retries: int = 3,
-    ca_bundle: str | os.PathLike[str] | None = None,
-) -> Service:
-    """A Service with a valid token, fetched now unless one is given or cached.
-
-    client_id, client_secret_key: without them the environment, the vendor's files and ~/.netrc are looked at
-    access_token_url, endpoint_url: other servers than the vendor's
-    access_token: a token to use; "" sends no Authorization header, as the local hserver wants it
-    access_token_expiry_time: until when, in seconds since the epoch; None: until the server refuses it
-    timeout: seconds, (seconds to connect, seconds between bytes), or None to wait for ever
-    token_cache: the path of a file that keeps tokens for other processes
-    session: a requests.Session whose adapters, proxies, verify and cert are used
-    retries: how often a call is sent again at most, where that is safe
-    ca_bundle: the path of a PEM file that takes the place of the public CA roots
-
-    Raises ConfigError, AuthorizationError or TransportError. The pages: https://www.sidefx.com/docs/api/
-    """
-    pair = seal(client_id, client_secret_key)
-    given = seal(access_token, access_token_expiry_time)
-    del client_secret_key, access_token  # in no frame that raises
-    bearer = given_bearer(given)
-    client = open_client(
-        pair, access_token_url, endpoint_url, bearer, timeout, token_cache, session, retries, ca_bundle
-    )
-    try:
-        client.token.current(checked_timeout(timeout))
-    except BaseException:
-        client.close()
-        raise
-    return Service(endpoint_url, None, None, timeout, client=client)
 
 
 def call(
@@ -228,9 +195,9 @@ def call(
     *,
     timeout: Timeout = _SERVICE_TIMEOUT,
 ) -> Any:
-    """Calls the function of any ``name`` at all, with a ``timeout`` of its own where one is given.
+    """Call the function with any ``name``, optionally with a ``timeout`` of its own.
 
-    The result and the errors are those of ``service.module.function(*args, **kwargs)``.
+    Result and errors are those of ``service.module.function(*args, **kwargs)``.
     """
     if not isinstance(service, Service):
         raise TypeError(f"call() takes a service, then the name of a function, not {type(service).__name__}")
@@ -239,14 +206,24 @@ def call(
     if isinstance(args, (str, bytes)) or not isinstance(args, Sequence):
         raise TypeError("args must be a list or a tuple of positional arguments")
     if kwargs is not None and not (isinstance(kwargs, Mapping) and all(isinstance(key, str) for key in kwargs)):
-        raise TypeError("kwargs must be a dictionary with names as keys")
+        raise TypeError("kwargs must be a dictionary with text keys")
     client = service._client
-    return client.call(name, args, kwargs or {}, client.timeout if timeout is _SERVICE_TIMEOUT else timeout)
+    return _call(client, name, args, kwargs or {}, client.timeout if timeout is _SERVICE_TIMEOUT else timeout)
+
+
+def _call(client: Client, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], timeout: Timeout) -> Any:
+    try:
+        return client.call(name, args, kwargs, timeout)
+    except APIError as error:
+        hint = documented.hint(name, kwargs) if error.http_code in _REJECTED_CALL else None
+        if hint:
+            error.add_hint(hint)
+        raise
 
 
 def _check_name(name: str) -> None:
     if name.startswith("_") or name in _PROBES:
-        raise AttributeError(f"{name!r} is no function of the API: a name with a leading underscore never is")
+        raise AttributeError(f"names starting with an underscore are not API functions: {name!r}")
 
 
 def _is_private(name: str) -> bool:

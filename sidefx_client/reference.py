@@ -1,4 +1,4 @@
-"""The functions of the vendor's reference wrapper that scripts call directly, with its names and parameters."""
+"""Functions of the vendor's reference wrapper that scripts call directly, with its names and parameters."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ from typing import Any
 
 import requests
 
-from .api_errors import error_message
-from .proxy import Service, call, service
-from .sealed import seal
+from .error_body import error_message
+from .factory import make_service
+from .proxy import call
+from .secret import Secret
 from .transport.session import DEFAULT_TIMEOUT, Timeout
 
 
 def get_access_token_and_expiry_time(
     access_token_url: str, client_id: str, client_secret_key: str, timeout: Timeout = DEFAULT_TIMEOUT
 ) -> tuple[str | None, float | None]:
-    """A new access token, and until when it is good in seconds since the epoch (None where the server does not say).
+    """Request an access token; return it with its expiry in seconds since the epoch (None if that is not known).
 
     Raises ConfigError, AuthorizationError or TransportError.
     """
-    given = seal(client_id, client_secret_key)
-    del client_id, client_secret_key  # in no frame that raises
-    with service(*given(), access_token_url=access_token_url, timeout=timeout) as made:
+    credentials = client_id, Secret(client_secret_key)
+    del client_secret_key  # frames that raise must not hold it
+    with make_service(credentials, None, None, access_token_url, timeout=timeout) as made:
         return made.access_token, made.access_token_expiry_time
 
 
@@ -34,13 +35,13 @@ def call_api_with_access_token(
     kwargs: Mapping[str, Any],
     timeout: Timeout = DEFAULT_TIMEOUT,
 ) -> Any:
-    """One call over a connection of its own; a service makes many over one. Results and errors are the same."""
-    given = seal(access_token, None)
-    del access_token  # in no frame that raises
-    with Service(endpoint_url, *given(), timeout) as made:
+    """Make one call over a connection of its own. Result and errors are those of a service's call."""
+    token = Secret(access_token)
+    del access_token  # frames that raise must not hold it
+    with make_service((None, None), token, None, endpoint_url=endpoint_url, timeout=timeout) as made:
         return call(made, function_name, args, kwargs)
 
 
 def _extract_traceback_from_response(response: requests.Response) -> str:
-    """The text of an error: of a debug page the traceback alone."""
+    """Return the text of an error; of a debug page only the traceback."""
     return error_message(response.status_code, response.text)

@@ -1,75 +1,115 @@
-"""What is sent again, and when: the one loop of this package that repeats a request.
+"""The policy of retries: which failures are retried, and after how long.
 
-Only: (a) after 429, waiting for what Retry-After says; (b) after 401, once, with a new token; (c) when no
-byte of the request can have reached the server; (d) a read-only function, also after a drop, a cut body,
-502, 503 or 504, and once after a timeout. Everything else is raised at once: the server may have acted on
-it.
+Retried are only (a) 429, waiting as Retry-After says, and 503 for read-only functions; (b) 401, once, with a new token;
+(c) a failure before a byte of the request was sent; (d) for read-only functions also a dropped connection, a truncated
+body, 502, 503, 504, and once a timeout. All other failures are raised at once, because the server may have executed
+the call.
 """
 
 from __future__ import annotations
 
+import datetime
+import email.utils
+import math
 import random
-from collections.abc import Callable
-from typing import TypeVar
+import re
+import time
+from collections.abc import Mapping
 
-from .errors import APIError, CallTimeout, RateLimitError, SideFXError, TransportError
+from .errors import APIError, CallTimeout, RateLimitError, SideFXError, TransportError, clean
 from .log import logger
 
-LONGEST_WAIT = 60.0  # seconds: told to wait for longer, the caller decides
+MAX_RETRY_AFTER = 120.0  # seconds: a longer Retry-After is raised to the caller
+MAX_BACKOFF = 60.0  # seconds
+RETRYABLE_STATUSES = (502, 503, 504)
 
-Result = TypeVar("Result")
+_MAX_CLOCK_DIFFERENCE = 86400.0  # seconds: a response's Date that differs by more is not believed
 
 
-def with_retries(
-    send: Callable[[int], Result],
-    *,
-    what: str,
-    read_only: bool,
-    retries: int,
-    backoff: float,
-    prepare: Callable[[SideFXError], bool],
-    pause: Callable[[float], object],
-) -> Result:
-    """What ``send(attempt)`` returns, called at most ``retries`` + 1 times.
+def is_read_only(name: str) -> bool:
+    """Return whether a call may be sent again if the server may have executed it."""
+    function = name.rpartition(".")[2]
+    # Despite its name it makes a license each time.
+    return function.startswith("get_") and function != "get_non_commercial_license"
 
-    ``prepare(failure)`` makes ready for the next sending (a new token, the body rewound) and is False where that cannot
-    be; ``pause(seconds)`` waits; ``backoff`` is the first wait of ours in seconds, doubled each time; ``what`` is for
-    the log.
+
+class RetryPolicy:
+    """The retries of one call; asked after each failed attempt.
+
+    ``label`` names the call in the log, ``retries`` is their greatest number, and ``backoff`` the first wait in
+    seconds, which is doubled each time.
     """
-    seen: list[SideFXError] = []
-    while True:
-        try:
-            return send(len(seen) + 1)
-        except SideFXError as error:
-            failure = error
-        wait = _wait(failure, seen, read_only, backoff)
-        if wait is None or len(seen) >= retries or not prepare(failure):
-            raise failure
-        seen.append(failure)
-        logger.warning("%s: %s; sent again in %.1f s (attempt %d)", what, _short(failure), wait, len(seen) + 1)
-        pause(wait)
+
+    def __init__(self, label: str, retries: int, backoff: float, *, read_only: bool) -> None:
+        self._label = label
+        self._retries = retries
+        self._backoff = backoff
+        self._read_only = read_only
+        self._failures: list[SideFXError] = []
+
+    @property
+    def attempt(self) -> int:
+        """The number of the current attempt, from 1."""
+        return len(self._failures) + 1
+
+    def delay(self, failure: SideFXError) -> float | None:
+        """Return the seconds to wait before a retry, or None if ``failure`` is to be raised."""
+        if len(self._failures) >= self._retries:
+            return None
+        delay = self._delay(failure)
+        self._failures.append(failure)
+        return delay
+
+    def log(self, failure: SideFXError, delay: float) -> None:
+        """Log the retry that follows ``failure``."""
+        text = clean(str(failure).partition("\n")[0], one_line=True)[:200]
+        logger.warning("%s: %s; retrying in %.1f s (attempt %d)", self._label, text, delay, self.attempt)
+
+    def _delay(self, failure: SideFXError) -> float | None:
+        backoff = min(MAX_BACKOFF, self._backoff * 2.0 ** min(len(self._failures), 16)) * random.uniform(0.75, 1.0)
+        if isinstance(failure, TransportError):
+            if failure.permanent:
+                return None
+            if not failure.may_have_executed:
+                return backoff
+            timed_out_before = isinstance(failure, CallTimeout) and any(
+                isinstance(earlier, CallTimeout) for earlier in self._failures
+            )
+            return backoff if self._read_only and not timed_out_before else None
+        if not isinstance(failure, APIError):
+            return None
+        if failure.http_code == 401:
+            return None if any(getattr(earlier, "http_code", None) == 401 for earlier in self._failures) else 0.0
+        retryable = self._read_only and failure.http_code in RETRYABLE_STATUSES
+        if not (retryable or isinstance(failure, RateLimitError)):
+            return None
+        asked = failure.retry_after or 0.0
+        return max(asked, backoff) if asked <= MAX_RETRY_AFTER else None
 
 
-def _short(failure: SideFXError) -> str:
-    return str(failure).splitlines()[0][:200]
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the whole seconds that Retry-After asks for (RFC 9110, section 10.2.3), or None.
 
-
-def _wait(failure: SideFXError, seen: list[SideFXError], read_only: bool, backoff: float) -> float | None:
-    """Seconds to wait before the same is sent again; None: it is not sent again."""
-    ours = min(LONGEST_WAIT, backoff * 2.0 ** min(len(seen), 16)) * random.uniform(0.75, 1.0)
-    if isinstance(failure, RateLimitError):
-        asked = failure.retry_after
-        return ours if asked is None else asked if asked <= LONGEST_WAIT else None
-    if isinstance(failure, APIError) and failure.http_code == 401:
-        return None if any(isinstance(f, APIError) and f.http_code == 401 for f in seen) else 0.0
-    if isinstance(failure, TransportError) and failure.lasting:
+    A date is relative to the response's own Date, because clocks differ.
+    """
+    text = headers.get("Retry-After", "").strip()
+    if re.fullmatch(r"[0-9]{1,11}(\.[0-9]{0,20})?", text):
+        return float(math.ceil(float(text)))
+    date = _timestamp(text)
+    if date is None:
         return None
-    if isinstance(failure, TransportError) and not failure.may_have_executed:
-        return ours
-    if not read_only:
+    now = time.time()
+    server_now = _timestamp(headers.get("Date", ""))
+    if server_now is not None and abs(server_now - now) <= _MAX_CLOCK_DIFFERENCE:
+        now = server_now
+    return max(0.0, float(math.ceil(date - now)))
+
+
+def _timestamp(text: str) -> float | None:
+    try:
+        date = email.utils.parsedate_to_datetime(text)
+        if date.tzinfo is None:  # the obsolete forms name no zone and mean UTC (section 5.6.7)
+            date = date.replace(tzinfo=datetime.timezone.utc)
+        return date.timestamp()
+    except (TypeError, ValueError, IndexError, OverflowError, OSError):
         return None
-    if isinstance(failure, CallTimeout):
-        return None if any(isinstance(f, CallTimeout) for f in seen) else ours
-    if isinstance(failure, TransportError):
-        return ours
-    return ours if isinstance(failure, APIError) and failure.http_code in (502, 503, 504) else None

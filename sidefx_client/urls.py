@@ -1,54 +1,55 @@
-"""Which URLs we talk to, and what of a URL may be shown: never its user, its password or its query."""
+"""Which URLs are safe to use, and which part of a URL may be shown: never its user, password or query."""
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable
 from urllib.parse import SplitResult, urlsplit
 
 from .errors import ConfigError
 
 
-def checked(url: str, what: str) -> str:
-    """``url`` itself where secrets may go there: https, or http to this machine; else ConfigError naming ``what``."""
-    reason = fault(url, what)
+def require_safe_url(url: str, parameter: str) -> str:
+    """Return ``url`` if secrets may be sent there (https, or http to loopback), else raise ConfigError."""
+    reason = why_unsafe(url, parameter)
     if reason:
         raise ConfigError(reason)
     return url
 
 
-def fault(url: object, what: str) -> str | None:
-    """Why secrets may not go to ``url``; None where they may."""
-    # A backslash ends the host for urllib3 and not for urlsplit: what is checked would not be what is asked.
+def why_unsafe(url: object, parameter: str) -> str | None:
+    """Return why secrets must not be sent to ``url``, or None if they may. ``parameter`` names it in the message."""
+    # urllib3 treats a backslash as the end of the host and urlsplit does not, so the check could be bypassed.
     if not isinstance(url, str) or not url.isprintable() or " " in url or "\\" in url:
-        return f"{what} must be a URL in one line of text, without blanks or backslashes"
+        return f"{parameter} must be a URL in one line of text, without blanks or backslashes"
     parts = _split(url)
     if parts is None or not parts.hostname:
-        return f"{what} has no host, or no valid port: write https://host/path"
+        return f"{parameter} has no host or an invalid port: write https://host/path"
     place = f"{parts.scheme}://{parts.hostname}"
     if parts.username is not None or parts.password is not None:
-        return f"{what} for {place} holds a user or a password: pass credentials apart from the URL"
+        return f"{parameter} for {place} contains a user or a password: pass credentials apart from the URL"
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname)):
-        return f"{what} must begin with https:// (http only to this machine), not {place}"
+        return f"{parameter} must begin with https:// (http:// only for loopback), not {place}"
     return None
 
 
-class Address:
-    """A URL whose query, as that of a signed one, is a secret: it shows its origin only."""
-
-    def __init__(self, url: str) -> None:
-        self._url: Callable[[], str] = lambda: url
-
-    def __repr__(self) -> str:
-        return f"<Address at {origin(self._url())}>"
-
-    def reveal(self) -> str:
-        """The URL in clear."""
-        return self._url()
+def why_unusable_proxy(proxy: str) -> str | None:
+    """Return why ``proxy`` cannot be used, or None. The message shows neither its user nor its password."""
+    parts = _split(proxy)
+    if parts is None or not parts.hostname:
+        return "the proxy URL has no host or an invalid port: write http://host:port in HTTPS_PROXY or ALL_PROXY"
+    if parts.scheme in ("socks4", "socks4a", "socks5", "socks5h"):
+        try:
+            import socks  # type: ignore[import-untyped,unused-ignore] # noqa: F401 (PySocks, which requests needs)
+        except ImportError:
+            return f"the SOCKS proxy {origin(proxy)} needs PySocks: pip install PySocks"
+    elif parts.scheme not in ("http", "https"):
+        schemes = "http, https, socks5 or socks5h"
+        return f"the proxy {origin(proxy)} has the scheme {parts.scheme}: use {schemes} in HTTPS_PROXY or ALL_PROXY"
+    return None
 
 
 def origin(url: str) -> str:
-    """``https://host:port`` of a URL: all of it that a message may show."""
+    """Return ``scheme://host:port`` of a URL, the only part that a message may show."""
     parts = _split(url)
     if parts is None or not parts.hostname:
         return "an unreadable address"
@@ -57,21 +58,18 @@ def origin(url: str) -> str:
 
 
 def is_loopback(host: str | None) -> bool:
-    """Whether the host is this machine: localhost, 127.0.0.0/8 or ::1."""
-    if not host:
-        return False
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
+    """Return whether the host is localhost, in 127.0.0.0/8, or ::1."""
     try:
-        return ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host or "")
     except ValueError:
-        return False
+        return host == "localhost"
+    return address.is_loopback if address.version == 4 else str(address) == "::1"
 
 
 def _split(url: str) -> SplitResult | None:
     try:
         parts = urlsplit(url)
-        _ = parts.port  # read now: a bad one raises
+        _ = parts.port  # reading an invalid port raises
     except ValueError:
         return None
     return parts

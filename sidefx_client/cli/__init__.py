@@ -17,9 +17,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from ..documented.functions import read_only
 from ..errors import APIError, AuthorizationError, CallTimeout, ConfigError, RateLimitError, SideFXError, TransportError
 from ..log import logger
+from ..retry import is_read_only
 from .display import discard_unwritable, printable, say
 from .parser import parse
 
@@ -121,7 +121,7 @@ def _advice(error: Exception, options: argparse.Namespace) -> str:
         return "log in and accept it at https://www.sidefx.com/services/eula/"
     if isinstance(error, ConfigError) and str(error).startswith("No credentials"):
         return "or run: sidefx-client login"
-    changes = options.command == "license" or (options.command == "call" and not read_only(options.function))
+    changes = options.command == "license" or (options.command == "call" and not is_read_only(options.function))
     if isinstance(error, TransportError) and error.may_have_executed and changes:
         return "the server may have executed the call: check before you run it again"
     if isinstance(error, CallTimeout):

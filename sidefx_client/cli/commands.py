@@ -15,16 +15,17 @@ from urllib.parse import urlsplit
 
 from ..atomic import NewFile
 from ..credentials import hserver_file
-from ..credentials.find import find
+from ..credentials.find import Pair, find
 from ..credentials.token_cache import TokenCache
-from ..documented.functions import read_only
 from ..downloads import download_build, this_platform
 from ..errors import ConfigError, DownloadError
+from ..factory import make_service
 from ..files import File
-from ..proxy import Service, service
+from ..proxy import Service
 from ..proxy import call as call_function
-from ..sealed import Sealed, seal
-from ..urls import checked, is_loopback
+from ..retry import is_read_only
+from ..secret import Secret
+from ..urls import is_loopback, require_safe_url
 from . import display
 from .display import print_text, say
 
@@ -81,7 +82,7 @@ def call(options: argparse.Namespace) -> None:
         if target is not None:
             display.save_result(result, target, None if options.quiet else transfers.add(target.name))
         else:
-            display.print_result(result, only_copy=not read_only(options.function))
+            display.print_result(result, only_copy=not is_read_only(options.function))
 
 
 def license_keys(options: argparse.Namespace) -> None:
@@ -98,19 +99,19 @@ def license_keys(options: argparse.Namespace) -> None:
 
 
 def login(options: argparse.Namespace) -> None:
-    host = urlsplit(checked(options.token_url, "--token-url")).hostname or ""
+    host = urlsplit(require_safe_url(options.token_url, "--token-url")).hostname or ""
     if not (host == "sidefx.com" or host.endswith(".sidefx.com") or is_loopback(host)):
         raise ConfigError(f"hserver.ini has credentials for sidefx.com, not for {host}: use environment variables")
     client_id = _read_line("Client id: ")
-    pair = seal(client_id, _read_line("Client secret: ", getpass.getpass))
-    _service(options, pair).close()
+    client_secret = Secret(_read_line("Client secret: ", getpass.getpass))
+    _service(options, (client_id, client_secret)).close()
     path = hserver_file.user_path()
-    hserver_file.write_pair(path, pair)
+    hserver_file.write_pair(path, client_id, client_secret)
     say(f"stored the credentials in {path}")
     with contextlib.suppress(OSError):
         _last_login().parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _last_login().write_text(client_id, encoding="utf-8")
-    used = find(seal(None, None), token_url=options.token_url)
+    used = find(None, None, token_url=options.token_url)
     if (used.source, used.client_id) != (path, client_id):
         say(f"warning: client id {display.printable(used.client_id)} from {used.source} is used first")
 
@@ -131,17 +132,17 @@ def logout(options: argparse.Namespace) -> None:
 
 
 def auth(options: argparse.Namespace) -> None:
-    token_url = checked(options.token_url, "--token-url")
-    credentials = find(seal(None, None), token_url=token_url)
+    token_url = require_safe_url(options.token_url, "--token-url")
+    credentials = find(None, None, token_url=token_url)
     print_text(f"Credentials  {credentials.source}\nClient id    {display.printable(credentials.client_id)}")
     cache = TokenCache(_token_cache(), token_url)
-    with _service(options, seal(None, None)) as api:
+    with _service(options, (None, None)) as api:
         expiry = api.access_token_expiry_time
         if expiry is None:
             until, state = "the server refuses it", "not used, because the token has no expiry"
         else:
             until = time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(expiry))
-            cache.put(credentials.client_id, api.access_token or "", expiry)
+            cache.put(credentials.client_id, Secret(api.access_token or ""), expiry)
             state = "can be written" if cache.get(credentials.client_id) else "cannot be written"
     print_text(f"Token        valid until {until}\nToken cache  {_token_cache()}, {state}")
 
@@ -164,12 +165,11 @@ def serve(options: argparse.Namespace) -> None:
             time.sleep(3600)  # on Windows, Ctrl-C ends a sleep but not the wait for a lock
 
 
-def _service(options: argparse.Namespace, pair: Sealed | None = None) -> Service:
+def _service(options: argparse.Namespace, pair: Pair | None = None) -> Service:
     """Return a service. With ``pair`` its token is new, because a cached one would not check the secret."""
-    urls = {"access_token_url": options.token_url, "endpoint_url": options.endpoint_url}
-    if pair is None:
-        return service(**urls, timeout=options.timeout, token_cache=_token_cache())
-    return service(*pair(), **urls, timeout=options.timeout)
+    cache = _token_cache() if pair is None else None
+    urls = options.token_url, options.endpoint_url
+    return make_service(pair or (None, None), None, None, *urls, options.timeout, token_cache=cache)
 
 
 def _token_cache() -> Path:

@@ -8,22 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 import tempfile
 from pathlib import Path
 
 from ..atomic import close_for_good, move, refuse_all_but_files
 from ..errors import ConfigError
-from ..sealed import Sealed, seal
-from .find import HSERVER_INI
+from ..secret import Secret
+from .find import hserver_ini_paths
 
 _BOMS = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be", b"": "utf-8"}
 
 
 def user_path() -> str:
     """Return the path of the user's hserver.ini, spelled as in ``Credentials.source``."""
-    directory = HSERVER_INI.get(sys.platform, HSERVER_INI["linux"])[1]
-    return os.path.expanduser(os.path.expandvars(directory)) + "/hserver.ini"
+    return hserver_ini_paths()[-1]
 
 
 def client_ids(path: str) -> list[str]:
@@ -32,8 +30,8 @@ def client_ids(path: str) -> list[str]:
     return [_value(lines[number]) for number in _numbers(lines, "clientid")]
 
 
-def write_pair(path: str, pair: Sealed) -> None:
-    """Replace the secret of the client id in ``pair``, or append the pair. The file gets mode 0600.
+def write_pair(path: str, client_id: str, client_secret: Secret | None) -> None:
+    """Replace the secret of the client id, or append the pair. The file gets mode 0600.
 
     Raises OSError, or ConfigError if the file has a ``ClientID`` without a ``ClientSecret`` or the reverse.
     """
@@ -45,7 +43,7 @@ def write_pair(path: str, pair: Sealed) -> None:
     descriptor, new = tempfile.mkstemp(".tmp", f"{target.name}.", target.parent)  # has mode 0600
     try:
         with open(descriptor, "wb") as file:
-            file.write(_edited(path, pair))
+            file.write(_edited(path, client_id, client_secret))
             file.flush()
             close_for_good(file)
         move(Path(new), target)
@@ -57,7 +55,7 @@ def write_pair(path: str, pair: Sealed) -> None:
 
 def remove_pair(path: str, client_id: str) -> None:
     """Remove the two lines of a pair. Raises as ``write_pair`` does."""
-    write_pair(path, seal(client_id, None))
+    write_pair(path, client_id, None)
 
 
 def _read(path: str) -> tuple[bytes, list[str]]:
@@ -85,22 +83,21 @@ def _value(line: str) -> str:
     return line.partition("=")[2].strip()
 
 
-def _edited(path: str, pair: Sealed) -> bytes:
-    """Return the content of the file with ``pair``, or without its client id if its secret is None."""
+def _edited(path: str, client_id: str, client_secret: Secret | None) -> bytes:
+    """Return the content of the file with the pair, or without it if its secret is None."""
     bom, lines = _read(path)
-    client_id, secret = pair()
     numbers = zip(_numbers(lines, "clientid"), _numbers(lines, "clientsecret"))
     found = [pair for pair in numbers if _value(lines[pair[0]]) == client_id]
     line_end = "\r\n" if lines and lines[0].endswith("\r\n") else "\n"
-    if secret is None:
+    if client_secret is None:
         removed = {number for pair in found for number in pair}
         lines = [line for number, line in enumerate(lines) if number not in removed]
     elif found:
         for _, number in found:
             name, _, value = lines[number].partition("=")
-            lines[number] = f"{name}={value.replace(value.strip(), secret, 1)}"
+            lines[number] = f"{name}={value.replace(value.strip(), client_secret.reveal(), 1)}"
     else:
         if lines and not lines[-1].endswith(("\n", "\r")):
             lines[-1] += line_end
-        lines += [f"ClientID = {client_id}{line_end}", f"ClientSecret = {secret}{line_end}"]
+        lines += [f"ClientID = {client_id}{line_end}", f"ClientSecret = {client_secret.reveal()}{line_end}"]
     return bom + "".join(lines).encode(_BOMS[bom], "surrogateescape")

@@ -1,7 +1,6 @@
 """Tokens kept in a file, so that the many short processes of a farm share one.
 
-Nothing that goes wrong here breaks a call: at worst one more token is asked for. A token is in no frame that
-raises (see sealed).
+A failure here never fails a call: at worst one more token is requested.
 """
 
 from __future__ import annotations
@@ -16,74 +15,71 @@ import tempfile
 import time
 from typing import Any
 
+from ..auth import MAX_TOKEN_LIFETIME, is_token
 from ..errors import ConfigError
 from ..log import logger
-from ..sealed import Sealed, seal
+from ..secret import Secret
 
-LONGEST = 365 * 86400.0  # seconds: a longer lifetime is believed of no token
+MAX_FILE_SIZE = 1 << 20  # bytes: thousands of tokens
 
-_LIMIT = 1 << 20  # bytes: thousands of tokens; more is no file of ours
+_Token = tuple[Secret, float]  # and its expiry in seconds since the epoch
 
 
 class TokenCache:
     """The tokens of any number of clients and token URLs, in a JSON file at ``path``; never a client secret.
 
-    The file has mode 0600, in a directory of mode 0700 where that has to be made. It is replaced, never
-    written into: a reader sees the old file or the new. No lock: of two that write at once one wins. A file
-    that holds no tokens is replaced too. A link, a directory, and what belongs to others or can be read by
-    them, is left alone, and one WARNING is logged (not ``warnings.warn``, which under ``-W error`` would
-    raise). Windows has no such modes and owners: there the directory's access list says who may read, as it
-    does for all files of a user's profile.
+    The file has mode 0600, in a directory of mode 0700 if that has to be made. It is replaced, never written into, so
+    that a reader sees the old file or the new. There is no lock: of two concurrent writers one wins. A file without
+    tokens is replaced too. A link, and a file that belongs to other users or that they can read, is left alone, and
+    one WARNING is logged. Windows has no such modes and owners: there the access list of the directory decides.
     """
 
     def __init__(self, path: str | os.PathLike[str], token_url: str) -> None:
         if not isinstance(path, (str, os.PathLike)):
             raise ConfigError(f"token_cache must be the path of a file, not {type(path).__name__}")
-        self._path = os.fsdecode(path)
+        self._path = os.path.expanduser(os.fsdecode(path))
+        if os.path.isdir(self._path):
+            raise ConfigError(f"token_cache must be the path of a file, not of a directory: {self._path}")
         self._token_url = token_url
         self._warned = False
 
-    def get(self, client_id: str) -> tuple[str, float] | None:
-        """The token of this client that is good by the clock, and until when in seconds since the epoch."""
-        kept = self._load() or {}
-        found = kept.get(self._key(client_id))
-        return found() if found else None
+    def get(self, client_id: str) -> _Token | None:
+        """Return the unexpired token of this client, with its expiry in seconds since the epoch."""
+        return (self._load() or {}).get(self._key(client_id))
 
-    def put(self, client_id: str, value: str, expiry: float) -> None:
-        """Keeps the token for others, in place of an older one; expired ones of all clients go."""
-        token = seal(value, expiry)
-        del value  # in no frame that raises
-        kept = self._load()
-        if kept is not None:
-            kept[self._key(client_id)] = token
-            self._save(kept)
+    def put(self, client_id: str, value: Secret, expiry: float) -> None:
+        """Keep the token for other processes, in place of an older one. Expired ones of all clients are removed."""
+        tokens = self._load()
+        if tokens is not None:
+            tokens[self._key(client_id)] = value, expiry
+            self._save(tokens)
 
     def _key(self, client_id: str) -> str:
-        return f"{self._token_url} {client_id}"  # a checked URL has no blank
+        return f"{self._token_url} {client_id}"  # a safe URL has no blank
 
-    def _load(self) -> dict[str, Sealed] | None:
-        """The good tokens that are there, or None where the file is not to be touched."""
+    def _load(self) -> dict[str, _Token] | None:
+        """Return the unexpired tokens, or None if the file must be left alone."""
         try:
             if os.path.islink(self._path):
                 raise OSError(errno.EPERM, "it is a link")
             with open(self._path, "rb", opener=_open_no_link) as file:
                 _check_ours(os.fstat(file.fileno()))
-                return _parse(file.read(_LIMIT))
+                return _parse(file.read(MAX_FILE_SIZE))
         except FileNotFoundError:
             return {}
         except (OSError, ValueError) as error:  # ValueError: a path that cannot be one
             self._warn(error)
             return None
 
-    def _save(self, kept: dict[str, Sealed]) -> None:
+    def _save(self, tokens: dict[str, _Token]) -> None:
         folder, name = os.path.split(self._path)
         try:
             os.makedirs(folder or ".", 0o700, exist_ok=True)
-            # Of mode 0600 from the start. Not flushed to the disk: what a power cut leaves is a miss.
+            # It has mode 0600 from the start. It is not flushed, because a file lost in a power cut is a miss only.
             file, new = tempfile.mkstemp(".tmp", name + ".", folder or ".")
             try:
                 with open(file, "wb") as stream:
-                    stream.write(_text(kept))
+                    stream.write(_text(tokens))
                 os.replace(new, self._path)
             except BaseException:
                 with contextlib.suppress(OSError):
@@ -96,16 +92,11 @@ class TokenCache:
         if not self._warned:
             self._warned = True
             reason = getattr(error, "strerror", None) or "not a path"
-            logger.warning("the token cache %r is left alone, tokens are not shared: %s", self._path, reason)
-
-
-def is_token(value: Any) -> bool:
-    """Whether ``value`` can stand in a header: visible ASCII."""
-    return isinstance(value, str) and bool(value) and value.isascii() and value.isprintable() and " " not in value
+            logger.warning("the token cache %r is not used, tokens are not shared: %s", self._path, reason)
 
 
 def _open_no_link(path: str, flags: int) -> int:
-    # O_NONBLOCK: to open a FIFO must not wait for its other end.
+    # O_NONBLOCK, because opening a FIFO would wait for its other end.
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
 
 
@@ -122,23 +113,23 @@ def _check_ours(state: os.stat_result) -> None:
         )
 
 
-def _parse(data: bytes) -> dict[str, Sealed]:
-    """The tokens that are good by the clock; what is none was never there."""
+def _parse(data: bytes) -> dict[str, _Token]:
+    """Return the unexpired tokens. Entries that are not valid tokens are ignored."""
     try:
         found = json.loads(data)
     except (ValueError, RecursionError):
         return {}
     entries = found.items() if isinstance(found, dict) else ()
-    return {key: seal(entry["access_token"], float(entry["expiry"])) for key, entry in entries if _is_good(entry)}
+    return {key: (Secret(entry["access_token"]), float(entry["expiry"])) for key, entry in entries if _is_valid(entry)}
 
 
-def _is_good(entry: Any) -> bool:
+def _is_valid(entry: Any) -> bool:
     if not isinstance(entry, dict) or not is_token(entry.get("access_token")):
         return False
     expiry, now = entry.get("expiry"), time.time()
-    return isinstance(expiry, (int, float)) and now < expiry < now + LONGEST  # not NaN, nor a bool
+    return isinstance(expiry, (int, float)) and now < expiry < now + MAX_TOKEN_LIFETIME  # not NaN, nor a bool
 
 
-def _text(kept: dict[str, Sealed]) -> bytes:
-    entries = {key: dict(zip(("access_token", "expiry"), token())) for key, token in kept.items()}
+def _text(tokens: dict[str, _Token]) -> bytes:
+    entries = {key: {"access_token": value.reveal(), "expiry": expiry} for key, (value, expiry) in tokens.items()}
     return json.dumps(entries, indent=1).encode()

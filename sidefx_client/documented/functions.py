@@ -208,13 +208,6 @@ def parameters(name: str) -> dict[str, str]:
     return {key: kind for key, kind in vars(MODULES[module])[function].__annotations__.items() if key != "return"}
 
 
-def read_only(name: str) -> bool:
-    """Return True if the function can be called again without harm after an unknown outcome."""
-    function = name.rpartition(".")[2]
-    # get_non_commercial_license creates a license at each call.
-    return function.startswith("get_") and function != "get_non_commercial_license"
-
-
 def suggestion(name: str) -> str | None:
     """Return the documented function whose name is close to the undocumented ``"module.function"``, or None."""
     module = name.partition(".")[0]
@@ -222,14 +215,14 @@ def suggestion(name: str) -> str | None:
     if name in known:
         return None
     if module not in MODULES:  # most likely an undocumented module, so suggest only a very close name
-        return _near(name, known, 0.85)
-    return _near(name, [f"{module}.{function}" for function in functions(module)])
+        return near_match(name, known, 0.85)
+    return near_match(name, [f"{module}.{function}" for function in functions(module)])
 
 
 def parameter_suggestion(name: str, keyword: str) -> str | None:
     """Return the parameter of a documented function that is close to ``keyword``, or None if that is a parameter."""
     known = parameters(name)
-    return None if keyword in known else _near(keyword, known)
+    return None if keyword in known else near_match(keyword, known)
 
 
 def hint(name: str, keywords: Iterable[str] = ()) -> str | None:
@@ -242,7 +235,8 @@ def hint(name: str, keywords: Iterable[str] = ()) -> str | None:
     )
 
 
-def _near(word: str, known: Iterable[str], cutoff: float = 0.7) -> str | None:
+def near_match(word: str, known: Iterable[str], cutoff: float = 0.7) -> str | None:
+    """Return the word in ``known`` that is most like ``word``, or None."""
     from difflib import get_close_matches  # slow to import, and only needed for the text of an error
 
     return next(iter(get_close_matches(word, list(known), 1, cutoff)), None)

@@ -22,7 +22,7 @@ from ..progress import ProgressCallback
 from ..proxy import Service, call
 from ..transport.connection import BLOCK
 from ..transport.session import Session
-from ..urls import fault
+from ..urls import why_unsafe
 from .remote import RemoteFile
 
 
@@ -46,7 +46,7 @@ def download_file(
     Raises ConfigError before anything is sent, OSError for the disk, DownloadError (with ``http_code``) and its
     ChecksumError, and TransportError where another try can only fail too, as for a bad certificate.
     """
-    reason = fault(url, "url") or _bad_facts(size, md5) or _bad_options(progress, connections)
+    reason = why_unsafe(url, "url") or _bad_facts(size, md5) or _bad_options(progress, connections)
     if reason:
         del url  # in no frame that raises: a signed one is a secret
         raise ConfigError(reason)
@@ -118,7 +118,7 @@ class _Offer:
         fields = answer if isinstance(answer, dict) else {}
         url, size, md5 = fields.get("download_url"), fields.get("size"), fields.get("hash")
         self._name = safe_name(str(fields.get("filename") or ""))
-        self._fault = fault(url, "the download_url") or _bad_facts(size, md5)
+        self._fault = why_unsafe(url, "the download_url") or _bad_facts(size, md5)
         self.source = RemoteFile(url if isinstance(url, str) else "", size, md5 if isinstance(md5, str) else None)
 
     def checked_name(self) -> str:
@@ -137,7 +137,9 @@ def _fetch(
 ) -> Path:
     from .transfer import fetch  # with what it brings a fifth of this package: not for who fetches nothing
 
-    session = Session.like(like)
+    if isinstance(like, Session):
+        return fetch(source, target, like, progress, connections, renew)
+    session = Session(like)
     try:
         return fetch(source, target, session, progress, connections, renew)
     finally:

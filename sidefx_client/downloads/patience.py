@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..errors import DownloadError, TransportError
-from ..retry import LONGEST_WAIT
+from ..retry import MAX_RETRY_AFTER
 
 TRIES = 5
 
@@ -27,11 +27,11 @@ class Patience:
 
     def wait(self, failure: TransportError, done: int) -> float:
         """Seconds until the next try, with ``done`` bytes there; DownloadError where this was the last one."""
-        if failure.lasting:
+        if failure.permanent:
             raise failure
         asked = failure.wait if isinstance(failure, Busy) else 0.0
         code = failure.http_code if isinstance(failure, Busy) else None
-        if asked > LONGEST_WAIT:
+        if asked > MAX_RETRY_AFTER:
             raise DownloadError(f"{failure}, to be asked again in {asked:.0f} s", code)
         self._tries = 0 if done > self._done else self._tries + 1
         self._done = max(self._done, done)

@@ -13,11 +13,10 @@ from urllib.parse import urljoin, urlsplit
 import requests
 
 from ..errors import DownloadError
-from ..transport.connection import attempt
-from ..transport.headers import retry_after
-from ..transport.prepared import get
-from ..transport.session import Session, Timeout
-from ..urls import Address, fault, origin
+from ..retry import retry_after
+from ..secret import Secret
+from ..transport.session import Session, Timeout, build_get
+from ..urls import origin, why_unsafe
 from .patience import Busy
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ class RemoteFile:
     """Where a file is, and what is known of it beforehand: its ``size`` in bytes, its ``md5`` in hex."""
 
     def __init__(self, url: str, size: int | None, md5: str | None) -> None:
-        self.address = Address(url)
+        self.address = Secret(url)
         self.size = size
         self.md5 = md5.lower() if md5 else None
 
@@ -93,7 +92,7 @@ class Remote:
         """The answer at the end of at most five redirects."""
         address = self.source.address
         for _ in range(_REDIRECTS + 1):
-            response = self._send(get(address, headers))
+            response = self._send(build_get(address, headers))
             status = response.status_code
             if status not in (301, 302, 303, 307, 308) or "Location" not in response.headers:
                 return response
@@ -101,18 +100,14 @@ class Remote:
             target = _target(address, response)
             if target is None:
                 raise refusal(response, " with a Location that is no URL")
-            reason = fault(target.reveal(), "a redirect of the download")
+            reason = why_unsafe(target.reveal(), "a redirect of the download")
             if reason:
                 raise DownloadError(reason, status)
             address = target
         raise refusal(response, f", more than {_REDIRECTS} times")
 
     def _send(self, request: requests.PreparedRequest) -> requests.Response:
-        attempt.opened = self._watch
-        try:
-            return self._session.send(request, self._timeout, "download")
-        finally:
-            attempt.opened = None
+        return self._session.send(request, self._timeout, "download", self._watch)
 
     def _watch(self, sock: socket.socket) -> None:
         self._sockets[threading.get_ident()] = sock
@@ -133,12 +128,12 @@ def _shut(sock: socket.socket) -> None:
         socket.socket.shutdown(getattr(sock, "socket", sock), socket.SHUT_RDWR)
 
 
-def _target(address: Address, response: requests.Response) -> Address | None:
+def _target(address: Secret, response: requests.Response) -> Secret | None:
     """Where a redirect leads; in no frame that raises is it shown, for it may be signed."""
     location, base = response.headers["Location"], address.reveal()
     if location.startswith("//"):  # urljoin takes "//" alone for the old place
-        return Address(f"{urlsplit(base).scheme}:{location}")
+        return Secret(f"{urlsplit(base).scheme}:{location}")
     try:
-        return Address(urljoin(base, location))
+        return Secret(urljoin(base, location))
     except ValueError:
         return None

@@ -16,10 +16,10 @@ import requests
 from ..errors import ChecksumError, DownloadError, TransportError
 from ..log import logger
 from ..progress import Progress, ProgressCallback
-from ..transport.headers import ContentRange, content_range, may_be_in_state, validator
-from ..transport.response import Body, content_length
+from ..transport.response import ResponseBody, content_length
 from ..transport.session import Session
 from .hashing import Hasher
+from .headers import ContentRange, content_range, validator, validator_matches
 from .partial import Note, Partial, PartialLost
 from .patience import Patience
 from .remote import Remote, RemoteFile, refusal
@@ -177,7 +177,7 @@ class Transfer:
         if partial.note is None:
             self._describe(response, total)
             return partial.note is not None
-        if not may_be_in_state(response.headers, partial.note.validator):
+        if not validator_matches(response.headers, partial.note.validator):
             return False
         same = self._steps.total in (None, total)
         self._steps.total = total
@@ -198,7 +198,7 @@ class Transfer:
         self._steps.at(partial.size)
         if self._connections > 1 and end is not None and total is not None and end < total:
             return self._receive_in_ranges(response, end, total)
-        with Body(response, decoded=False) as body:
+        with ResponseBody(response, decoded=False) as body:
             while True:
                 try:
                     block = body.read(_BLOCK)

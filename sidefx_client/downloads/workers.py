@@ -17,9 +17,9 @@ from ..atomic import write_all
 from ..errors import TransportError
 from ..log import logger
 from ..progress import INTERVAL, Progress
-from ..transport.headers import content_range, may_be_in_state
-from ..transport.response import Body, content_length
+from ..transport.response import ResponseBody, content_length
 from .hashing import Hasher
+from .headers import content_range, validator_matches
 from .partial import Note, Partial
 from .patience import Busy, Patience
 from .remote import Remote
@@ -199,7 +199,7 @@ class Ranges:
                 raise _Unexpected(response.status_code)
         except TransportError as error:
             return error
-        with Body(response, decoded=False) as body:
+        with ResponseBody(response, decoded=False) as body:
             while True:
                 try:
                     block = body.read(_BLOCK)
@@ -219,5 +219,5 @@ class Ranges:
             response.status_code == 206
             and content_range(response.headers) == (piece.at, piece.end, self._total)
             and content_length(response) in (None, piece.end - piece.at)
-            and may_be_in_state(response.headers, self._note.validator)
+            and validator_matches(response.headers, self._note.validator)
         )

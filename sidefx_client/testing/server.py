@@ -98,7 +98,7 @@ class LocalServer:
     def service(self, **options: Any) -> Service:
         """Return ``sidefx_client.service(**options)`` with the URLs and credentials of this server as defaults."""
         # sidefx_client.service may be replaced by this method in a test, so import the original.
-        from sidefx_client.proxy import service
+        from sidefx_client.factory import service
 
         known: dict[str, Any] = {"endpoint_url": self.endpoint_url, "ca_bundle": self.ca_bundle}
         if self.authenticate:

@@ -1,10 +1,13 @@
-"""The adapter between requests and our connections: one pool, one TLS context, no retries, safe to fork."""
+"""The adapter that requests sends through: one pool of observed connections, one TLS context, safe to fork."""
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import ssl
+import time
+import weakref
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,124 +19,165 @@ from urllib3.connectionpool import HTTPConnectionPool
 
 from .. import forks
 from ..errors import ConfigError
-from .connection import Pool, TLSPool, attempt
+from ..urls import why_unusable_proxy
+from .connection import Attempt, ObservedConnection, observed
 
-_POOL_SIZE = 64  # idle connections kept for a host: with fewer than threads, urllib3 warns of a full pool
+_POOL_SIZE = 64  # idle connections kept for a host: urllib3 warns of a full pool if there are more threads
+_TLS_OPTIONS = ("cert_reqs", "ca_certs", "ca_cert_dir", "ca_cert_data", "cert_file", "key_file", "ssl_context")
 
 
 class Adapter(HTTPAdapter):
-    """A ``requests`` adapter on our connections: one TLS context for all of them, TLS 1.2 at least, an idle limit.
+    """A ``requests`` adapter with one TLS context for all connections, at least TLS 1.2, and an idle limit.
 
     ``verify`` is True, the path of a CA bundle (a PEM file or a folder) or False, ``cert`` a client certificate, both
-    as requests takes them; they hold for every request of this adapter, whatever its session says. ``idle_limit``: the
-    seconds after which an unused connection is not used again. Raises ConfigError where a file cannot be read.
+    as requests takes them. They hold for every request of this adapter, whatever its session says. A connection that
+    was idle for more than ``idle_limit`` seconds is not reused. Raises ConfigError if a file cannot be read.
     """
 
-    __attrs__ = [*HTTPAdapter.__attrs__, "_verify", "_cert", "_idle_limit"]  # what requests copies and pickles
+    __attrs__ = [*HTTPAdapter.__attrs__, "_verify", "_cert", "_idle_limit"]  # copied and pickled by requests
 
     def __init__(
         self, verify: bool | str | os.PathLike[str] = True, cert: Any = None, idle_limit: float = 30.0
     ) -> None:
         self._verify = verify
         self._cert = cert
-        self._context: ssl.SSLContext | None = None
         self._idle_limit = idle_limit
-        # Never closed in the child of a fork: its finalizers could wait for a lock that a thread of the parent held.
-        self._of_the_parent: list[Any] = []
+        self._prepare()
         super().__init__(pool_maxsize=_POOL_SIZE)
-        forks.watch(self)
 
     def __setstate__(self, state: Any) -> None:
-        self._context = None
-        self._of_the_parent = []
+        self._prepare()
         super().__setstate__(state)
-        forks.watch(self)
+
+    def _prepare(self) -> None:
+        self._context: ssl.SSLContext | None = None
+        # Kept alive after fork, because closing could deadlock on a lock held by a parent thread.
+        self._inherited_from_parent: list[Any] = []
+        forks.run_after_fork(self)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        self._pools: weakref.WeakSet[HTTPConnectionPool] = weakref.WeakSet()
         self._direct: dict[tuple[str, ...], HTTPConnectionPool] = {}
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = self._pools()
+        self._observe(self.poolmanager)
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        if proxy in self.proxy_manager:
+            return self.proxy_manager[proxy]
+        reason = why_unusable_proxy(proxy)
+        if reason:
+            raise ConfigError(reason)
         if proxy.lower().startswith("https:"):
             kwargs["proxy_ssl_context"] = self._tls()
         manager = super().proxy_manager_for(proxy, **kwargs)
-        manager.pool_classes_by_scheme = self._pools()
+        self._observe(manager)
         return manager
 
-    # Without a proxy requests would parse the URL five times at every call, a sixth of its CPU, to find the same pool.
+    # Without a proxy requests parses the URL five times a call, a sixth of its CPU, to find the same pool again.
 
     def get_connection_with_tls_context(
         self, request: Any, verify: Any, proxies: Any = None, cert: Any = None
     ) -> HTTPConnectionPool:
         find = super().get_connection_with_tls_context
-        return self._pool(request.url, proxies, lambda: find(request, verify, proxies, cert))
+        return self._pool_for(request.url, proxies, lambda: find(request, verify, proxies, cert))
 
     def get_connection(self, url: Any, proxies: Any = None) -> HTTPConnectionPool:
-        find = super().get_connection  # what requests before 2.32 calls
-        return self._pool(url, proxies, lambda: find(url, proxies))
+        find = super().get_connection  # called by requests before 2.32
+        return self._pool_for(url, proxies, lambda: find(url, proxies))
 
     def request_url(self, request: Any, proxies: Any) -> str:
         return super().request_url(request, proxies) if proxies else request.path_url
 
-    def _pool(self, url: str, proxies: Any, find: Callable[[], HTTPConnectionPool]) -> HTTPConnectionPool:
+    def _pool_for(self, url: str, proxies: Any, find: Callable[[], HTTPConnectionPool]) -> HTTPConnectionPool:
         if proxies:
             return find()
         host = urlsplit(url)[:2]
         pool = self._direct.get(host)
-        if pool is None or pool.pool is None:  # never asked for, or closed: the manager keeps only so many
+        if pool is None or pool.pool is None:  # new, or closed: the manager keeps a limited number of pools
             pool = self._direct[host] = find()
         return pool
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
-        pass  # the context knows: urllib3 would load the CA bundle (16 ms) again for each connection
-
-    def send(self, request: Any, stream: bool = False, timeout: Any = None, *args: Any, **kwargs: Any) -> Any:
-        attempt.sent = False
-        attempt.read_timeout = timeout[1] if isinstance(timeout, tuple) else timeout
-        return super().send(request, stream, timeout, *args, **kwargs)
+        pass  # The shared context has them. urllib3 would load the CA bundle (16 ms) again for each connection.
 
     def close(self) -> None:
-        # urllib3 2 leaves it to the garbage collector, for whom a kept traceback is reason enough to wait.
-        for pool in list(self._direct.values()):  # also those that their manager, which keeps only so many, has dropped
+        # urllib3 2 leaves closing to the garbage collector, which waits for as long as a traceback is kept.
+        for pool in list(self._pools):
             pool.close()
-        for manager in (self.poolmanager, *self.proxy_manager.values()):
-            for key in manager.pools.keys():  # noqa: SIM118 (urllib3's container refuses to be iterated)
-                pool = manager.pools.get(key)
-                if pool is not None:
-                    pool.close()
         super().close()
 
     def build_response(self, req: Any, resp: Any) -> Any:
         media = resp.headers.get("Content-Type", "")
-        if re.search(r";\s*charset\s*(;|$)", media, re.IGNORECASE):  # at which requests 2.28 raises AttributeError
+        if re.search(r";\s*charset\s*(;|$)", media, re.IGNORECASE):  # requests 2.28 raises AttributeError for it
             resp.headers["Content-Type"] = media.partition(";")[0]
         return super().build_response(req, resp)
 
     def after_fork_in_child(self) -> None:
-        self._of_the_parent += [self.poolmanager, self.proxy_manager]
+        self._inherited_from_parent += [self.poolmanager, self.proxy_manager, list(self._pools)]
         self.proxy_manager = {}
         self.init_poolmanager(self._pool_connections, self._pool_maxsize)
 
     def _tls(self) -> ssl.SSLContext:
-        if self._context is None:  # made on first use: http to this machine needs none
+        if self._context is None:  # made on first use: http to loopback needs none
             self._context = tls_context(self._verify, self._cert)
         return self._context
 
-    def _pools(self) -> dict[str, Any]:
-        def plain(host: str, port: int, **options: Any) -> Pool:
-            return Pool(host, port, idle_limit=self._idle_limit, **options)
+    def _observe(self, manager: Any) -> None:
+        """Let the pools of ``manager``, also those for SOCKS, make observed connections with our TLS context."""
+        manager.pool_classes_by_scheme = {
+            scheme: functools.partial(self._new_pool, scheme, observed_pool(pool_class))
+            for scheme, pool_class in manager.pool_classes_by_scheme.items()
+        }
 
-        def tls(host: str, port: int, **options: Any) -> TLSPool:
-            for name in ("cert_reqs", "ca_certs", "ca_cert_dir", "cert_file", "key_file", "ssl_context"):
-                options.pop(name, None)
-            return TLSPool(host, port, idle_limit=self._idle_limit, ssl_context=self._tls(), **options)
+    def _new_pool(self, scheme: str, pool_class: Any, host: str, port: int, **options: Any) -> HTTPConnectionPool:
+        for name in _TLS_OPTIONS:
+            options.pop(name, None)
+        if scheme == "https":
+            options["ssl_context"] = self._tls()
+        pool: HTTPConnectionPool = pool_class(host, port, **options)
+        pool.idle_limit = self._idle_limit  # type: ignore[attr-defined]
+        self._pools.add(pool)
+        return pool
 
-        return {"http": plain, "https": tls}
+
+class ObservedPool:
+    """What is added to a pool class of urllib3: no connection is reused that was idle too long or has surplus bytes."""
+
+    idle_limit: float
+    pool_class: Any  # the class of urllib3
+
+    @property
+    def ConnectionCls(self) -> type:
+        return observed(self.pool_class.ConnectionCls)  # looked up each time: a test tool may replace it meanwhile
+
+    def _get_conn(self, timeout: float | None = None) -> Any:
+        connection: Any = super()._get_conn(timeout)  # type: ignore[misc]
+        if isinstance(connection, ObservedConnection):
+            Attempt.current().request_started = False
+            idle = time.monotonic() - connection.idle_since
+            if connection.sock is not None and (idle > self.idle_limit or connection.has_surplus()):
+                connection.close()
+        return connection
+
+    def _put_conn(self, conn: Any) -> None:
+        if isinstance(conn, ObservedConnection):
+            if conn.has_surplus():
+                conn.close()
+            conn.idle_since = time.monotonic()
+        super()._put_conn(conn)  # type: ignore[misc]
+
+
+@functools.cache
+def observed_pool(pool_class: Any) -> Any:
+    """Return ``pool_class`` with ObservedPool added."""
+    return type(pool_class.__name__, (ObservedPool, pool_class), {"pool_class": pool_class})
 
 
 def tls_context(verify: bool | str | os.PathLike[str], cert: Any = None) -> ssl.SSLContext:
-    """TLS 1.2 at least; ``verify`` and ``cert`` as in Adapter. Raises ConfigError where a file cannot be read."""
+    """Return a context for TLS 1.2 and newer; ``verify`` and ``cert`` as in Adapter.
+
+    Raises ConfigError if a file cannot be read.
+    """
     bundle = DEFAULT_CA_BUNDLE_PATH if isinstance(verify, bool) else os.fspath(verify)
     reason = ""
     try:
@@ -146,9 +190,11 @@ def tls_context(verify: bool | str | os.PathLike[str], cert: Any = None) -> ssl.
     if reason:
         files = " or ".join(str(file) for file in (bundle, cert) if file)
         raise ConfigError(f"cannot read the CA bundle or client certificate {files}: {reason}")
-    # urllib3 1.26 compares the host's name itself: it gives OpenSSL none where the host is an address.
+    # urllib3 1.26 compares the host name itself, because it gives OpenSSL none if the host is an address.
     context.check_hostname = verify is not False and not urllib3.__version__.startswith("1.")  # type: ignore[attr-defined]
     if verify is False:
         context.verify_mode = ssl.CERT_NONE
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # Python 3.9 sets it (SSL_OP_IGNORE_UNEXPECTED_EOF), and then a truncated body looks complete.
+    context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0x80)
     return context

@@ -1,11 +1,12 @@
-"""What requests, urllib3, http.client, ssl and socket raise, told as one TransportError in words of our own.
+"""The translation of the exceptions of requests, urllib3, http.client, ssl and socket into one TransportError.
 
-Their exceptions are not chained: they hold the request, and so the bearer token, and their texts may hold a
-proxy's password.
+Their exceptions are not chained, because they hold the request with its bearer token, and their texts may hold the
+password of a proxy.
 """
 
 from __future__ import annotations
 
+import errno
 import http.client
 import re
 import socket
@@ -16,10 +17,10 @@ import requests
 import urllib3
 from urllib3.util.ssl_match_hostname import CertificateError
 
-from ..errors import CallTimeout, ConfigError, SideFXError, TransportError
-from ..urls import origin
+from ..errors import CallTimeout, ConfigError, SideFXError, TransportError, clean
+from ..urls import origin, why_unusable_proxy
 
-FAILURES = (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)
+NETWORK_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)
 
 _TIMEOUTS = (socket.timeout, TimeoutError, requests.Timeout, urllib3.exceptions.TimeoutError)
 _MISCONFIGURED = (
@@ -27,30 +28,37 @@ _MISCONFIGURED = (
     requests.exceptions.InvalidSchema,
     requests.exceptions.InvalidProxyURL,
 )
-_REFUSED = urllib3.exceptions.NewConnectionError
-_UNSENT = (_REFUSED, urllib3.exceptions.ConnectTimeoutError)
+_REFUSED = urllib3.exceptions.NewConnectionError  # also that a name does not resolve
+_CERTIFICATE = (ssl.SSLCertVerificationError, CertificateError)
+_NOT_CONNECTED = (_REFUSED, urllib3.exceptions.ConnectTimeoutError, requests.ConnectTimeout, *_CERTIFICATE)
 
 
-def transport_error(error: BaseException, url: str, sent: bool | None, proxy: str | None = None) -> SideFXError:
-    """The error to raise for ``error``; ``sent``: whether a byte of the request went out (None: not known)."""
+def transport_error(
+    error: BaseException, url: str, request_started: bool | None, proxy: str | None = None
+) -> SideFXError:
+    """Return the error to raise for ``error``; ``request_started`` as in Attempt.
+
+    If that is None (a custom adapter, a mock), nothing was sent only if the error says that there was no connection.
+    """
     causes = list(_causes(error))
-    reason, lasting = _reason(causes)
-    if sent is None:  # a foreign adapter's: only what must have come before the request is known not to have sent it
-        sent = not lasting and not any(isinstance(cause, _UNSENT) for cause in causes)
-    if any(isinstance(cause, _MISCONFIGURED) for cause in causes):
-        return ConfigError(f"cannot reach {origin(url)}: its URL, or that of the proxy, cannot be used")
     place = origin(url)
+    if any(isinstance(cause, _MISCONFIGURED) for cause in causes):
+        problem = proxy and why_unusable_proxy(proxy)
+        return ConfigError(problem or f"cannot reach {place}: its URL, or that of the proxy, is invalid")
+    reason, permanent = _reason(causes)
+    if request_started is None:
+        request_started = not (permanent or any(isinstance(cause, _NOT_CONNECTED) for cause in causes))
     if proxy:
         place += f" (through the proxy {origin(proxy)})"
-    # urllib3 calls a refused connection a timeout too.
+    # urllib3 raises a timeout for a refused connection too.
     if any(isinstance(cause, _TIMEOUTS) and not isinstance(cause, _REFUSED) for cause in causes):
-        what = "nothing came from or went to" if sent else "no connection to"
-        return CallTimeout(f"{what} {place} within the timeout", may_have_executed=sent)
-    return TransportError(f"{reason}: {place}", may_have_executed=sent, lasting=lasting)
+        activity = "waiting for" if request_started else "connecting to"
+        return CallTimeout(f"timed out {activity} {place}", may_have_executed=request_started)
+    return TransportError(f"{reason}: {place}", may_have_executed=request_started, permanent=permanent)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """The error and all that it was made from: the libraries keep it in ``args``, ``reason`` and the chain."""
+    """Yield the error and all its causes: the libraries keep them in ``args``, ``reason`` and the chain."""
     waiting, seen = [error], set()
     while waiting:
         cause = waiting.pop()
@@ -60,21 +68,42 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
             waiting += [cause.__context__, cause.__cause__, getattr(cause, "reason", None), *cause.args]
 
 
+def is_ragged_end(error: BaseException) -> bool:
+    """Return whether a TLS connection ended without close_notify."""
+    return any(isinstance(cause, ssl.SSLEOFError) for cause in _causes(error))
+
+
 def _reason(causes: list[BaseException]) -> tuple[str, bool]:
-    """What happened, in words, and whether it will happen again to whoever tries again."""
+    """Return the reason in words, and whether every retry fails for the same reason."""
     for cause in causes:
-        if isinstance(cause, (ssl.SSLCertVerificationError, CertificateError)):
-            why = getattr(cause, "verify_message", None) or str(cause)
-            hint = "; ca_bundle= names a studio's own CA" if "issuer" in why or "self" in why else ""
-            return f"the certificate was refused ({why}{hint})", True
+        if isinstance(cause, _CERTIFICATE):
+            return f"the certificate was refused ({_certificate_problem(cause)})", True
         refused = re.match(r"Tunnel connection failed: (\d+)", str(cause))
         if refused:
             return f"the proxy refused the connection with status {refused[1]}", True
+        if isinstance(cause, OSError) and cause.errno in (errno.EMFILE, errno.ENFILE):
+            return "too many open files (see ulimit -n)", False
     for cause in causes:
         if isinstance(cause, socket.gaierror):
-            return "the name of the host does not resolve", False
+            return "the host name does not resolve", False
         if isinstance(cause, ConnectionRefusedError):
             return "the connection was refused", False
         if isinstance(cause, ssl.SSLError):
-            return f"TLS failed ({cause.reason or 'cut'})", False
-    return "the connection broke before the answer was whole", False
+            return f"TLS failed ({_tls_problem(cause)})", False
+        # Not a subclass: the text of BadStatusLine is the server's.
+        if type(cause) in (http.client.HTTPException, http.client.LineTooLong):
+            return clean(str(cause), one_line=True), False
+    return "the connection was closed before the response was complete", False
+
+
+def _certificate_problem(error: BaseException) -> str:
+    problem = getattr(error, "verify_message", None) or clean(str(error), one_line=True)
+    if "Missing Authority Key Identifier" in problem or "Basic Constraints" in problem:
+        return f"{problem}; Python 3.13 checks more strictly: renew the CA certificate, or use an older Python"
+    return f"{problem}; ca_bundle= names a studio's own CA" if "issuer" in problem or "self" in problem else problem
+
+
+def _tls_problem(error: ssl.SSLError) -> str:
+    if error.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE"):
+        return "the server does not speak TLS on this port; for a proxy write http:// in its URL"
+    return error.reason or "the connection was closed"

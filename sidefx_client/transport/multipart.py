@@ -100,9 +100,11 @@ class FileSource:
                 self._file.seek(self._start)
             self._progress.at(0)
         data = self._file.read(size) if size else b""
+        if data is None:
+            raise ValueError("the file object to upload returned None from read(): open it in blocking mode")
         if size and not data:
             raise TransportError(
-                f"the file to upload ended {self._left} bytes before its announced {self.size}", lasting=True
+                f"the file to upload ended {self._left} bytes before its announced {self.size}", permanent=True
             )
         data = data[:size]
         self._left -= len(data)

@@ -1,8 +1,7 @@
-"""The body of an answer: every byte that its framing promises, its coding undone, or an error; never a part of it.
+"""The body of a response: complete and decompressed, or an error.
 
-The one way in which this package reads a body: JSON, error texts, streams and downloads. urllib3 1.26 ends
-a cut body silently, both lines of urllib3 end a gzip stream silently that is cut inside a whole frame, and
-undo any number of codings.
+All bodies are read here: JSON, error texts, streams and downloads. urllib3 1.26 ends a truncated body silently. Both
+release series end a gzip stream silently that is truncated inside a complete body, and decode any number of codings.
 """
 
 from __future__ import annotations
@@ -14,40 +13,46 @@ import zlib
 from typing import Any, NoReturn
 
 import requests
+import urllib3
 
-from ..errors import TransportError
+from ..errors import TransportError, clean
 from ..urls import origin
 from .connection import BLOCK
-from .failures import FAILURES, transport_error
+from .failures import NETWORK_ERRORS, is_ragged_end, transport_error
+
+MAX_INPUT_WITHOUT_OUTPUT = 1 << 20  # compressed bytes that decode to nothing: empty members or blocks without end
 
 # Python knows many more; some raise what a decoder should not (idna, hex), and some mean code (unicode_escape).
 _CHARSETS = "utf-(16|32)|iso8859-|cp125|ascii"
+_UNSUPPORTED = re.compile(r"\b(br|zstd|compress|dcb|dcz|gzip|deflate)\b")  # also in a list, which we do not ask for
 
 
-class Body(io.RawIOBase):
-    """The bytes of ``response``, read once, from front to back.
+class ResponseBody(io.RawIOBase):
+    """The bytes of ``response``, read once, from front to back. A read returns as soon as bytes have arrived.
 
-    ``decoded=False`` gives them as they were sent. A cut or garbled body, and a coding that nobody asked for, is a
-    TransportError (``may_have_executed``: the head of the answer was there), at every read from then on.
+    ``decoded=False`` leaves a Content-Encoding as it is. A truncated or damaged body, and an unsupported coding, raises
+    TransportError (``may_have_executed``) at every read, after the bytes that arrived. A body without a length that
+    ends without TLS's close_notify may be truncated: it raises too, or with ``unconfirmed`` clears ``is_confirmed``.
     """
 
-    def __init__(self, response: requests.Response, *, decoded: bool = True) -> None:
+    def __init__(self, response: requests.Response, *, decoded: bool = True, unconfirmed: bool = False) -> None:
         self._response = response
         self._length = content_length(response)
         self._count = 0
         self._failure: str | None = None
         self._finished = False
-        coding = response.headers.get("Content-Encoding", "").strip().lower()
-        self._decoder: Any = None
-        if decoded and self._length != 0 and coding not in ("", "identity"):
-            if coding not in ("gzip", "x-gzip", "deflate"):
-                self.fail(f"it is coded as {coding[:40]!r}, which nobody asked for", lasting=True)
-            self._decoder = _decoder()
-        self._coded = b""
+        self._unconfirmed = unconfirmed and self._length is None and "Transfer-Encoding" not in response.headers
+        self.is_confirmed = True
+        self._source: Any = None
+        coding = response.headers.get("Content-Encoding", "").strip().lower() if decoded and self._length != 0 else ""
+        known = coding in ("gzip", "x-gzip", "deflate")
+        self._decoder = _Decoder(raw_allowed=coding == "deflate") if known else None
+        if not known and _UNSUPPORTED.search(coding):
+            self.fail(f"unsupported Content-Encoding {clean(coding, one_line=True)[:40]!r}", permanent=True)
 
     @property
     def size(self) -> int | None:
-        """Bytes that will be read in all, or None where nobody knows before the end."""
+        """Bytes that will be read in all, or None if that is not known before the end."""
         return self._length if self._decoder is None else None
 
     @property
@@ -59,7 +64,7 @@ class Body(io.RawIOBase):
         return True
 
     def read(self, size: int | None = -1) -> bytes:
-        """Up to ``size`` bytes (all of them: -1 or None), b"" at the end."""
+        """Return up to ``size`` bytes (all of them: -1 or None), b"" at the end."""
         if size is None or size < 0:
             return b"".join(iter(lambda: self.read(BLOCK), b""))
         if self.closed:
@@ -68,7 +73,7 @@ class Body(io.RawIOBase):
             self.fail(self._failure)
         if self._finished or size == 0:
             return b""
-        data = self._sent(size) if self._decoder is None else self._decode(size)
+        data = self._receive(size) if self._decoder is None else self._decode(self._decoder, size)
         if not data:
             self._finished = True
         return data
@@ -87,52 +92,119 @@ class Body(io.RawIOBase):
             self._response.close()
         super().close()
 
-    def fail(self, reason: str, *, lasting: bool = False) -> NoReturn:
-        """Raises the TransportError, now and at every later read."""
+    def fail(self, reason: str, *, permanent: bool = False) -> NoReturn:
+        """Raise the TransportError, now and at every later read."""
         self._failure = reason
         self._response.close()
-        where = origin(str(self._response.url))
-        raise TransportError(f"the answer cannot be read, {reason}: {where}", may_have_executed=True, lasting=lasting)
+        place = origin(str(self._response.url))
+        raise TransportError(f"cannot read the response, {reason}: {place}", True, permanent)
 
-    def _sent(self, size: int) -> bytes:
-        """Up to ``size`` bytes as they were sent, b"" at the promised end."""
+    def _receive(self, size: int) -> bytes:
+        """Return up to ``size`` bytes as they were sent, b"" at the end of the body."""
         try:
-            data: bytes = self._response.raw.read(size, decode_content=False)
-        except FAILURES as error:
+            data = self._read_source(size)
+        except (*NETWORK_ERRORS, ValueError) as error:  # ValueError: malformed chunks, read by another class than ours
+            if self._unconfirmed and is_ragged_end(error):
+                self.is_confirmed = False
+                return b""
             failure = transport_error(error, str(self._response.url), True)
         else:
             if not data and self._length not in (None, self._count):
                 self.fail(f"it ends after {self._count} of {self._length} bytes")
             self._count += len(data)
             return data
-        self._failure = "it was cut"
+        self._failure = "the connection was closed"
         self._response.close()
         raise failure
 
-    def _decode(self, size: int) -> bytes:
-        """Up to ``size`` decoded bytes: never more, however much the coded ones would grow."""
+    def _read_source(self, size: int) -> bytes:
+        if self._source is None:
+            self._source = self._response.raw
+            if getattr(self._response, "_content_consumed", False):  # read by a response hook, a mock or a cache
+                self._source = io.BytesIO(self._response.content)
+                if self._response.headers.get("Content-Encoding"):  # decoded by requests, so the length is another
+                    self._length = self._decoder = None
+        if isinstance(self._source, io.BytesIO):
+            return self._source.read(size)
+        if isinstance(self._source, urllib3.HTTPResponse) and hasattr(self._source, "read1"):
+            # Returns what has arrived, also with connections of others. Ours do that in read(), too.
+            return bytes(self._source.read1(size, decode_content=False))
+        return bytes(self._source.read(size, decode_content=False))
+
+    def _decode(self, decoder: _Decoder, size: int) -> bytes:
+        """Return up to ``size`` decoded bytes, b"" at the end."""
+        consumed = 0
         while True:
+            if decoder.needs_input:
+                block = self._receive(BLOCK)
+                consumed += len(block)
+                if not block:
+                    if not decoder.may_end:
+                        self.fail("its compressed bytes end too early")
+                    return b""
+                decoder.feed(block)
             try:
-                data: bytes = self._decoder.decompress(self._coded, size)
+                data = decoder.decode(size)
             except zlib.error:
                 self.fail("its compressed bytes are damaged")
-            # At the end of a member zlib has what follows it in both of its attributes.
-            self._coded = b"" if self._decoder.eof else self._decoder.unconsumed_tail
             if data:
                 return data
-            if self._decoder.eof:  # another member may follow: gzip files can be joined
-                self._coded = self._decoder.unused_data or self._sent(BLOCK)
-                if not self._coded:
-                    return b""
-                self._decoder = _decoder()
-            elif not self._coded:
-                self._coded = self._sent(BLOCK)
-                if not self._coded:
-                    self.fail("its compressed bytes end too early")
+            if consumed > MAX_INPUT_WITHOUT_OUTPUT:
+                self.fail(f"more than {MAX_INPUT_WITHOUT_OUTPUT} compressed bytes decode to nothing")
+
+
+class _Decoder:
+    """A gzip or zlib stream, of any number of members, decoded a block at a time.
+
+    Bytes after the last member (padding) are ignored, as by requests and gzip. ``raw_allowed``: deflate without its
+    zlib header, which some servers send, is accepted.
+    """
+
+    def __init__(self, *, raw_allowed: bool) -> None:
+        self._raw_allowed = raw_allowed
+        self._coded = b""
+        self._member = _member()
+        self._ignores_rest = False
+        self.needs_input = True
+        self.may_end = True  # also an empty body is accepted
+
+    def feed(self, block: bytes) -> None:
+        self._coded = block
+
+    def decode(self, size: int) -> bytes:
+        """Return up to ``size`` bytes, however much the coded ones would expand; b"" to be called again."""
+        if self._member.eof and not self._starts_next_member():
+            return b""
+        coded, first = self._coded, self.may_end
+        self.may_end = False
+        try:
+            data: bytes = self._member.decompress(coded, size)
+        except zlib.error:
+            if not (self._raw_allowed and first):
+                raise
+            self._member = zlib.decompressobj(-zlib.MAX_WBITS)
+            data = self._member.decompress(coded, size)
+        # At the end of a member zlib keeps the rest in both attributes.
+        self._coded = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
+        self.may_end = self._member.eof
+        self.needs_input = not self._coded and len(data) < size  # zlib may hold back output beyond ``size``
+        return data
+
+    def _starts_next_member(self) -> bool:
+        self._ignores_rest = self._ignores_rest or self._coded[:1] != b"\x1f"
+        if self._ignores_rest:
+            self.needs_input = True
+            return False
+        self._member = _member()
+        return True
+
+
+def _member() -> Any:
+    return zlib.decompressobj(zlib.MAX_WBITS | 32)  # 32: gzip or zlib, by the first bytes
 
 
 def charset(response: requests.Response) -> str:
-    """The charset of a text: the one that Content-Type names, where it is one of texts, else UTF-8 (a BOM may lead)."""
+    """Return the charset that Content-Type names if it is one of texts, else UTF-8 (with an optional BOM)."""
     named = re.search(r"charset=[\"']?([\w.:-]+)", response.headers.get("Content-Type", ""), re.IGNORECASE)
     try:
         name = codecs.lookup(named[1]).name if named else ""
@@ -141,18 +213,15 @@ def charset(response: requests.Response) -> str:
     return name if re.match(_CHARSETS, name) else "utf-8-sig"
 
 
-def _decoder() -> Any:
-    return zlib.decompressobj(zlib.MAX_WBITS | 32)  # 32: gzip or zlib, as the first bytes say
-
-
 def content_length(response: requests.Response) -> int | None:
-    """The length of the body as it is sent, or None; an answer whose length cannot be read is a TransportError."""
-    text = response.headers.get("Content-Length", "").strip()
-    if not text or "Transfer-Encoding" in response.headers:
+    """Return the length of the body as it is sent, or None. Raise TransportError for an invalid Content-Length."""
+    text = response.headers.get("Content-Length", "")
+    if not text.strip() or "Transfer-Encoding" in response.headers:
         return None
-    if not (text.isascii() and text.isdigit()):
-        response.close()
-        raise TransportError(
-            f"the answer has no readable Content-Length: {origin(str(response.url))}", may_have_executed=True
-        )
-    return int(text)
+    values = {
+        value.strip() for value in text.split(",")
+    }  # requests joins headers; equal ones are valid (RFC 9110, 8.6)
+    if len(values) == 1 and re.fullmatch("[0-9]{1,18}", max(values)):
+        return int(max(values))
+    response.close()
+    raise TransportError(f"the response has an invalid Content-Length: {origin(str(response.url))}", True)

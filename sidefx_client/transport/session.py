@@ -1,39 +1,48 @@
-"""The HTTP session: connections, proxies and CA bundle of one service; no cookies, no redirects, no retries.
+"""One service's HTTP: requests are built and sent here, always through ``Session.send`` of requests.
 
-A request goes straight to an adapter, past ``requests.Session.request``, which would look into the environment,
-``~/.netrc`` and a cookie jar at every call.
+So mocks, tracing, response hooks and session subclasses of the caller see every request. This package sends no
+cookies, follows no redirects and lets requests read no netrc file.
 """
 
 from __future__ import annotations
 
 import os
+import socket
+import sys
 import threading
 import time
-from typing import Any, Union
+from collections.abc import Callable, Mapping
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any, NamedTuple, Union
 from urllib.parse import urlsplit
 
 import requests
-from requests.utils import select_proxy
+from requests.auth import AuthBase
+from requests.utils import default_user_agent, select_proxy
 
 from ..errors import ConfigError, SideFXError
 from ..log import logger
-from ..urls import is_loopback
+from ..secret import Secret
+from ..urls import is_loopback, origin
+from ..version import __version__
 from .adapter import Adapter
-from .connection import attempt
-from .failures import FAILURES, transport_error
+from .connection import Attempt
+from .failures import NETWORK_ERRORS, transport_error
 
 # (seconds to connect, seconds between bytes), or one number for both; None waits for ever.
 Timeout = Union[float, tuple[Union[float, None], Union[float, None]], None]
 
 DEFAULT_TIMEOUT = (10.0, 300.0)
+_PYTHON = ".".join(map(str, sys.version_info[:3]))
+USER_AGENT = f"sidefx-client/{__version__} {default_user_agent()} Python/{_PYTHON}"
 
 
 class Session:
-    """Sends prepared requests, from any thread. What the environment says of a URL is looked up once.
+    """Sends prepared requests from any thread, and waits between retries, until it is closed.
 
-    ``base`` is a session of the caller's: its adapters, proxies, ``verify`` and ``cert`` hold, its cookies and headers
-    are not sent, and it is left open. ``ca_bundle`` is the path of a PEM file that takes the place of the public roots;
-    without it ``REQUESTS_CA_BUNDLE`` and ``CURL_CA_BUNDLE`` count, as for requests. Raises ConfigError.
+    ``base`` is a session of the caller: its adapters, proxies, ``verify``, ``cert`` and hooks are used, its cookies and
+    headers are not sent, and it is not closed. ``ca_bundle`` is the path of a PEM file that replaces the public roots;
+    without it ``REQUESTS_CA_BUNDLE`` and ``CURL_CA_BUNDLE`` are used, as in requests. Raises ConfigError.
     """
 
     def __init__(
@@ -42,98 +51,168 @@ class Session:
         if base is not None and ca_bundle is not None:
             raise ConfigError("give a session (its verify names the CA bundle) or a ca_bundle, not both")
         if ca_bundle is not None and not (isinstance(ca_bundle, (str, os.PathLike)) and os.path.exists(ca_bundle)):
-            raise ConfigError(f"ca_bundle must be the path of a PEM file that is there, not {ca_bundle!r}")
+            raise ConfigError(f"ca_bundle must be the path of an existing PEM file, not {ca_bundle!r}")
         self._owned = base is None
-        self._requests = requests.Session() if base is None else _checked_session(base)
-        self._routes: dict[str, _Route] = {}
+        self._closed = threading.Event()
+        self._settings: dict[str, _HostSettings] = {}
+        self._requests = requests.Session() if base is None else _require_session(base)
         if self._owned:
             self._requests.verify = True if ca_bundle is None else os.fspath(ca_bundle)
-            self._mount()
+            self._requests.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+            adapter = Adapter(_environment_settings(self._requests, "https://")["verify"])
+            self._requests.mount("https://", adapter)
+            self._requests.mount("http://", adapter)
 
-    @classmethod
-    def like(cls, other: Session | requests.Session | None) -> Session:
-        """A new session with the proxies, ``verify`` and ``cert`` of another and nothing else, for other hosts."""
-        session = cls()
-        if other is not None:
-            base = other._requests if isinstance(other, Session) else _checked_session(other)
-            for name in ("proxies", "verify", "cert", "trust_env"):
-                setattr(session._requests, name, getattr(base, name))
-            session._mount()
-        return session
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        timeout: Timeout,
+        label: str,
+        on_socket: Callable[[socket.socket], object] | None = None,
+    ) -> requests.Response:
+        """Return the response with its body unread. ``label`` names the request in the log.
 
-    def send(self, request: requests.PreparedRequest, timeout: Timeout, what: str) -> requests.Response:
-        """The head of the answer, its body yet to be read; ``what`` names the request in the log.
-
-        Raises TransportError or CallTimeout.
+        ``on_socket`` is called with the socket when the sending starts. Raises TransportError or CallTimeout.
         """
-        route: _Route | None = None
-        attempt.sent = None
+        self.require_open()
+        attempt = Attempt(timeout[1] if isinstance(timeout, tuple) else timeout, on_socket)
         started = time.monotonic()
         outcome: object = "cancelled"
+        settings: _HostSettings | None = None
         try:
-            route = self._route(str(request.url).partition("?")[0])
-            response = route.send(request, timeout)
+            settings = self._settings_for(str(request.url).partition("?")[0])
+            with attempt:
+                response = self._send(request, timeout, settings)
             outcome = response.status_code
             return response
         except SideFXError:
             raise
-        except FAILURES as error:
-            failure = transport_error(error, str(request.url), attempt.sent, route.proxy if route else None)
-            outcome = str(failure)
+        except NETWORK_ERRORS as error:
+            proxy = settings.proxy if settings else None
+            failure = transport_error(error, str(request.url), attempt.request_started, proxy)
+            outcome = failure
         finally:
-            spent = (time.monotonic() - started) * 1000
+            milliseconds = (time.monotonic() - started) * 1000
             length = request.headers.get("Content-Length", 0)
-            logger.debug("%s: %s after %.0f ms, %s bytes of body", what, outcome, spent, length)
-        raise failure  # not in the handler: what requests raises holds the request, and so the token
+            logger.debug("%s: %s after %.0f ms, %s bytes of body", label, outcome, milliseconds, length)
+        raise failure  # not in the handler, because the exceptions of requests hold the request with its token
+
+    def _send(self, request: requests.PreparedRequest, timeout: Timeout, settings: _HostSettings) -> requests.Response:
+        location = _WithheldLocation()
+        request.hooks = {"response": [*self._requests.hooks.get("response", ()), location]}
+        try:
+            response = self._requests.send(
+                request, stream=True, allow_redirects=False, timeout=timeout, **settings.options
+            )
+        except requests.HTTPError as error:  # raised by a hook or an override of send, with raise_for_status()
+            if error.response is None:
+                raise
+            response = error.response
+        location.restore(response)
+        return response
+
+    def wait(self, seconds: float) -> None:
+        """Wait between two attempts. Raises TypeError if the session is closed meanwhile."""
+        # Slices are counted, because freezegun stops the clock; they are short, because Windows ignores Ctrl-C in them.
+        slices, rest = divmod(seconds, 0.5)
+        for _ in range(int(slices)):
+            self._closed.wait(0.5)
+        self._closed.wait(rest)
+        self.require_open()
+
+    def require_open(self) -> None:
+        """Raise TypeError if the session is closed."""
+        if self._closed.is_set():
+            raise TypeError("this service is closed: make a new one with sidefx_client.service()")
 
     def close(self) -> None:
-        """Closes the idle connections; a caller's session is left alone."""
+        """Close idle connections and end waits. Calls of other threads complete; a caller's session stays open."""
+        self._closed.set()
         if self._owned:
             self._requests.close()
 
-    def _mount(self) -> None:
-        adapter = Adapter(_settings(self._requests, "https://")["verify"], self._requests.cert)
-        self._requests.mount("https://", adapter)
-        self._requests.mount("http://", adapter)
-
-    def _route(self, url: str) -> _Route:
-        route = self._routes.get(url)
-        if route is None:
-            route = self._routes[url] = _Route(self._requests, url)
-        return route
+    def _settings_for(self, url: str) -> _HostSettings:
+        host = "/".join(url.split("/", 3)[:3])
+        settings = self._settings.get(host)
+        if settings is None:
+            settings = self._settings[host] = _host_settings(self._requests, url)
+        return settings
 
 
-class _Route:
-    """How one URL is reached: adapter, proxy, CA bundle, client certificate."""
+class _HostSettings(NamedTuple):
+    """The settings for one host, from the session and the environment: looking them up costs 0.1 ms."""
 
-    def __init__(self, session: requests.Session, url: str) -> None:
-        self._adapter = session.get_adapter(url)
-        self._settings = _settings(session, url)
-        for file in (self._settings["verify"], *_files(self._settings["cert"])):
-            if url.startswith("https:") and isinstance(file, (str, os.PathLike)) and not os.path.exists(file):
-                raise ConfigError(f"the CA bundle or client certificate {os.fspath(file)} is not there")
-        proxy = select_proxy(url, self._settings["proxies"])
-        self.proxy: str | None = None
-        if not proxy or is_loopback(urlsplit(url).hostname):
-            self._settings["proxies"] = {}  # said so once, the adapter need not look at every call
-        else:
-            self.proxy = proxy if "://" in proxy else f"http://{proxy.lstrip('/')}"
-
-    def send(self, request: requests.PreparedRequest, timeout: Timeout) -> requests.Response:
-        return self._adapter.send(request, timeout=timeout, **self._settings)
+    options: dict[str, Any]  # proxies, verify and cert
+    proxy: str | None
 
 
-def _settings(session: requests.Session, url: str) -> dict[str, Any]:
-    """What the environment and the session say of a URL, as an adapter takes it."""
-    verify = None if session.verify is True else session.verify  # else REQUESTS_CA_BUNDLE would beat it
+def _host_settings(session: requests.Session, url: str) -> _HostSettings:
+    found = _environment_settings(session, url)
+    options = {name: found[name] for name in ("proxies", "verify", "cert")}
+    cert = options["cert"]
+    for file in (options["verify"], *(cert if isinstance(cert, tuple) else (cert,))):
+        if url.startswith("https:") and isinstance(file, (str, os.PathLike)) and not os.path.exists(file):
+            raise ConfigError(f"the CA bundle or client certificate {os.fspath(file)} does not exist")
+    proxy = select_proxy(url, options["proxies"])
+    if not proxy or is_loopback(urlsplit(url).hostname):
+        return _HostSettings({**options, "proxies": {}}, None)
+    return _HostSettings(options, proxy if "://" in proxy else f"http://{proxy.lstrip('/')}")
+
+
+def _environment_settings(session: requests.Session, url: str) -> dict[str, Any]:
+    verify = None if session.verify is True else session.verify  # REQUESTS_CA_BUNDLE would replace any other value
     return dict(session.merge_environment_settings(url, {}, True, verify, session.cert))
 
 
-def _files(cert: Any) -> tuple[Any, ...]:
-    return cert if isinstance(cert, tuple) else (cert,)
+class _WithheldLocation:
+    """A response hook that hides Location from requests, which would read the whole body, parse it and look at netrc.
+
+    It is the last hook, so that the hooks of the caller see the header.
+    """
+
+    def __init__(self) -> None:
+        self._value: str | None = None
+
+    def __call__(self, response: requests.Response, **kwargs: Any) -> None:
+        self._value = response.headers.pop("Location", None)
+
+    def restore(self, response: requests.Response) -> None:
+        """Put the header back."""
+        if self._value is not None:
+            response.headers["Location"] = self._value
 
 
-def _checked_session(session: Any) -> requests.Session:
+def endpoint(url: str) -> requests.PreparedRequest:
+    """Return a POST to ``url`` to make requests from, so that the URL is parsed only once."""
+    return _prepared("POST", url, {"Accept": "*/*", "Accept-Encoding": "gzip"})
+
+
+def build_post(
+    endpoint: requests.PreparedRequest, body: Any, length: int, content_type: str, auth: AuthBase
+) -> requests.PreparedRequest:
+    """Return a request to ``endpoint``. ``auth`` is applied last, so that its header cannot be replaced."""
+    request = endpoint.copy()
+    request.body = body
+    request.headers["Content-Length"] = str(length)
+    request.headers["Content-Type"] = content_type
+    return auth(request)
+
+
+def build_get(url: Secret, headers: Mapping[str, str]) -> requests.PreparedRequest:
+    """Return a request for the bytes as they are stored. It does not identify the account."""
+    return _prepared("GET", url.reveal(), {"Accept-Encoding": "identity", **headers})
+
+
+def _prepared(method: str, url: str, headers: Mapping[str, str]) -> requests.PreparedRequest:
+    shown = origin(url)
+    try:
+        return requests.Request(method, url, {"User-Agent": USER_AGENT, **headers}).prepare()
+    except ValueError:  # InvalidURL of requests, such as a host name that IDNA refuses
+        del url
+    raise ConfigError(f"cannot make a request for a URL at {shown}")
+
+
+def _require_session(session: Any) -> requests.Session:
     if not isinstance(session, requests.Session):
         raise ConfigError(f"session must be a requests.Session, not {type(session).__name__}")
     if session.verify is not None and not isinstance(session.verify, (bool, str, os.PathLike)):
@@ -143,14 +222,14 @@ def _checked_session(session: Any) -> requests.Session:
     return session
 
 
-def checked_timeout(timeout: Any) -> Timeout:
-    """``timeout`` as an adapter takes it, or ConfigError."""
+def require_timeout(timeout: Any) -> Timeout:
+    """Return ``timeout`` as requests takes it, or raise ConfigError."""
     pair = timeout if isinstance(timeout, tuple) else (timeout, timeout)
-    if len(pair) == 2 and all(seconds is None or _is_wait(seconds) for seconds in pair):
+    if len(pair) == 2 and all(seconds is None or _is_duration(seconds) for seconds in pair):
         return pair
     raise ConfigError(f"timeout must be seconds, (seconds to connect, seconds between bytes) or None, not {timeout!r}")
 
 
-def _is_wait(seconds: Any) -> bool:
+def _is_duration(seconds: Any) -> bool:
     is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
     return is_number and 0 < seconds <= threading.TIMEOUT_MAX

@@ -20,10 +20,11 @@ from support.scripted import http_response
 from support.stage import VALUES, Stage, examples
 
 import sidefx_client as sidefx
-from sidefx_client.credentials.token_cache import is_token
+from sidefx_client.auth import is_token
 from sidefx_client.downloads import transfer
+from sidefx_client.downloads.headers import content_range
 from sidefx_client.names import safe_name
-from sidefx_client.transport.headers import content_range, retry_after
+from sidefx_client.retry import retry_after
 
 SECRET = "clientsecretclientsecret"
 TOKEN = "bearertokenbearertoken"

@@ -12,6 +12,7 @@ import hashlib
 import itertools
 import json
 import socket
+import ssl
 import struct
 import sys
 import threading
@@ -111,8 +112,17 @@ class Connection:
         """Send raw bytes below TLS."""
         socket.socket.sendall(self.socket, data)
 
-    def finish(self) -> None:
-        """Send FIN, then read until the client closes, so that unread bytes do not cause an RST."""
+    def finish(self, *, notify: bool = True) -> None:
+        """Send FIN, then read until the client closes, so that unread bytes do not cause an RST.
+
+        ``notify``: over TLS, send close_notify before, as servers do that end a body by closing.
+        """
+        if notify and isinstance(self.socket, ssl.SSLSocket):
+            timeout = self.socket.gettimeout()
+            self.socket.settimeout(0)  # do not wait for the client's close_notify
+            with contextlib.suppress(OSError, ValueError):
+                self.socket.unwrap()
+            self.socket.settimeout(timeout)
         socket.socket.shutdown(self.socket, socket.SHUT_WR)
         with contextlib.suppress(OSError):
             while self.read():
@@ -313,8 +323,9 @@ def send_and_watch(data: bytes, closed: threading.Event) -> Action:
     def step(connection: Connection, request: Request) -> None:
         connection.read_body(request)
         connection.send(data)
-        if not connection.read():
-            closed.set()
+        with contextlib.suppress(ConnectionError):  # a reset, if the client closes with bytes unread
+            connection.read()
+        closed.set()
 
     return step
 

@@ -34,7 +34,7 @@ def test_a_ca_bundle_that_cannot_be_used_is_a_config_error(tmp_path: Path) -> No
     no_pem = tmp_path / "no.pem"
     no_pem.write_text("no certificate")
     with ScriptedServer(tls="good") as server, requests.Session() as session:
-        with pytest.raises(sidefx.ConfigError, match="a PEM file that is there"):
+        with pytest.raises(sidefx.ConfigError, match="an existing PEM file"):
             service_of(server, ca_bundle="nowhere.pem")
         with pytest.raises(sidefx.ConfigError, match="not both"):
             service_of(server, ca_bundle=no_pem, session=session)

@@ -93,7 +93,7 @@ def test_a_refusal_is_told_in_the_endpoints_words_and_final(refusal: bytes, word
 def test_what_is_no_token_is_refused_and_not_shown(body: object) -> None:
     with ScriptedServer(tokens=[json_answer(body)]) as server, pytest.raises(sidefx.AuthorizationError) as caught:
         service_of(server, **COLD)
-    assert str(caught.value) == "200: the endpoint gave no usable token: is access_token_url right?"
+    assert str(caught.value) == "200: the endpoint gave no usable token: check access_token_url"
     assert caught.value.http_code == 200
 
 

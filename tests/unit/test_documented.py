@@ -10,6 +10,7 @@ import pytest
 
 import sidefx_client as sidefx
 from sidefx_client.documented import functions as catalogue
+from sidefx_client.retry import is_read_only
 from sidefx_client.testing import LocalServer
 
 ROOT = Path(__file__).parents[2]
@@ -65,7 +66,7 @@ def test_result_types_can_be_built_in_users_tests() -> None:
     ],
 )
 def test_read_only_functions_begin_with_get(name: str, expected: bool) -> None:
-    assert catalogue.read_only(name) is expected
+    assert is_read_only(name) is expected
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def test_a_foreign_adapter_is_not_judged_by_what_ours_has_sent() -> None:
 def test_a_name_that_does_not_resolve(options: Any) -> None:
     with ScriptedServer() as server:
         error = failure(server, endpoint_url="https://api.invalid/api/", **options)
-    assert str(error) == "the name of the host does not resolve: https://api.invalid"
+    assert str(error) == "the host name does not resolve: https://api.invalid"
     assert not error.may_have_executed
 
 
@@ -59,7 +59,7 @@ def test_a_bad_certificate(options: Any, kind: str) -> None:
     assert "the certificate was refused (" in str(error)
     assert ("names a studio's own CA" in str(error)) == ("has expired" not in str(error))
     assert str(error).endswith(f"): {server.url}")
-    assert (error.may_have_executed, error.lasting) == (False, True)
+    assert (error.may_have_executed, error.permanent) == (False, True)
 
 
 def test_a_cut_connection(options: Any) -> None:
@@ -67,7 +67,7 @@ def test_a_cut_connection(options: Any) -> None:
         error = failure(server, **options)
     assert (type(error), str(error)) == (
         sidefx.TransportError,
-        f"the connection broke before the answer was whole: {server.url}",
+        f"the connection was closed before the response was complete: {server.url}",
     )
     assert error.may_have_executed
 
@@ -77,7 +77,7 @@ def test_silence(options: Any) -> None:
         error = failure(server, timeout=0.05, **options)
     assert (type(error), str(error)) == (
         sidefx.CallTimeout,
-        f"nothing came from or went to {server.url} within the timeout",
+        f"timed out waiting for {server.url}",
     )
     assert error.may_have_executed
 
@@ -91,7 +91,7 @@ def test_no_connection_in_time(options: Any) -> None:
             error = failure(server, endpoint_url=f"http://127.0.0.1:{port}/api/", timeout=(0.1, 5), **options)
     assert (type(error), str(error)) == (
         sidefx.CallTimeout,
-        f"no connection to http://127.0.0.1:{port} within the timeout",
+        f"timed out connecting to http://127.0.0.1:{port}",
     )
     assert not error.may_have_executed
 
@@ -104,7 +104,8 @@ def test_no_tls_on_the_other_side() -> None:
 
     with ScriptedServer(tls="good", greetings=[speak_http]) as server:
         error = failure(server, retries=0)
-    assert str(error) == f"TLS failed (WRONG_VERSION_NUMBER): {server.url}"
+    hint = "the server does not speak TLS on this port; for a proxy write http:// in its URL"
+    assert str(error) == f"TLS failed ({hint}): {server.url}"
     assert not error.may_have_executed
 
 
@@ -120,11 +121,11 @@ def test_a_proxy_that_refuses_is_named_without_its_password(before: str, monkeyp
     assert str(error) == (
         f"the proxy refused the connection with status 407: https://api.invalid (through the proxy {proxy.url})"
     )
-    assert (error.may_have_executed, error.lasting) == (False, True)
+    assert (error.may_have_executed, error.permanent) == (False, True)
 
 
 def test_a_proxy_url_that_is_none_is_a_config_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://:secret")
     with ScriptedServer() as server, service_of(server, endpoint_url="https://api.invalid/api/") as service:
-        with pytest.raises(sidefx.ConfigError, match=r"or that of the proxy, cannot be used$"):
+        with pytest.raises(sidefx.ConfigError, match=r"the proxy URL has no host"):
             service.things.do()

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from support.stage import examples
 
 from sidefx_client.credentials import find as credentials
-from sidefx_client.credentials.find import FILE_LIMIT, Credentials
+from sidefx_client.credentials.find import MAX_FILE_SIZE, Credentials
 from sidefx_client.errors import ConfigError
-from sidefx_client.sealed import seal
+from sidefx_client.secret import optional
 
 SECRET = "s3cr3t"  # in no message, no repr and no local variable of ours
 SIDEFX = "https://www.sidefx.com/oauth2/application_token"
@@ -29,7 +29,7 @@ SYSTEMS = ("win32",) if os.name == "nt" else ("linux", "darwin", "win32", "cygwi
 
 
 def find(client_id: object, client_secret_key: object, *, token_url: str) -> Credentials:
-    return credentials.find(seal(client_id, client_secret_key), token_url=token_url)
+    return credentials.find(client_id, optional(client_secret_key), token_url=token_url)
 
 
 class Machine:
@@ -80,7 +80,7 @@ def refusal(client_id: object = None, client_secret_key: object = None, *, token
 
 
 def pair(found: Credentials) -> tuple[str, str]:
-    client_id, secret = base64.b64decode(found.basic().split(" ")[1]).decode().split(":", 1)
+    client_id, secret = base64.b64decode(found._basic.reveal().split(" ")[1]).decode().split(":", 1)
     assert client_id == found.client_id
     return client_id, secret
 
@@ -195,7 +195,7 @@ def test_a_key_file_for_other_servers_is_passed_over(linux: Machine, monkeypatch
     assert "HOUDINI_API_KEY_FILE: has keys for other servers only" in refusal()
 
 
-UNENDING = "\n" * FILE_LIMIT + f"id {SECRET}"
+UNENDING = "\n" * MAX_FILE_SIZE + f"id {SECRET}"
 
 
 @pytest.mark.parametrize(
@@ -362,7 +362,7 @@ def test_a_pair_that_basic_cannot_carry_is_refused(client_id: object, client_sec
 
 def test_basic_is_the_utf8_of_the_pair() -> None:
     found = find("ïd", "s:é", token_url=SIDEFX)
-    assert found.basic() == "Basic " + base64.b64encode("ïd:s:é".encode()).decode()
+    assert found._basic.reveal() == "Basic " + base64.b64encode("ïd:s:é".encode()).decode()
 
 
 def test_the_secret_is_in_no_repr_no_attribute_and_no_pickle() -> None:

@@ -24,7 +24,7 @@ def test_what_is_said_before_the_answer_is_not_the_answer(status: int) -> None:
 @pytest.mark.parametrize("head", [FIRST[:-2], FIRST, FIRST + b"X: y\r\n", FIRST + b"X: y\r\nContent-Len"])
 def test_a_head_that_was_cut_is_no_answer(head: bytes) -> None:
     with ScriptedServer([cut(head)]) as server, service_of(server) as service:
-        with pytest.raises(sidefx.TransportError, match="before the answer was whole"):
+        with pytest.raises(sidefx.TransportError, match=r"before the response was complete|middle of a line"):
             service.things.do()
 
 
@@ -36,7 +36,7 @@ def test_a_line_that_is_no_header_hides_none(line: bytes) -> None:
             service.things.do()
 
 
-@pytest.mark.parametrize("coding", ["gzip, chunked", "gzip", "identity"])
+@pytest.mark.parametrize("coding", ["gzip, chunked", "gzip"])
 def test_a_transfer_coding_that_nothing_undoes_is_no_answer(coding: str) -> None:
     stream = {"Content-Type": "application/octet-stream", "Transfer-Encoding": coding}
     in_chunks = answer(200, b"5\r\nbytes\r\n0\r\n\r\n", stream)

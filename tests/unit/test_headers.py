@@ -7,12 +7,13 @@ import time
 
 import pytest
 
-from sidefx_client.transport.headers import content_range, retry_after, validator
+from sidefx_client.downloads.headers import content_range, validator
+from sidefx_client.retry import retry_after
 
 
 @pytest.mark.parametrize(
     ("header", "seconds"),
-    [("0", 0.0), ("7", 7.0), (" 120 ", 120.0), ("86400", 86400.0)],
+    [("0", 0.0), ("7", 7.0), ("1.5", 2.0), (" 120 ", 120.0), ("86400", 86400.0)],
 )
 def test_retry_after_in_seconds(header: str, seconds: float) -> None:
     assert retry_after({"Retry-After": header}) == seconds
@@ -43,7 +44,7 @@ def test_retry_after_is_rounded_up_and_never_negative() -> None:
 NO_TIMES = ["Sun, 99 Nov 2099", "1 Jan 99999999999999999999 00:00:00 GMT", "Dec Dec , 1 00:00:00 31"]
 
 
-@pytest.mark.parametrize("header", ["", "soon", "-5", "1.5", "+1", "٣", "9" * 30, "0x10", *NO_TIMES])
+@pytest.mark.parametrize("header", ["", "soon", "-5", "1,5", "+1", "٣", "9" * 30, "0x10", *NO_TIMES])
 def test_a_retry_after_that_says_nothing_is_none(header: str) -> None:
     assert retry_after({"Retry-After": header}) is None
     assert retry_after({}) is None

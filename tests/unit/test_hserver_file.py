@@ -12,7 +12,7 @@ import pytest
 from sidefx_client import ConfigError
 from sidefx_client.credentials import hserver_file
 from sidefx_client.credentials.find import find
-from sidefx_client.sealed import seal
+from sidefx_client.secret import Secret
 
 NEW = ("new-id", "new-secret")
 CASES = {
@@ -65,7 +65,7 @@ def test_a_pair_is_replaced_or_appended(path: Path, before: bytes, after: bytes)
     path.parent.mkdir()
     path.write_bytes(before)
     path.chmod(0o644)
-    hserver_file.write_pair(str(path), seal(*NEW))
+    hserver_file.write_pair(str(path), NEW[0], Secret(NEW[1]))
     assert path.read_bytes() == after
     assert sys.platform == "win32" or stat.S_IMODE(path.stat().st_mode) == 0o600
     assert "new-id" in hserver_file.client_ids(str(path))
@@ -85,8 +85,8 @@ def test_a_removed_pair_leaves_all_other_lines(path: Path) -> None:
 
 def test_find_reads_the_written_pair_from_the_same_path() -> None:
     path = hserver_file.user_path()
-    hserver_file.write_pair(path, seal(*NEW))
-    found = find(seal(None, None), token_url="https://www.sidefx.com/oauth2/token")
+    hserver_file.write_pair(path, NEW[0], Secret(NEW[1]))
+    found = find(None, None, token_url="https://www.sidefx.com/oauth2/token")
     assert (found.client_id, found.source) == ("new-id", path)
 
 
@@ -97,7 +97,7 @@ def test_a_file_with_half_a_pair_is_not_changed(path: Path, content: str) -> Non
     path.parent.mkdir()
     path.write_text(content)
     with pytest.raises(ConfigError, match="without a ClientSecret"):
-        hserver_file.write_pair(str(path), seal(*NEW))
+        hserver_file.write_pair(str(path), NEW[0], Secret(NEW[1]))
     with pytest.raises(ConfigError, match="without a ClientSecret"):
         hserver_file.remove_pair(str(path), "a")
     assert path.read_text() == content
@@ -107,12 +107,12 @@ def test_a_file_with_half_a_pair_is_not_changed(path: Path, content: str) -> Non
 def test_a_link_is_kept_and_a_directory_is_refused(path: Path, tmp_path: Path) -> None:
     path.parent.mkdir()
     path.symlink_to(tmp_path / "real.ini")
-    hserver_file.write_pair(str(path), seal(*NEW))
+    hserver_file.write_pair(str(path), NEW[0], Secret(NEW[1]))
     assert path.is_symlink()
     assert hserver_file.client_ids(str(tmp_path / "real.ini")) == ["new-id"]
     (tmp_path / "folder").mkdir()
     with pytest.raises(IsADirectoryError):
-        hserver_file.write_pair(str(tmp_path / "folder"), seal(*NEW))
+        hserver_file.write_pair(str(tmp_path / "folder"), NEW[0], Secret(NEW[1]))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links, modes and file size limits of POSIX")
@@ -126,7 +126,7 @@ def test_a_full_disk_leaves_the_older_file_and_no_secret_in_the_traceback(path: 
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
         with pytest.raises(OSError, match="too large") as raised:
-            hserver_file.write_pair(str(path), seal(*NEW))
+            hserver_file.write_pair(str(path), NEW[0], Secret(NEW[1]))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, handler)

@@ -11,7 +11,7 @@ from support.responses import received, sample
 from support.scripted import answer
 
 import sidefx_client as sidefx
-from sidefx_client.transport.response import Body, charset
+from sidefx_client.transport.response import ResponseBody, charset
 
 DATA = bytes(range(256)) * 10
 CHUNKED = {"Transfer-Encoding": "chunked"}
@@ -49,7 +49,7 @@ CUT = {
 @pytest.mark.parametrize("framing", WHOLE)
 @pytest.mark.parametrize("size", [1, 100, 1 << 20, -1, None])
 def test_a_whole_body_is_read_in_any_steps(framing: str, size: int | None) -> None:
-    with Body(received(WHOLE[framing])) as body:
+    with ResponseBody(received(WHOLE[framing])) as body:
         assert not body.finished
         assert b"".join(iter(lambda: body.read(size), b"")) == DATA
         assert body.finished
@@ -59,7 +59,7 @@ def test_a_whole_body_is_read_in_any_steps(framing: str, size: int | None) -> No
 @pytest.mark.parametrize("framing", CUT)
 @pytest.mark.parametrize("size", [1, 100, 1 << 20])
 def test_a_cut_or_damaged_body_is_an_error_and_stays_one(framing: str, size: int) -> None:
-    with Body(received(CUT[framing])) as body:
+    with ResponseBody(received(CUT[framing])) as body:
         for _ in range(2):
             with pytest.raises(sidefx.TransportError, match=r": https://www\.sidefx\.com$") as caught:
                 list(iter(lambda: body.read(size), b""))
@@ -69,31 +69,31 @@ def test_a_cut_or_damaged_body_is_an_error_and_stays_one(framing: str, size: int
 
 def test_a_step_of_a_coded_body_never_grows_beyond_what_was_asked_for() -> None:
     bomb = gzip.compress(bytes(5 << 20))
-    with Body(received(answer(200, bomb, GZIP))) as body:
+    with ResponseBody(received(answer(200, bomb, GZIP))) as body:
         for _ in range(50):
             assert len(body.read(1000)) <= 1000
 
 
 def test_an_empty_body_is_empty_whatever_its_coding() -> None:
-    assert Body(received(answer(200, b"", GZIP))).read() == b""
-    assert Body(received(answer(200, chunks(b""), CHUNKED))).read() == b""
+    assert ResponseBody(received(answer(200, b"", GZIP))).read() == b""
+    assert ResponseBody(received(answer(200, chunks(b""), CHUNKED))).read() == b""
 
 
 def test_bytes_after_the_promised_ones_are_not_of_this_body() -> None:
-    assert Body(received(answer(200, DATA) + b"HTTP/1.1 200 OK\r\n")).read() == DATA
+    assert ResponseBody(received(answer(200, DATA) + b"HTTP/1.1 200 OK\r\n")).read() == DATA
 
 
-@pytest.mark.parametrize("coding", ["br", "zstd", "compress", "gzip, gzip", "gzip,deflate", "x" * 1000])
+@pytest.mark.parametrize("coding", ["br", "zstd", "compress", "gzip, gzip", "gzip,deflate", "br" + "," * 1000])
 def test_a_coding_that_nobody_asked_for_is_refused_for_good(coding: str) -> None:
-    with pytest.raises(sidefx.TransportError, match="nobody asked for") as caught:
-        Body(received(answer(200, DATA, {"Content-Encoding": coding})))
-    assert caught.value.lasting
+    with pytest.raises(sidefx.TransportError, match="unsupported Content-Encoding") as caught:
+        ResponseBody(received(answer(200, DATA, {"Content-Encoding": coding})))
+    assert caught.value.permanent
     assert len(str(caught.value)) < 200
 
 
 def test_a_body_can_be_read_as_it_was_sent() -> None:
     coded = gzip.compress(DATA)
-    with Body(received(answer(200, coded, GZIP)), decoded=False) as body:
+    with ResponseBody(received(answer(200, coded, GZIP)), decoded=False) as body:
         assert body.size == len(coded)
         assert body.read() == coded
 
@@ -109,22 +109,22 @@ def test_a_body_can_be_read_as_it_was_sent() -> None:
     ],
 )
 def test_the_size_is_that_of_all_bytes_to_be_read_where_it_is_known(framing: str, size: int | None) -> None:
-    assert Body(received(WHOLE[framing])).size == size
+    assert ResponseBody(received(WHOLE[framing])).size == size
 
 
-@pytest.mark.parametrize("length", ["-1", "+5", "5, 5", "five", "0x5", "\xb2"])
+@pytest.mark.parametrize("length", ["-1", "+5", "5, 6", "9" * 5000, "five", "0x5", "\xb2"])
 def test_a_length_that_is_none_is_an_error(length: str) -> None:
-    with pytest.raises(sidefx.TransportError, match="no readable Content-Length"):
-        Body(received(answer(200, DATA, {"Content-Length": length})))
+    with pytest.raises(sidefx.TransportError, match="invalid Content-Length"):
+        ResponseBody(received(answer(200, DATA, {"Content-Length": length})))
 
 
 def test_chunks_beat_a_length() -> None:
     sent = answer(200, chunks(DATA, b""), {"Content-Length": "3", **CHUNKED})
-    assert Body(received(sent)).read() == DATA
+    assert ResponseBody(received(sent)).read() == DATA
 
 
 def test_it_is_a_readable_raw_io_and_nothing_else() -> None:
-    body = Body(received(WHOLE["gzip"]))
+    body = ResponseBody(received(WHOLE["gzip"]))
     assert isinstance(body, io.RawIOBase)
     assert (body.readable(), body.writable(), body.seekable()) == (True, False, False)
     buffer = bytearray(10)

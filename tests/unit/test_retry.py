@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from typing import Any, Callable
+from typing import Any
 
 import pytest
 from support.scripted import ScriptedServer, answer, cut, json_answer, stall, token_answer
 from support.services import service_of
 
 import sidefx_client as sidefx
-from sidefx_client.retry import LONGEST_WAIT, with_retries
+from sidefx_client.retry import MAX_BACKOFF, MAX_RETRY_AFTER, RetryPolicy
 
 BUSY = sidefx.RateLimitError(429, "slow down")
 UNAUTHORIZED = sidefx.APIError(401, "expired")
@@ -19,7 +19,7 @@ UNSENT = sidefx.TransportError("refused")
 DROPPED = sidefx.TransportError("dropped", may_have_executed=True)
 SILENT = sidefx.CallTimeout("silent", may_have_executed=True)
 UNAVAILABLE = [sidefx.APIError(code, "no backend") for code in (502, 503, 504)]
-LASTING = sidefx.TransportError("bad certificate", lasting=True)
+LASTING = sidefx.TransportError("bad certificate", permanent=True)
 OTHERS = [sidefx.APIError(code, "no") for code in (400, 403, 404, 408, 413, 422, 425, 500, 501)]
 
 
@@ -31,9 +31,19 @@ class Sending:
         self.attempts: list[int] = []
         self.waits: list[float] = []
 
-    def deliver(self, prepare: Callable[[Any], bool] = lambda failure: True, **options: Any) -> str:
-        known = {"what": "a.b", "read_only": False, "retries": 3, "backoff": 0.5, "pause": self.waits.append}
-        return with_retries(self._send, prepare=prepare, **{**known, **options})
+    def deliver(self, **options: Any) -> str:
+        known: dict[str, Any] = {"read_only": False, "retries": 3, "backoff": 0.5}
+        policy = RetryPolicy("a.b", **{**known, **options})
+        while True:
+            try:
+                return self._send(policy.attempt)
+            except sidefx.SideFXError as error:
+                failure = error
+            delay = policy.delay(failure)
+            if delay is None:
+                raise failure
+            policy.log(failure, delay)
+            self.waits.append(delay)
 
     def _send(self, attempt: int) -> str:
         self.attempts.append(attempt)
@@ -109,12 +119,10 @@ def test_retries_is_how_often_it_is_sent_again(retries: int) -> None:
     assert sendings(UNAUTHORIZED, retries=retries) == min(2, retries + 1)
 
 
-def test_attempts_are_numbered_and_what_cannot_be_prepared_is_not_sent_again() -> None:
+def test_attempts_are_numbered() -> None:
     sending = Sending(BUSY, UNSENT, BUSY)
-    prepared: list[Any] = []
-    with pytest.raises(sidefx.TransportError):
-        sending.deliver(lambda failure: prepared.append(failure) or failure is BUSY)  # type: ignore[func-returns-value]
-    assert (sending.attempts, prepared, len(sending.waits)) == ([1, 2], [BUSY, UNSENT], 1)
+    sending.deliver()
+    assert sending.attempts == [1, 2, 3, 4]
 
 
 # The waits
@@ -132,17 +140,18 @@ def test_our_own_wait_doubles_with_some_jitter() -> None:
 def test_our_own_wait_has_a_ceiling_however_often_we_try() -> None:
     sending = Sending(*[BUSY] * 1100)
     assert sending.deliver(retries=1100) == "done"
-    assert 45 <= max(sending.waits) <= LONGEST_WAIT
+    assert 45 <= max(sending.waits) <= MAX_BACKOFF
 
 
 def test_the_servers_wait_is_kept_to() -> None:
-    sending = Sending(*[sidefx.RateLimitError(429, "slow down", wait) for wait in (0.0, 7.0, LONGEST_WAIT)])
+    sending = Sending(*[sidefx.RateLimitError(429, "slow down", wait) for wait in (0.0, 7.0, MAX_RETRY_AFTER)])
     sending.deliver()
-    assert sending.waits == [0.0, 7.0, 60.0]
+    assert 0 < sending.waits[0] <= 0.5
+    assert sending.waits[1:] == [7.0, 120.0]
 
 
 def test_a_wait_of_over_a_minute_is_the_callers_to_decide() -> None:
-    assert sendings(sidefx.RateLimitError(429, "slow down", LONGEST_WAIT + 1)) == 1
+    assert sendings(sidefx.RateLimitError(429, "slow down", MAX_RETRY_AFTER + 1)) == 1
 
 
 def test_a_new_token_is_used_without_a_wait() -> None:

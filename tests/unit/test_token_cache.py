@@ -22,6 +22,7 @@ from support.stage import TEXT, VALUES, examples
 
 import sidefx_client as sidefx
 from sidefx_client.credentials.token_cache import TokenCache
+from sidefx_client.secret import Secret
 from sidefx_client.testing import LocalServer
 
 ROOT = Path(__file__).parents[2]
@@ -111,8 +112,8 @@ def test_a_call_succeeds_where_the_cache_cannot_be_written(tmp_path: Path, caplo
 def test_what_is_put_is_got_by_another_process_with_the_same_client_and_url_only(path: Path) -> None:
     expiry = soon()
     TokenCache(path, URL).put(CLIENT, TOKEN, expiry)
-    TokenCache(path, URL).put("another", "its-own", expiry)
-    TokenCache(path, URL + "/").put(CLIENT, "elsewhere", expiry)
+    TokenCache(path, URL).put("another", Secret("its-own"), expiry)
+    TokenCache(path, URL + "/").put(CLIENT, Secret("elsewhere"), expiry)
     assert TokenCache(path, URL).get(CLIENT) == (TOKEN, expiry)
     assert TokenCache(path, URL).get("another") == ("its-own", expiry)
     assert TokenCache(path, URL + "/").get(CLIENT) == ("elsewhere", expiry)
@@ -132,7 +133,7 @@ def test_the_file_is_private_and_so_is_a_directory_that_was_made_for_it(path: Pa
 def test_expired_tokens_are_missed_and_go_with_the_next_one(path: Path) -> None:
     cache = write(path, entry(expiry=time.time() - 1))
     assert cache.get(CLIENT) is None
-    cache.put("another", "its-own", soon())
+    cache.put("another", Secret("its-own"), soon())
     assert list(json.loads(path.read_text())) == [f"{URL} another"]
 
 
@@ -232,7 +233,7 @@ def test_what_is_not_ours_is_left_alone_with_one_warning(
     before = path.lstat()
     cache = TokenCache(path, URL)
     assert cache.get(CLIENT) is None
-    cache.put(CLIENT, "new", soon())
+    cache.put(CLIENT, Secret("new"), soon())
     assert cache.get(CLIENT) is None
     assert (path.lstat().st_ino, path.lstat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
     assert {p.name for p in path.parent.iterdir()} == {"good.json", "tokens.json"}

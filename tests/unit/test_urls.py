@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import urllib3
 
-from sidefx_client.urls import Address, checked, fault, is_loopback, origin
+from sidefx_client.secret import Secret
+from sidefx_client.urls import is_loopback, origin, require_safe_url, why_unsafe
 
 SIGNED = "https://files.sidefx.com:8443/a/build.tar.gz?signature=5ec4e7"
 
@@ -24,25 +25,25 @@ SIGNED = "https://files.sidefx.com:8443/a/build.tar.gz?signature=5ec4e7"
     ],
 )
 def test_https_and_loopback_http_are_safe(url: str) -> None:
-    assert checked(url, "endpoint_url") == url
+    assert require_safe_url(url, "endpoint_url") == url
 
 
 @pytest.mark.parametrize("url", ["http://evil.com\\.localhost/api/", "https://evil.com\\.sidefx.com/token"])
 def test_host_that_urllib3_parses_differently_is_unsafe(url: str) -> None:
     assert urllib3.util.parse_url(url).host == "evil.com"
-    assert fault(url, "endpoint_url")
+    assert why_unsafe(url, "endpoint_url")
 
 
 def test_messages_hide_password_and_query() -> None:
     for url in ("http://api.example/?signature=5ec4e7", "https://someone:5ec4e7@api.example/", "https://h:5ec4e7/"):
-        assert "5ec4e7" not in (fault(url, "url") or "5ec4e7")
+        assert "5ec4e7" not in (why_unsafe(url, "url") or "5ec4e7")
 
 
 def test_signed_url_shows_only_its_origin() -> None:
     assert origin(SIGNED) == "https://files.sidefx.com:8443"
-    assert repr(Address(SIGNED)) == "<Address at https://files.sidefx.com:8443>"
-    assert "5ec4e7" not in repr(vars(Address(SIGNED)))
-    assert Address(SIGNED).reveal() == SIGNED
+    assert repr(Secret(SIGNED)) == "<Address at https://files.sidefx.com:8443>"
+    assert "5ec4e7" not in repr(vars(Secret(SIGNED)))
+    assert Secret(SIGNED).reveal() == SIGNED
 
 
 @pytest.mark.parametrize(

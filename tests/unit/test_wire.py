@@ -15,14 +15,14 @@ from support.scripted import http_response
 
 import sidefx_client as sidefx
 from sidefx_client.transport.multipart import MultipartBody
-from sidefx_client.wire import Encoded, decode
+from sidefx_client.wire import EncodedCall, decode
 
 JSON = {"Content-Type": "application/json"}
 
 
 def form(name: str, args: Any, kwargs: Any) -> Any:
     """Return the call that a server decodes."""
-    encoded = Encoded(name, args, kwargs)
+    encoded = EncodedCall(name, args, kwargs)
     assert encoded.content_type == "application/x-www-form-urlencoded"
     assert isinstance(encoded.body, bytes)
     assert encoded.length == len(encoded.body)
@@ -52,7 +52,7 @@ def test_tuples_become_lists_and_keys_become_text() -> None:
     "value", [b"bytes", bytearray(b"bytes"), memoryview(b"bytes"), sidefx.File(io.BytesIO(b"bytes"))]
 )
 def test_files_and_bytes_become_multipart_parts(value: Any) -> None:
-    with Encoded("hpack.upload_chunk", [1], {"data": value, "last": True}) as encoded:
+    with EncodedCall("hpack.upload_chunk", [1], {"data": value, "last": True}) as encoded:
         assert isinstance(encoded.body, MultipartBody)
         assert encoded.length == len(encoded.body)
         assert encoded.content_type.startswith("multipart/form-data; boundary=")
@@ -72,7 +72,7 @@ def test_same_object_in_two_places_is_not_a_cycle() -> None:
 def test_unreadable_file_closes_the_other_files(tmp_path: Path) -> None:
     (tmp_path / "there").write_bytes(b"content")
     with pytest.raises(FileNotFoundError):
-        Encoded("a.b", [], {"a": sidefx.File(tmp_path / "there"), "b": sidefx.File(tmp_path / "not there")})
+        EncodedCall("a.b", [], {"a": sidefx.File(tmp_path / "there"), "b": sidefx.File(tmp_path / "not there")})
     gc.collect()  # warns if the first file is still open
 
 

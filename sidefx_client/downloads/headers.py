@@ -1,28 +1,10 @@
-"""What the headers of an answer say: when to come again, which part of a file this is, and in which state."""
+"""The headers that say which part of a file a response has, and of which state of the file."""
 
 from __future__ import annotations
 
-import datetime
-import email.utils
-import math
 import re
-import time
 from collections.abc import Mapping
 from typing import NamedTuple
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that Retry-After (RFC 9110, section 10.2.3) asks for, as a number or a date, or None."""
-    text = headers.get("Retry-After", "").strip()
-    if text.isascii() and text.isdigit() and len(text) < 12:
-        return float(text)
-    try:
-        date = email.utils.parsedate_to_datetime(text)
-        if date.tzinfo is None:  # the obsolete forms name no zone, and mean UTC (section 5.6.7)
-            date = date.replace(tzinfo=datetime.timezone.utc)
-        return max(0.0, math.ceil(date.timestamp() - time.time()))
-    except (TypeError, ValueError, IndexError, OverflowError, OSError):
-        return None
 
 
 class ContentRange(NamedTuple):
@@ -57,6 +39,6 @@ def validator(headers: Mapping[str, str]) -> str | None:
     return date if re.fullmatch(r"[\x20-\x7e]{1,60}", date) else None
 
 
-def may_be_in_state(headers: Mapping[str, str], known: str | None) -> bool:
+def validator_matches(headers: Mapping[str, str], known: str | None) -> bool:
     """Whether nothing tells that this is another state of the file than the one whose validator is ``known``."""
     return known is None or validator(headers) in (None, known)

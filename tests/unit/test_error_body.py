@@ -9,7 +9,7 @@ from support.responses import received, sample
 from support.scripted import answer
 
 import sidefx_client as sidefx
-from sidefx_client.api_errors import ERROR_TEXT_LIMIT, api_error, error_message, json_error
+from sidefx_client.error_body import MAX_ERROR_TEXT, api_error, error_message, oauth_error
 
 OLD = """\
 Traceback:
@@ -128,7 +128,7 @@ def test_a_cut_message_is_shown_as_far_as_it_came() -> None:
 
 def test_of_an_endless_message_the_first_64_kib_are_read() -> None:
     response = received(answer(500, b"x" * (1 << 20)))
-    assert api_error(response).message == "x" * ERROR_TEXT_LIMIT
+    assert api_error(response).message == "x" * MAX_ERROR_TEXT
     assert response.raw.closed
 
 
@@ -145,8 +145,8 @@ def test_of_an_endless_message_the_first_64_kib_are_read() -> None:
         ("[" * 100_000, "[" * 100_000),
     ],
 )
-def test_the_json_errors_of_token_endpoints_are_unfolded(text: str, shown: str) -> None:
-    assert json_error(text) == shown
+def test_the_oauth_errors_of_token_endpoints_are_unfolded(text: str, shown: str) -> None:
+    assert oauth_error(text) == shown
 
 
 def test_what_was_escaped_twice_is_unescaped_once() -> None:

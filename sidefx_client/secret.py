@@ -1,0 +1,56 @@
+"""Secret values: tokens, client secrets and signed URLs that repr, vars and pickle do not show.
+
+Many tools print the local variables of every frame in a traceback. So a secret in plain text stands only in frames
+that return and never raise. All other code holds a ``Secret``, or deletes the variable before it raises.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import NoReturn
+
+SHORTEST_REDACTED = 8  # characters: shorter values are those of mocks, and could match ordinary words
+
+_live: dict[int, weakref.ref[Secret]] = {}
+
+
+class Secret:
+    """A string that only ``reveal()`` shows. Server text that repeats it is redacted for as long as it lives."""
+
+    __slots__ = ("__weakref__", "_value")
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+        if isinstance(value, str) and len(value) >= SHORTEST_REDACTED:
+            key = id(self)
+            _live[key] = weakref.ref(self, lambda _: _live.pop(key, None))
+
+    def reveal(self) -> str:
+        """Return the value in plain text."""
+        return self._value
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __repr__(self) -> str:
+        return "<Secret>"
+
+    def __copy__(self) -> Secret:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Secret:
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret cannot be pickled")
+
+
+def optional(value: str | None) -> Secret | None:
+    """Return ``value`` as a Secret, or None."""
+    return None if value is None else Secret(value)
+
+
+def live_secrets() -> list[Secret]:
+    """Return every Secret that is held now and is long enough to be redacted."""
+    found = [reference() for reference in list(_live.values())]
+    return [secret for secret in found if secret is not None]
