@@ -23,7 +23,7 @@ def why_unsafe(url: object, parameter: str) -> str | None:
         return f"{parameter} must be a URL in one line of text, without blanks or backslashes"
     parts = _split(url)
     if parts is None or not parts.hostname:
-        return f"{parameter} has no host or an invalid port: write https://host/path"
+        return f"{parameter} has no host, or no valid port: write https://host/path"
     place = f"{parts.scheme}://{parts.hostname}"
     if parts.username is not None or parts.password is not None:
         return f"{parameter} for {place} contains a user or a password: pass credentials apart from the URL"
@@ -36,7 +36,7 @@ def why_unusable_proxy(proxy: str) -> str | None:
     """Return why ``proxy`` cannot be used, or None. The message shows neither its user nor its password."""
     parts = _split(proxy)
     if parts is None or not parts.hostname:
-        return "the proxy URL has no host or an invalid port: write http://host:port in HTTPS_PROXY or ALL_PROXY"
+        return "the proxy URL has no host, or no valid port: write http://host:port in HTTPS_PROXY or ALL_PROXY"
     if parts.scheme in ("socks4", "socks4a", "socks5", "socks5h"):
         try:
             import socks  # type: ignore[import-untyped,unused-ignore] # noqa: F401 (PySocks, which requests needs)

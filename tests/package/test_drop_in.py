@@ -27,8 +27,8 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "service": {
         "client_id": None,
         "client_secret_key": None,
-        "access_token_url": "https://www.sidefx.com/oauth2/application_token",
-        "endpoint_url": "https://www.sidefx.com/api/",
+        "access_token_url": None,
+        "endpoint_url": None,
         **OPTIONS,
     },
     "_Service": {"endpoint_url": REQUIRED, **OPTIONS, "access_token": REQUIRED, "access_token_expiry_time": REQUIRED},
