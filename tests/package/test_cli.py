@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from support.scripted import Connection, Request, ScriptedServer, http_response
-from support.shells import ROOT, Shell, needs_terminal, offer
+from support.shells import ROOT, Shell, needs_terminal, offer, text_of
 
 from sidefx_client.testing import Call, LocalServer, Stream, Upload
 
@@ -333,14 +333,14 @@ def test_serve_prints_lines_for_sh_and_powershell_until_ctrl_c(shell: Shell) -> 
         port = free.getsockname()[1]
     serving = shell.start("serve", "--port", str(port))
     assert serving.stdout is not None
-    lines = [serving.stdout.readline().decode() for _ in range(4)]
+    lines = [text_of(serving.stdout.readline()) for _ in range(4)]
     assert f"export SIDEFX_ENDPOINT_URL=http://127.0.0.1:{port}/api/\n" in lines
     script = "".join(lines) + f"'{sys.executable}' -m sidefx_client call bugs.get_submission_options"
     environment = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "PYTHONPATH": str(ROOT)}
     out = subprocess.run(["sh", "-c", script], env=environment, capture_output=True, text=True, timeout=20).stdout
     assert list(json.loads(out)) == ["os", "products", "categories"]
     serving.send_signal(signal.SIGINT)
-    out, err = (text.decode() for text in serving.communicate(timeout=10))
+    out, err = (text_of(output) for output in serving.communicate(timeout=10))
     assert (serving.returncode, out) == (130, "")
     assert err.startswith(f"Local server at http://127.0.0.1:{port}, Ctrl-C stops it.")
     assert f"$env:SIDEFX_ENDPOINT_URL = 'http://127.0.0.1:{port}/api/'\n" in err

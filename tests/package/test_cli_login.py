@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.shells import Done, Shell, needs_terminal
+from support.shells import Done, Shell, needs_terminal, text_of
 
 from sidefx_client.credentials import hserver_file
 from sidefx_client.testing import LocalServer
@@ -38,7 +38,7 @@ def login(shell: Shell, typed: str = PAIR, *words: str) -> Done:
     process = shell.start("login", *words, stdin=subprocess.PIPE)
     out, err = process.communicate(typed.encode(), timeout=60)
     assert b"local-client-secret" not in out + err
-    return Done(process.returncode, out.decode(), err.decode())
+    return Done(process.returncode, text_of(out), text_of(err))
 
 
 def test_login_stores_a_checked_pair_for_the_other_commands(shell: Shell, path: Path) -> None:

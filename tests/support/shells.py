@@ -32,7 +32,12 @@ class Shell:
     def __init__(self, server: LocalServer, directory: Path) -> None:
         self.server = server
         self.directory = directory
-        self.environment = {**os.environ, **server.environment, "PYTHONPATH": str(ROOT)}
+        self.environment = {
+            **os.environ,
+            **server.environment,
+            "PYTHONPATH": str(ROOT),
+            "PYTHONIOENCODING": "utf-8",  # not a code page of Windows
+        }
         self.environment.pop("PYTHONUNBUFFERED", None)  # it would hide a missing flush
         self.program = ["-m", "sidefx_client"]
 
@@ -46,12 +51,17 @@ class Shell:
     def __call__(self, *words: str) -> Done:
         out, err = (process := self.start(*words)).communicate(timeout=60)
         assert self.server.client_secret.encode() not in out + err
-        return Done(process.returncode, out.decode(), err.decode())
+        return Done(process.returncode, text_of(out), text_of(err))
 
     def python(self, code: str, *words: str) -> Done:
         """Run ``code``, then the command, in one process."""
         self.program = ["-c", f"import sys\n{code}\nfrom sidefx_client.cli import main\nsys.exit(main())"]
         return self(*words)
+
+
+def text_of(output: bytes) -> str:
+    """Return the output of a process with the line ends that Python reads."""
+    return output.decode().replace("\r\n", "\n")
 
 
 def on_terminal(shell: Shell, *words: str, stream: str, columns: int = 110) -> tuple[int, str]:
