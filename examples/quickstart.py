@@ -57,7 +57,7 @@ def run_all() -> None:
         print(f"\n3. Saved a stream: {saved.name}, {saved.stat().st_size:,} bytes")
         path = sidefx.download_build(service, "houdini", "20.5", directory=folder, progress=show)
         print(f"\n4. Downloaded a build: {path.name}, {path.stat().st_size:,} bytes, with the right MD5")
-        print(f"\nIt worked: {server.requests} requests over {server.connections} connections.")
+        print(f"\nIt worked. Requests: {server.requests}, connections: {server.connections}.")
 
 
 def show(done: int, total: int | None) -> None:

@@ -118,6 +118,7 @@ def open_client(
     session: requests.Session | None = None,
     retries: int = 3,
     ca_bundle: str | os.PathLike[str] | None = None,
+    waits: bool = True,
 ) -> Client:
     """Return a client with its session and tokens, from the arguments of ``service()``. Nothing is sent yet.
 
@@ -133,6 +134,6 @@ def open_client(
         return find(*given, token_url=access_token_url)
 
     cache = TokenCache(token_cache, access_token_url) if token_cache is not None else None
-    http = Session(session, ca_bundle=ca_bundle)
+    http = Session(session, ca_bundle=ca_bundle, waits=waits)
     tokens = TokenManager(http, access_token_url, find_credentials, token, cache, retries=retries, backoff=BACKOFF)
     return Client(http, tokens, endpoint_url, timeout, retries, BACKOFF)

@@ -95,10 +95,14 @@ class LocalServer:
         self.standard_token_url = f"{self.url}/oauth2/token"
         self.endpoint_url = f"{self.url}/api/"
 
-    def service(self, **options: Any) -> Service:
-        """Return ``sidefx_client.service(**options)`` with the URLs and credentials of this server as defaults."""
-        # sidefx_client.service may be replaced by this method in a test, so import the original.
-        from sidefx_client.factory import service
+    def service(self, *, waits: bool = False, **options: Any) -> Service:
+        """Return ``sidefx_client.service(**options)`` with the URLs and credentials of this server as defaults.
+
+        Its retries do not wait, neither for the backoff nor for Retry-After, unless ``waits`` is True.
+        """
+        # sidefx_client.service may be replaced by this method in a test, so import the function behind it.
+        from sidefx_client.factory import make_service
+        from sidefx_client.secret import optional
 
         known: dict[str, Any] = {"endpoint_url": self.endpoint_url, "ca_bundle": self.ca_bundle}
         if self.authenticate:
@@ -107,7 +111,10 @@ class LocalServer:
             known["access_token_url"] = self.access_token_url
         else:
             known["access_token"] = ""
-        return service(**{**known, **options})
+        known.update(options)
+        given = known.pop("client_id", None), optional(known.pop("client_secret_key", None))
+        token = optional(known.pop("access_token", None))
+        return make_service(given, token, known.pop("access_token_expiry_time", None), waits=waits, **known)
 
     @property
     def environment(self) -> dict[str, str]:

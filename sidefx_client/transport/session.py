@@ -42,17 +42,23 @@ class Session:
 
     ``base`` is a session of the caller: its adapters, proxies, ``verify``, ``cert`` and hooks are used, its cookies and
     headers are not sent, and it is not closed. ``ca_bundle`` is the path of a PEM file that replaces the public roots;
-    without it ``REQUESTS_CA_BUNDLE`` and ``CURL_CA_BUNDLE`` are used, as in requests. Raises ConfigError.
+    without it ``REQUESTS_CA_BUNDLE`` and ``CURL_CA_BUNDLE`` are used, as in requests. ``waits`` False makes ``wait()``
+    return at once, for tests. Raises ConfigError.
     """
 
     def __init__(
-        self, base: requests.Session | None = None, *, ca_bundle: str | os.PathLike[str] | None = None
+        self,
+        base: requests.Session | None = None,
+        *,
+        ca_bundle: str | os.PathLike[str] | None = None,
+        waits: bool = True,
     ) -> None:
         if base is not None and ca_bundle is not None:
             raise ConfigError("give a session (its verify names the CA bundle) or a ca_bundle, not both")
         if ca_bundle is not None and not (isinstance(ca_bundle, (str, os.PathLike)) and os.path.exists(ca_bundle)):
             raise ConfigError(f"ca_bundle must be the path of an existing PEM file, not {ca_bundle!r}")
         self._owned = base is None
+        self._waits = waits
         self._closed = threading.Event()
         self._settings: dict[str, _HostSettings] = {}
         self._requests = requests.Session() if base is None else _require_session(base)
@@ -114,7 +120,7 @@ class Session:
     def wait(self, seconds: float) -> None:
         """Wait between two attempts. Raises TypeError if the session is closed meanwhile."""
         # Slices are counted, because freezegun stops the clock; they are short, because Windows ignores Ctrl-C in them.
-        slices, rest = divmod(seconds, 0.5)
+        slices, rest = divmod(seconds if self._waits else 0.0, 0.5)
         for _ in range(int(slices)):
             self._closed.wait(0.5)
         self._closed.wait(rest)

@@ -24,7 +24,7 @@ RUNS: dict[tuple[str, ...], tuple[str, ...]] = {
         r"\r +32 of 32 MiB\n2\. Uploaded .* 33,554,432 bytes of shot_010\.hip",
         r"\r +8 of 8 MiB\n3\. Saved a stream: shot_010\.exr, 8,388,608 bytes",
         r"\r +64 of 64 MiB\n4\. Downloaded a build: houdini-20\.5\.583-\S+, 67,108,864 bytes",
-        r"It worked: 6 requests over 2 connections\.",
+        r"It worked\. Requests: 6, connections: 1\.",
     ),
     ("newest_good_build.py", "--local", "--platform", "linux"): (
         r"houdini-22\.0\.436-linux_x86_64_gcc14\.2\.tar\.gz\n$",

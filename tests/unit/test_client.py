@@ -122,7 +122,7 @@ def test_a_service_ends_with_its_block(sidefx_server: LocalServer) -> None:
 
 def test_closing_ends_a_wait(sidefx_server: LocalServer) -> None:
     sidefx_server.rate_limit(50)
-    service = sidefx_server.service()
+    service = sidefx_server.service(waits=True)
     ending = threading.Timer(0.05, service.close)
     ending.start()
     started = time.monotonic()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from sidefx_client.testing import LocalServer
@@ -31,6 +33,26 @@ def test_without_authentication_the_service_does_not_request_a_token() -> None:
             assert sidefx_client.call(service, "pull_cookies") == "crumbs"
         assert hserver.token_requests == 0
         assert "Authorization" not in hserver.calls[0].headers
+
+
+@pytest.mark.parametrize("function", ["bugs.get_submission_options", "token"])
+def test_retries_of_its_service_do_not_wait(function: str) -> None:
+    with LocalServer() as server:
+        server.rate_limit(100, times=2, function=function)
+        server.fail(503, function=function)
+        start = time.monotonic()
+        with server.service() as service:
+            assert service.bugs.get_submission_options()
+        assert time.monotonic() - start < 5
+        assert server.requests == 5
+
+
+def test_retries_of_its_service_wait_on_request() -> None:
+    with LocalServer() as server, server.service(waits=True) as service:
+        server.rate_limit(1)
+        start = time.monotonic()
+        assert service.bugs.get_submission_options()
+        assert time.monotonic() - start >= 1
 
 
 def test_the_port_can_be_chosen() -> None:
