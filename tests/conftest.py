@@ -44,7 +44,8 @@ def _scrubbed(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPath
     for name in list(os.environ):
         if name.startswith(("SIDEFX_", "XDG_")) or name.upper().endswith("_PROXY") or name in SCRUBBED:
             monkeypatch.delenv(name)
-    for name in ("HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA"):
+    # On Windows platformdirs asks the system for the cache's folder, unless the last variable is set.
+    for name in ("HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA", "WIN_PD_OVERRIDE_LOCAL_APPDATA"):
         monkeypatch.setenv(name, home)
 
 
