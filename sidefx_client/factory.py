@@ -12,7 +12,7 @@ import requests
 from .auth import given_token
 from .client import open_client
 from .documented.functions import near_match
-from .proxy import ACCESS_TOKEN_URL, ENDPOINT_URL, Service
+from .proxy import ENDPOINT_URL, Service, default_token_url
 from .secret import Secret, optional
 from .transport.session import DEFAULT_TIMEOUT, Timeout, require_timeout
 
@@ -96,7 +96,7 @@ def make_service(
 ) -> Service:
     """Do the work of ``service()``, which takes its secrets in plain text."""
     if access_token_url is None:
-        access_token_url = os.environ.get("SIDEFX_ACCESS_TOKEN_URL") or ACCESS_TOKEN_URL
+        access_token_url = default_token_url()
     if endpoint_url is None:
         endpoint_url = os.environ.get("SIDEFX_ENDPOINT_URL") or ENDPOINT_URL
     client = open_client(given, access_token_url, endpoint_url, given_token(token, token_expiry), timeout, **options)

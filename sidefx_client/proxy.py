@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
@@ -23,6 +24,11 @@ _PACKAGE_FUNCTIONS = {  # by the names under which people look for them on a ser
 }
 # Statuses of a server that does not know a function or a parameter; the vendor's pages do not say which.
 _REJECTED_CALL = (400, 404, 405, 422, 500, 501)
+
+
+def default_token_url() -> str:
+    """Return the token endpoint of the environment, else the vendor's."""
+    return os.environ.get("SIDEFX_ACCESS_TOKEN_URL") or ACCESS_TOKEN_URL
 
 
 class _ServiceTimeout:
@@ -56,9 +62,8 @@ class Service(documented.Catalogue):
         if client is None:
             token = optional(access_token)
             del access_token  # frames that raise must not hold it
-            client = open_client(
-                (None, None), ACCESS_TOKEN_URL, endpoint_url, given_token(token, access_token_expiry_time), timeout
-            )
+            given = given_token(token, access_token_expiry_time)
+            client = open_client((None, None), default_token_url(), endpoint_url, given, timeout)
         self._client = client
 
     def __getattr__(self, name: str) -> APIFunction:

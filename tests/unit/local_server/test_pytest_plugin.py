@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[3]
 FIXTURE_USER = """
 import os
 import requests
+import sidefx_client as sidefx
 
 VARIABLES = ("SIDEFX_CLIENT_ID", "SIDEFX_CLIENT_SECRET", "SIDEFX_ACCESS_TOKEN_URL", "SIDEFX_ENDPOINT_URL")
 
@@ -36,6 +37,12 @@ def test_acknowledged(sidefx_server):
 def test_the_variables_are_set(sidefx_server):
     assert {name: os.environ[name] for name in VARIABLES} == sidefx_server.environment
 
+def test_code_that_makes_its_own_service(sidefx_server):
+    for service in (sidefx.service(), sidefx.Service(sidefx_server.endpoint_url, "revoked", None)):
+        with service:
+            assert service.bugs.get_submission_options()
+    assert sidefx_server.token_requests == 2
+
 def test_no_variable_is_left():
     assert not set(VARIABLES) & set(os.environ)
 """
@@ -58,13 +65,13 @@ def run_pytest(directory: Path, conftest: str = "") -> str:
 
 def test_the_fixture_is_new_for_each_test_and_fails_it_if_a_function_raises(tmp_path: Path) -> None:
     report = run_pytest(tmp_path)
-    assert "5 passed, 1 error" in report
+    assert "6 passed, 1 error" in report
     assert "ERROR test_user.py::test_error_at_teardown - ZeroDivisionError" in report
 
 
 def test_the_fixture_names_the_missing_extra(tmp_path: Path) -> None:
     report = run_pytest(tmp_path, conftest="import sys; sys.modules['cheroot'] = None")
-    assert "4 errors" in report
+    assert "5 errors" in report
     assert "needs cheroot: run pip install '.[testing]' in a clone of sidefx_client" in report
 
 
