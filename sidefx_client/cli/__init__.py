@@ -116,9 +116,7 @@ def _text(error: Exception) -> str:
 
 def _advice(error: Exception, options: argparse.Namespace) -> str:
     if isinstance(error, RateLimitError):
-        return f"wait {error.retry_after or 120:.0f} s, then run it again"
-    if isinstance(error, APIError) and "EULA not accepted" in error.message:
-        return "log in and accept it at https://www.sidefx.com/services/eula/"
+        return "run the command again later"
     if isinstance(error, ConfigError) and str(error).startswith("No credentials"):
         return "or run: sidefx-client login"
     changes = options.command == "license" or (options.command == "call" and not is_read_only(options.function))

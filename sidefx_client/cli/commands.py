@@ -27,7 +27,7 @@ from ..retry import is_read_only
 from ..secret import Secret
 from ..urls import is_loopback, require_safe_url
 from . import display
-from .display import print_text, say
+from .display import print_text, printable, say
 
 
 def builds(options: argparse.Namespace) -> None:
@@ -63,7 +63,7 @@ def download(options: argparse.Namespace) -> None:
         progress = None if options.quiet else transfers.add(f"{options.product} {options.version}")
         path = download_build(api, *wanted, progress=progress, connections=options.connections)
     if transfers.already_there:
-        say(f"{display.printable(path.name)} is already there")
+        say(f"{printable(path.name)} is already there")
     print_text(str(path))
 
 
@@ -93,7 +93,7 @@ def license_keys(options: argparse.Namespace) -> None:
     fields = keys if isinstance(keys, dict) else {}
     server_key, license_keys = fields.get("server_key"), fields.get("license_keys")
     if isinstance(license_keys, list) and all(isinstance(key, str) for key in [server_key, *license_keys]):
-        print_text("\n".join(map(display.printable, [server_key, *license_keys])), only_copy=True)
+        print_text("\n".join(map(printable, [server_key, *license_keys])), only_copy=True)
     else:  # the keys exist now, so print them in whatever form they arrived
         display.print_result(keys, only_copy=True)
 
@@ -113,37 +113,31 @@ def login(options: argparse.Namespace) -> None:
         _last_login().write_text(client_id, encoding="utf-8")
     used = find(None, None, token_url=options.token_url)
     if (used.source, used.client_id) != (path, client_id):
-        say(f"warning: client id {display.printable(used.client_id)} from {used.source} is used first")
+        say(f"warning: client id {printable(used.client_id)} from {used.source} is used first")
 
 
 def logout(options: argparse.Namespace) -> None:
     path = hserver_file.user_path()
     known = hserver_file.client_ids(path)
-    client_id = options.client_id
-    if client_id is None and len(set(known)) == 1:
-        client_id = known[0]
-    elif client_id is None and _last_login().is_file():
-        client_id = _last_login().read_text(encoding="utf-8")
+    last = _last_login().read_text(encoding="utf-8") if _last_login().is_file() else None
+    client_id = options.client_id or (known[0] if len(set(known)) == 1 else last)
     if client_id not in known:
-        listed = ", ".join(map(display.printable, known)) or "none"
+        listed = ", ".join(map(printable, known)) or "none"
         raise ConfigError(f"give the CLIENT_ID of a pair in {path}; it has {listed}")
     hserver_file.remove_pair(path, client_id)
-    say(f"removed client id {display.printable(client_id)} from {path}")
+    say(f"removed client id {printable(client_id)} from {path}")
 
 
 def auth(options: argparse.Namespace) -> None:
     token_url = require_safe_url(options.token_url, "--token-url")
     credentials = find(None, None, token_url=token_url)
-    print_text(f"Credentials  {credentials.source}\nClient id    {display.printable(credentials.client_id)}")
+    print_text(f"Credentials  {credentials.source}\nClient id    {printable(credentials.client_id)}")
     cache = TokenCache(_token_cache(), token_url)
     with _service(options, (None, None)) as api:
         expiry = api.access_token_expiry_time
-        if expiry is None:
-            until, state = "the server refuses it", "not used, because the token has no expiry"
-        else:
-            until = time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(expiry))
-            cache.put(credentials.client_id, Secret(api.access_token or ""), expiry)
-            state = "can be written" if cache.get(credentials.client_id) else "cannot be written"
+        cache.put(credentials.client_id, Secret(api.access_token or ""), expiry or time.time() + 60)
+    until = time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(expiry)) if expiry else "the server refuses it"
+    state = "can be written" if cache.get(credentials.client_id) else "cannot be written"
     print_text(f"Token        valid until {until}\nToken cache  {_token_cache()}, {state}")
 
 

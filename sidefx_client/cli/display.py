@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Callable
 
 from ..atomic import NewFile
 from ..documented.functions import DailyBuild
-from ..errors import ConfigError
+from ..errors import ConfigError, clean
 from ..files import ResponseFile
 from ..progress import ProgressCallback
 from ..transport.connection import BLOCK
@@ -36,8 +36,8 @@ _VALID_JSON = {"Infinity": "1e999", "-Infinity": "-1e999", "NaN": "null"}
 
 
 def printable(text: str) -> str:
-    """Return ``text`` with control characters escaped, also line breaks."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    """Return ``text`` in one line, without secrets and control characters."""
+    return clean(text, one_line=True)
 
 
 def write(text: str, stream: Any) -> None:
@@ -89,17 +89,17 @@ def save_result(result: Any, target: Path, progress: ProgressCallback | None) ->
         return
     try:
         with NewFile(target) as file:
-            file.write(json_text(result, ascii_only=True).encode("ascii") + b"\n")
+            file.write(json_text(result).encode() + b"\n")
             file.commit()
     except OSError:
         print_result(result, only_copy=True)  # some calls cannot be made again
         raise
 
 
-def json_text(value: Any, *, ascii_only: bool = False) -> str:
+def json_text(value: Any) -> str:
     """Return ``value`` as JSON. Escape all that could control a terminal or that stdout cannot encode."""
     try:
-        text = json.dumps(value, indent=2, ensure_ascii=ascii_only)
+        text = json.dumps(value, indent=2, ensure_ascii=False)
     except RecursionError:  # the encoder without indent has a higher limit
         text = json.dumps(value)
     text = _STRING_OR_CONSTANT.sub(lambda match: _VALID_JSON.get(match[0], match[0]), text)

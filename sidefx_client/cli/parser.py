@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from ..documented.functions import MODULES, functions, parameters
-from ..proxy import ACCESS_TOKEN_URL, ENDPOINT_URL
+from ..proxy import ACCESS_TOKEN_URL
 from ..transport.session import DEFAULT_TIMEOUT
 from ..version import __version__
 from . import commands
@@ -111,13 +111,8 @@ def _build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"sidefx-client {__version__}")
     _add_common(parser)
-    parser.set_defaults(
-        endpoint_url=os.environ.get("SIDEFX_ENDPOINT_URL") or ENDPOINT_URL,
-        token_url=os.environ.get("SIDEFX_ACCESS_TOKEN_URL") or ACCESS_TOKEN_URL,
-        timeout=DEFAULT_TIMEOUT,
-        verbose=False,
-        quiet=False,
-    )
+    token_url = os.environ.get("SIDEFX_ACCESS_TOKEN_URL") or ACCESS_TOKEN_URL
+    parser.set_defaults(token_url=token_url, endpoint_url=None, timeout=DEFAULT_TIMEOUT, verbose=False, quiet=False)
     known = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_CommandParser)
     _add_builds(known)
     _add_download(known)
@@ -190,7 +185,10 @@ def _add_call(known: Any) -> None:
     names = [f"{module}.{name}" for module in MODULES for name in functions(module)]
     _suggest(add("function", metavar="FUNCTION", help="module.function"), names)
     items = add("items", metavar="ITEM", nargs="*", type=item, help="an argument, see above")
-    items.completer = lambda parsed_args, **_: [f"{name}=" for name in parameters(parsed_args.function)]
+    items.completer = lambda parsed_args, **_: [
+        f"{name}:=" if kind in ("bool", "int") else f"{name}="
+        for name, kind in parameters(parsed_args.function).items()
+    ]
     add("-o", "--output", metavar="FILE", help="write the result to FILE; - is stdout")
 
 

@@ -39,13 +39,13 @@ ERRORS = [
     (["call", "download.get_daily_builds_list", "houdini", "1.0"], "Unknown version '1.0'. Use one of 19.5, 20.0, "),
     (["call", "download.get_daily_build_downlod"], "did you mean download.get_daily_build_download?)"),
     (["call", "farm.fail"], "500 Traceback (most recent call last): … ZeroDivisionError: division by zero (-v shows"),
-    (["call", "farm.limit"], "429 Too many requests; wait 7200 s, then run it again"),
+    (["call", "farm.limit"], "429 Too many requests. (retry after 7200 s); run the command again later"),
     (["call", "farm.cut"], "; the server may have executed the call: check before you run it again"),
     (["call", "farm.slow", "--timeout", "0.1"], "; the server may have executed the call: check before you run it"),
     (["call", "farm.get_slow", "--timeout", "0.1"], "; --timeout waits longer"),
     (
         ["auth", "--token-url", "http://example.com/"],
-        "--token-url must begin with https:// (http only to this machine)",
+        "--token-url must begin with https:// (http:// only for loopback)",
     ),
     (["builds", "houdini", "--timeout", "0"], "timeout must be seconds"),
     (["download", "houdini", "20.5", "-o", "file/sub"], "sidefx-client: error: "),
@@ -55,7 +55,7 @@ ERRORS = [
     ),
     (
         ["download", "docker", "20.5"],
-        "403 EULA not accepted; log in and accept it at https://www.sidefx.com/services/eula/",
+        "403 EULA not accepted (log in and accept it at https://www.sidefx.com/services/eula/)",
     ),
 ]
 

@@ -248,5 +248,6 @@ def test_argcomplete_completes_commands_options_and_values(tmp_path: Path) -> No
     assert complete("sidefx-client builds --l", tmp_path) == {"--latest"}
     assert complete("sidefx-client builds houdini --platform macosx", tmp_path) == {"macosx_arm64"}
     assert complete("sidefx-client download houdini 20.5 latest win", tmp_path) == {"win64"}
+    assert complete("sidefx-client call download.get_daily_builds_list ver", tmp_path) == {"version="}
     assert complete("sidefx-client call changelog.", tmp_path) == {"changelog.get_latest_changelog_entries"}
-    assert complete("sidefx-client call download.get_daily_builds_list only", tmp_path) == {"only_production="}
+    assert complete("sidefx-client call download.get_daily_builds_list only", tmp_path) == {"only_production:="}
