@@ -24,6 +24,15 @@ MORE = VALUES | st.recursive(
 )
 
 
+def is_unicode(value: Any) -> bool:
+    """Return False if a text in ``value`` contains a lone surrogate."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def parts(request: Request | None) -> list[tuple[bytes, bytes]]:
     """Return the heads and bodies of a multipart request, parsed strictly by RFC 2046, section 5.1."""
     assert request is not None
@@ -39,9 +48,14 @@ def parts(request: Request | None) -> list[tuple[bytes, bytes]]:
 
 @examples(80)
 @given(args=st.lists(MORE, max_size=3), kwargs=st.dictionaries(KEYWORDS, MORE, max_size=4))
-@example(args=["\ud800", "\udc00\ud800", "\0\x7f\u2028"], kwargs={name: name for name in OURS})
+@example(args=["\ud800", "\udc00\ud800"], kwargs={})
+@example(args=["\0\x7f\u2028"], kwargs={name: name for name in OURS})
 def test_any_json_arguments_reach_the_server_unchanged(stage: Stage, args: list[Any], kwargs: dict[str, Any]) -> None:
     stage.respond(json_response(None))
+    if not is_unicode([args, kwargs]):
+        with pytest.raises(ValueError, match="lone surrogate"):
+            stage.service.things.echo(*args, **kwargs)
+        return
     stage.service.things.echo(*args, **kwargs)
     assert stage.request is not None
     assert stage.request.call == json.loads(json.dumps(["things.echo", args, kwargs]))
@@ -52,7 +66,7 @@ def test_any_json_arguments_reach_the_server_unchanged(stage: Stage, args: list[
 
 
 @examples(50)
-@given(name=st.text(st.characters(codec="utf-8"), min_size=1) | TEXT.filter(bool))
+@given(name=st.text(st.characters(codec="utf-8"), min_size=1))
 def test_call_reaches_a_function_of_any_name(stage: Stage, name: str) -> None:
     stage.respond(json_response(None))
     sidefx.call(stage.service, name)
@@ -70,7 +84,7 @@ def test_call_reaches_a_function_of_any_name(stage: Stage, name: str) -> None:
 def test_any_arguments_and_uploads_share_one_multipart_body(
     stage: Stage, args: list[Any], kwargs: dict[str, Any], uploads: dict[str, bytes], data: st.DataObject
 ) -> None:
-    assume("json" not in uploads)
+    assume("json" not in uploads and is_unicode([args, kwargs]))
     kwargs = {key: value for key, value in kwargs.items() if key not in uploads}
     kinds = st.sampled_from((bytes, bytearray, memoryview, lambda content: sidefx.File(io.BytesIO(content))))
     stage.respond(json_response(None))
