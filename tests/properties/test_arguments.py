@@ -114,9 +114,9 @@ OTHERS = st.sampled_from((object(), {1}, 1j, math.nan, -math.inf, b"x", sidefx.F
 def test_unserializable_argument_raises_with_its_place(
     stage: Stage, other: Any, steps: list[Any], before: Any, start: str
 ) -> None:
-    assume(
-        start == "args" or steps or not isinstance(other, (bytes, sidefx.File))
-    )  # a keyword value of these types is an upload
+    assume(is_unicode([before, steps]))
+    # A keyword value of these types is an upload.
+    assume(start == "args" or steps or not isinstance(other, (bytes, sidefx.File)))
     for step in reversed(steps):
         other = [before] * step + [other] if isinstance(step, int) else {"before": before, step: other}
     stage.request = None
