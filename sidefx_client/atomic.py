@@ -1,77 +1,132 @@
-"""Files on their way to the disk: written beside their target, moved into place when they are whole."""
+"""Files that are written under a temporary name and moved into place once they are complete."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import stat
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
+_NAME_MAX = 255  # bytes, if the file system does not tell
+_WAITS = (0.05, 0.1, 0.25, 0.5, 1.0, 1.0, 2.0)  # seconds: on Windows, scanners and indexers hold new files for a while
+_IN_USE = (5, 32, 33)  # Windows: access denied, sharing violation, lock violation
+_UNSUPPORTED = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
-class NewFile:
-    """A file that is there under ``path`` only once it was committed; until then under a name of its own beside it.
 
-    Used with ``with``: without ``commit()`` nothing is left. The mode is that of the umask.
+class AtomicFile:
+    """A file that appears under ``path`` only when it is committed.
+
+    Use it with ``with``: without ``commit()`` nothing is left. The file gets the mode of the umask.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._target = Path(path)
-        refuse_all_but_files(self._target)
-        self._path = self._target.with_name(f"{self._target.name}.{os.urandom(4).hex()}.tmp")
+        self._target = Path(path).absolute()  # the working directory may change meanwhile
+        require_regular_file(self._target)
+        self._path = sibling(self._target, f".{os.urandom(4).hex()}.tmp")
         self._file: BinaryIO = open(self._path, "xb", buffering=0)  # noqa: SIM115 (closed by __exit__)
 
-    def __enter__(self) -> NewFile:
+    def __enter__(self) -> AtomicFile:
         return self
 
     def write(self, data: bytes) -> None:
         write_all(self._file, data)
 
     def commit(self) -> Path:
-        """Moves the file into place, on the disk for good; returns its path."""
-        close_for_good(self._file)
-        move(self._path, self._target)
+        """Flush the file to the disk, move it into place and return its path."""
+        fsync(self._file)
+        self._file.close()  # Windows renames no open file
+        replace(self._path, self._target)
+        fsync_directory(self._target.parent)
         return self._target
 
     def __exit__(self, *exc_info: object) -> None:
         self._file.close()
-        self._path.unlink(missing_ok=True)
+        remove(self._path)
 
 
-def refuse_all_but_files(target: Path) -> None:
-    """An OSError now, and not when a file that took an hour is to take the place of a directory or a device."""
+def sibling(target: Path, suffix: str) -> Path:
+    """Return the path of ``target`` with ``suffix``. A short hash replaces a name that would get too long."""
+    try:
+        limit = os.pathconf(target.parent, "PC_NAME_MAX")
+    except (AttributeError, OSError, ValueError):  # AttributeError: Windows
+        limit = _NAME_MAX
+    name = target.name
+    if len(os.fsencode(name + suffix)) > limit > 0:
+        name = hashlib.md5(os.fsencode(name), usedforsecurity=False).hexdigest()[:16]
+    return target.with_name(name + suffix)
+
+
+def require_regular_file(target: Path) -> None:
+    """Raise OSError early if the target is a directory or a device."""
     try:
         mode = target.stat().st_mode
     except FileNotFoundError:
         return
     if stat.S_ISDIR(mode):
-        raise IsADirectoryError(errno.EISDIR, "a directory: give the path of the file", str(target))
+        raise IsADirectoryError(errno.EISDIR, "is a directory; give the path of a file", str(target))
     if not stat.S_ISREG(mode):
-        raise OSError(errno.EINVAL, "no regular file, cannot be replaced by one", str(target))
+        raise OSError(errno.EINVAL, "not a regular file; refusing to replace it", str(target))
 
 
 def write_all(file: BinaryIO, data: bytes | memoryview) -> None:
-    """An unbuffered file may take a part of a block: the rest follows, or the OSError of a full disk."""
+    """Write all of ``data``. An unbuffered file may accept only a part of a block at once."""
     view = memoryview(data)
     while view:
         view = view[file.write(view) :]
 
 
-def close_for_good(file: BinaryIO) -> None:
-    """Closes the file once all of it is on the disk; Windows renames none that is open."""
-    os.fsync(file.fileno())
-    file.close()
+def fsync(file: BinaryIO) -> None:
+    """Flush the file to the disk if the file system can do that."""
+    try:
+        _fsync(file.fileno())
+    except OSError as error:
+        if error.errno not in _UNSUPPORTED:  # some network file systems have no fsync, but the file is complete
+            raise
 
 
-def move(path: Path, target: Path) -> None:
-    """Puts the file at ``path`` in the place of ``target``, in one step."""
-    os.replace(path, target)
-    if hasattr(os, "O_DIRECTORY"):
-        # The new name too is on the disk for good, where a directory can be flushed: it is in place either way.
+def _fsync(descriptor: int) -> None:
+    if sys.platform == "darwin":  # fsync does not empty the cache of the drive there
+        import fcntl
+
         with contextlib.suppress(OSError):
-            directory = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
+            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+            return
+    os.fsync(descriptor)
+
+
+def replace(path: Path, target: Path) -> None:
+    """Move ``path`` over ``target`` in one step, on Windows once other programs have closed them."""
+    _patiently(lambda: os.replace(path, target))
+
+
+def fsync_directory(directory: Path) -> None:
+    """Flush the names in a directory to the disk if the file system can do that."""
+    if hasattr(os, "O_DIRECTORY"):
+        with contextlib.suppress(OSError):  # the files are in place in any case
+            descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
             try:
-                os.fsync(directory)
+                os.fsync(descriptor)
             finally:
-                os.close(directory)
+                os.close(descriptor)
+
+
+def remove(path: Path) -> None:
+    """Remove ``path`` if it exists, on Windows once other programs have closed it."""
+    _patiently(lambda: path.unlink(missing_ok=True))
+
+
+def _patiently(act: Callable[[], object]) -> None:
+    for wait in (*_WAITS, None):
+        try:
+            act()
+            return
+        except PermissionError as error:
+            if wait is None or getattr(error, "winerror", None) not in _IN_USE:
+                raise
+        time.sleep(wait)

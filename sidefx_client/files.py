@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Union
 
 import requests
 
-from .atomic import NewFile
+from .atomic import AtomicFile
 from .errors import SideFXError
 from .names import last_component, name_in_disposition
 from .progress import Progress, ProgressCallback
@@ -170,7 +170,7 @@ class ResponseFile(io.BufferedReader):
         if target.is_dir() and self.name:
             target = target / self.name
         steps = Progress(progress, self.size)
-        with NewFile(target) as file:
+        with AtomicFile(target) as file:
             try:
                 self._copy_to(file, steps)
             except BaseException as error:
@@ -180,14 +180,14 @@ class ResponseFile(io.BufferedReader):
             self.close()
             return file.commit()
 
-    def _copy_to(self, file: NewFile, steps: Progress) -> None:
+    def _copy_to(self, file: AtomicFile, steps: Progress) -> None:
         done = 0
-        steps.at(0)
+        steps.update(0)
         while block := self.read1(BLOCK):
             file.write(block)
             done += len(block)
-            steps.at(done)
-        steps.at(done, end=True)
+            steps.update(done)
+        steps.update(done, end=True)
 
     def __enter__(self) -> ResponseFile:
         return self

@@ -1,4 +1,4 @@
-"""``progress(done, total)`` as callers see it: often enough for a smooth bar, seldom enough to cost nothing."""
+"""``progress(done, total)`` for callers: often enough for a smooth bar, and at a negligible cost."""
 
 from __future__ import annotations
 
@@ -6,27 +6,33 @@ import time
 from collections.abc import Callable
 from typing import Optional
 
-# (bytes done, bytes in all or None where nobody knows); what it raises cancels the transfer and reaches the caller.
+# (bytes done, total bytes or None if unknown). An exception from it cancels the transfer and reaches the caller.
 ProgressCallback = Callable[[int, Optional[int]], object]
 
-INTERVAL = 0.05  # seconds: twenty steps a second look smooth
+INTERVAL = 0.05  # seconds: twenty updates a second look smooth
 
 
 class Progress:
-    """Calls ``callback`` at the start, at the end, at most once in 0.05 s between them, and when ``done`` goes back."""
+    """Rate-limited calls of ``callback``: the first and last byte, restarts, and at most one call in 0.05 s between.
+
+    ``in_callback`` stays True after the callback raised: that exception must reach the caller unchanged.
+    """
 
     def __init__(self, callback: ProgressCallback | None, total: int | None) -> None:
         self._callback = callback
         self.total = total
+        self.in_callback = False
         self._done = -1
         self._due = 0.0
 
-    def at(self, done: int, *, end: bool = False) -> None:
-        """``done`` bytes of the whole are through; ``end``: the last ones, where the total is not known."""
+    def update(self, done: int, *, end: bool = False) -> None:
+        """Report ``done`` bytes. Set ``end`` for the last call, because the total may be unknown."""
         if self._callback is None:
             return
         now = time.monotonic()
         if done < self._done or now >= self._due or ((end or done == self.total) and done != self._done):
             self._done = done
             self._due = now + INTERVAL
+            self.in_callback = True
             self._callback(done, self.total)
+            self.in_callback = False

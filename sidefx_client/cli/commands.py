@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ..atomic import NewFile
+from ..atomic import AtomicFile
 from ..credentials import hserver_file
 from ..credentials.find import Pair, find
 from ..credentials.token_cache import TokenCache
@@ -72,7 +72,7 @@ def call(options: argparse.Namespace) -> None:
     kwargs = {name: value for name, value in options.items if name is not None}
     target = None if options.output in (None, "-") else Path(options.output)
     if target is not None:
-        with NewFile(target):  # raises now if the file cannot be created: some calls cannot be made again
+        with AtomicFile(target):  # raises now if the file cannot be created: some calls cannot be made again
             pass
     with _service(options) as api, display.Transfers() as transfers:
         for value in kwargs.values():

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable
 
-from ..atomic import NewFile
+from ..atomic import AtomicFile
 from ..documented.functions import DailyBuild
 from ..errors import ConfigError, clean
 from ..files import ResponseFile
@@ -88,7 +88,7 @@ def save_result(result: Any, target: Path, progress: ProgressCallback | None) ->
         result.save(target, progress=progress)
         return
     try:
-        with NewFile(target) as file:
+        with AtomicFile(target) as file:
             file.write(json_text(result).encode() + b"\n")
             file.commit()
     except OSError:

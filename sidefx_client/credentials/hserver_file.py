@@ -11,7 +11,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from ..atomic import close_for_good, move, refuse_all_but_files
+from ..atomic import fsync, replace, require_regular_file
 from ..errors import ConfigError
 from ..secret import Secret
 from .find import hserver_ini_paths
@@ -36,7 +36,7 @@ def write_pair(path: str, client_id: str, client_secret: Secret | None) -> None:
     Raises OSError, or ConfigError if the file has a ``ClientID`` without a ``ClientSecret`` or the reverse.
     """
     target = Path(os.path.realpath(path))  # a link stays a link
-    refuse_all_but_files(target)
+    require_regular_file(target)
     if not _is_paired(path):
         raise ConfigError(f"{path} has a ClientID without a ClientSecret, or the reverse: correct it first")
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -45,8 +45,8 @@ def write_pair(path: str, client_id: str, client_secret: Secret | None) -> None:
         with open(descriptor, "wb") as file:
             file.write(_edited(path, client_id, client_secret))
             file.flush()
-            close_for_good(file)
-        move(Path(new), target)
+            fsync(file)
+        replace(Path(new), target)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(new)

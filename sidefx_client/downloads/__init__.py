@@ -1,7 +1,7 @@
-"""``download_file`` and ``download_build``: a file, or an installer, fetched as nobody should have to write it.
+"""``download_file`` and ``download_build``: downloads that resume, and that verify a file before it replaces another.
 
-``transfer`` asks the ``remote`` end for what is missing, with ``patience``, and writes it to the ``partial`` while
-``hashing`` reads along. ``workers`` does the same over several connections at a time.
+``transfer`` controls one download in the caller's thread: it hashes and reports progress. ``workers`` are threads that
+receive, each over one connection of the ``remote`` server, and write to the ``partial`` file.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ from ..proxy import Service, call
 from ..transport.connection import BLOCK
 from ..transport.session import Session
 from ..urls import why_unsafe
-from .remote import RemoteFile
+from .remote import RemoteFile, quoted
+
+_PORTABLE = ("docker", "sidefxlabs")  # products whose builds are the same for all platforms
 
 
 def download_file(
@@ -36,23 +38,29 @@ def download_file(
     connections: int = 1,
     session: requests.Session | None = None,
 ) -> Path:
-    """Fetches ``url`` to ``path`` and returns that path; no token goes along.
+    """Download ``url`` to ``path`` and return that path. No token is sent.
 
-    The bytes go to a partial beside ``path``, which the next call resumes, and are hashed on their way. They
-    replace an older file only when they are whole: ``size`` bytes of the given ``md5`` (hex), where these are known.
-    ``progress(done, total)`` in bytes; what it raises cancels, and reaches the caller. ``connections``: how many fetch
-    parts of the file at a time, where the server lets them. ``session``: its proxies, ``verify`` and ``cert`` are used.
+    The bytes go to a partial file beside ``path``, which the next call resumes. A complete file replaces an older one
+    only if it has ``size`` bytes and the ``md5`` (hex), as far as these are known. While another process downloads to
+    the same ``path``, the bytes go to a private partial file, so both fetch the whole file.
+    ``progress(done, total)`` in bytes; an exception from it cancels the download and reaches the caller.
+    ``connections``: the most that fetch parts of the file at the same time. ``session``: used for all requests.
 
     Raises ConfigError before anything is sent, OSError for the disk, DownloadError (with ``http_code``) and its
-    ChecksumError, and TransportError where another try can only fail too, as for a bad certificate.
+    ChecksumError, and TransportError if a retry cannot help, as for a bad certificate.
     """
-    reason = why_unsafe(url, "url") or _bad_facts(size, md5) or _bad_options(progress, connections)
+    reason = why_unsafe(url, "url") or _invalid_expectation(size, md5) or _invalid_option(progress, connections)
     if reason:
-        del url  # in no frame that raises: a signed one is a secret
+        del url  # a signed URL is secret, so no frame that raises may show it
         raise ConfigError(reason)
     source = RemoteFile(url, size, md5)
     del url
-    return _fetch(source, Path(path), session, progress, connections)
+    own = Session(session)
+    try:
+        _fetch(source, Path(path).absolute(), own, progress, connections)
+    finally:
+        own.close()
+    return Path(path)
 
 
 def download_build(
@@ -66,88 +74,115 @@ def download_build(
     progress: ProgressCallback | None = None,
     connections: int = 1,
 ) -> Path:
-    """Fetches a build of Houdini, or of another product, into ``directory`` under the name that the API gives it.
+    """Download a build of Houdini or of another product into ``directory`` and return its path.
 
-    ``directory`` must be there: it is not made. ``build`` is a number or "production", the newest production build;
-    ``platform`` None means this machine's. A file that is there and has the right size and MD5 is not fetched again; a
-    signed URL that dies midway is renewed. For the rest see ``download_file``. Returns the path.
+    ``directory`` is created if it is missing; the API names the file. ``build`` is a number, "production" for the
+    newest production build, or "latest" for the newest good build, daily builds included. ``platform`` None means this
+    machine's. A file of the right size and MD5 is not downloaded again. An expired URL is replaced during the download.
+    For the rest see ``download_file``.
 
-    Raises also what a call raises: APIError says "EULA not accepted" until the account has accepted it.
+    Raises also the errors of a call: APIError says "EULA not accepted" until the account has accepted it.
     https://www.sidefx.com/docs/api/download/index.html
     """
     if not isinstance(service, Service):
         raise TypeError(f"download_build() takes a service first, not {type(service).__name__}")
-    reason = _bad_options(progress, connections)
+    reason = _invalid_option(progress, connections)
     if reason:
         raise ConfigError(reason)
-    folder = Path(directory)
-    os.scandir(folder).close()  # an OSError now, where there is no such directory, and not after the call
+    folder = Path(directory).absolute()  # the working directory may change meanwhile
+    folder.mkdir(parents=True, exist_ok=True)
     arguments = (product, version, str(build), platform or this_platform())
+    if build == "latest":
+        arguments = _latest_build(service, product, version, arguments[3])
 
-    def offer() -> _Offer:
-        return _Offer(call(service, "download.get_daily_build_download", arguments))
+    def request_build() -> BuildDownload:
+        return BuildDownload(call(service, "download.get_daily_build_download", arguments))
 
-    first = offer()
-    name = first.checked_name()
-    target = folder / name
-    if _is_there(target, first.source):
+    first = request_build()
+    target = folder / first.name
+    if _is_complete(target, first.source):
         if progress is not None:
             progress(target.stat().st_size, first.source.size)
-        return target
+        return Path(directory) / first.name
 
-    def renew() -> RemoteFile:
-        again = offer()
-        if again.checked_name() != name:
-            raise DownloadError(f"{name} was replaced by a newer build meanwhile: start again")
+    def refresh_url() -> RemoteFile:
+        again = request_build()
+        if again.name != first.name:
+            raise DownloadError(f"{first.name} was replaced by a newer build meanwhile; start again")
         return again.source
 
-    return _fetch(first.source, target, service._client.session, progress, connections, renew)
+    _fetch(first.source, target, service._client.session, progress, connections, refresh_url)
+    return Path(directory) / first.name
 
 
 def this_platform() -> str:
-    """The API's name of the platform that this Python runs on: linux, macos, macosx_arm64 or win64."""
+    """Return the API's name of this machine's platform: linux, linux_arm64, macos, macosx_arm64 or win64."""
+    if sys.platform in ("win32", "cygwin"):
+        return "win64"
+    is_arm = os.uname().machine in ("arm64", "aarch64")
     if sys.platform == "darwin":
-        return "macosx_arm64" if os.uname().machine == "arm64" else "macos"
-    return "win64" if sys.platform in ("win32", "cygwin") else "linux"
+        return "macosx_arm64" if is_arm else "macos"
+    return "linux_arm64" if is_arm else "linux"
 
 
-class _Offer:
-    """What the API says of a build: the name of its file, and where it is."""
+class BuildDownload:
+    """The API's description of a build's file: its ``name``, and its URL, size and MD5 as ``source``."""
 
-    def __init__(self, answer: Any) -> None:
-        fields = answer if isinstance(answer, dict) else {}
-        url, size, md5 = fields.get("download_url"), fields.get("size"), fields.get("hash")
-        self._name = safe_name(str(fields.get("filename") or ""))
-        self._fault = why_unsafe(url, "the download_url") or _bad_facts(size, md5)
-        self.source = RemoteFile(url if isinstance(url, str) else "", size, md5 if isinstance(md5, str) else None)
+    def __init__(self, response: Any) -> None:
+        fields = response if isinstance(response, dict) else {}
+        url, size, md5 = fields.get("download_url"), fields.get("size"), fields.get("hash") or None
+        url = quoted(url.strip()) if isinstance(url, str) else url
+        if isinstance(size, str) and re.fullmatch("[0-9]{1,18}", size):
+            size = int(size)
+        name = safe_name(str(fields.get("filename") or ""))
+        reason = why_unsafe(url, "download_url") or _invalid_expectation(size, md5)
+        self.source = RemoteFile(str(url), size, None if reason else md5)
+        del url, fields, response  # a signed URL is secret, so no frame that raises may show it
+        if name is None or reason:
+            raise DownloadError(f"the API's description of the build is unusable: {reason or 'it has no filename'}")
+        self.name = name
 
-    def checked_name(self) -> str:
-        if self._name is None or self._fault:
-            raise DownloadError(f"the API's answer cannot be used: {self._fault or 'it has no filename'}")
-        return self._name
+
+def _latest_build(service: Service, product: str, version: str, platform: str) -> tuple[str, str, str, str]:
+    """Return the arguments for the newest good build, with the newest compiler. The API sorts numbers as text."""
+    builds = call(service, "download.get_daily_builds_list", (product, version, platform))
+    good = [b for b in builds if isinstance(b, dict) and b.get("status") == "good"] if isinstance(builds, list) else []
+    if product not in _PORTABLE:
+        good = [b for b in good if _family(str(b.get("platform"))) == _family(platform)]
+    good = [b for b in good if b.get("platform") == platform] or good  # a long form names the compiler too
+    if not good:
+        raise DownloadError(f"no good build of {product} {version} for {platform}")
+    keys = ("version", "build", "platform")
+    newest = max(good, key=lambda b: [_version_key(str(b.get(key))) for key in keys])
+    found_version, number, found_platform = (str(newest.get(key)) for key in keys)
+    return product, found_version, number, found_platform
+
+
+def _family(platform: str) -> str:
+    """Return the short form of a platform without its compiler, to compare: linux_x86_64_gcc11.2 is linux."""
+    match = re.match("(linux|mac|win)(?:osx)?(?:os)?(_arm64)?", platform)
+    return match[1] + (match[2] or "") if match else platform
+
+
+def _version_key(text: str) -> list[int]:
+    return [int(digits) for digits in re.findall("[0-9]{1,18}", text)]
 
 
 def _fetch(
     source: RemoteFile,
     target: Path,
-    like: Session | requests.Session | None,
+    session: Session,
     progress: ProgressCallback | None,
     connections: int,
-    renew: Callable[[], RemoteFile] | None = None,
-) -> Path:
-    from .transfer import fetch  # with what it brings a fifth of this package: not for who fetches nothing
+    refresh_url: Callable[[], RemoteFile] | None = None,
+) -> None:
+    from .transfer import fetch  # a fifth of this package, which is not loaded for calls alone
 
-    if isinstance(like, Session):
-        return fetch(source, target, like, progress, connections, renew)
-    session = Session(like)
-    try:
-        return fetch(source, target, session, progress, connections, renew)
-    finally:
-        session.close()
+    fetch(source, target, session, progress, connections, refresh_url)
 
 
-def _bad_facts(size: Any, md5: Any) -> str | None:
-    """Why these cannot be true of a file, or None."""
+def _invalid_expectation(size: Any, md5: Any) -> str | None:
+    """Return why a file cannot have this size or MD5, or None."""
     if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 0):
         return f"size must be a number of bytes, not {size!r}"
     if md5 is not None and not (isinstance(md5, str) and re.fullmatch("[0-9a-fA-F]{32}", md5)):
@@ -155,7 +190,7 @@ def _bad_facts(size: Any, md5: Any) -> str | None:
     return None
 
 
-def _bad_options(progress: Any, connections: Any) -> str | None:
+def _invalid_option(progress: Any, connections: Any) -> str | None:
     if progress is not None and not callable(progress):
         return "progress must be callable: progress(done, total)"
     if not isinstance(connections, int) or isinstance(connections, bool) or not 1 <= connections <= 32:
@@ -163,7 +198,7 @@ def _bad_options(progress: Any, connections: Any) -> str | None:
     return None
 
 
-def _is_there(path: Path, source: RemoteFile) -> bool:
+def _is_complete(path: Path, source: RemoteFile) -> bool:
     if source.md5 is None or not path.is_file() or source.size not in (None, path.stat().st_size):
         return False
     digest = hashlib.md5(usedforsecurity=False)

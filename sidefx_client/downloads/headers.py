@@ -1,4 +1,4 @@
-"""The headers that say which part of a file a response has, and of which state of the file."""
+"""The response headers that tell which part of a file, and which version of it, a response contains."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class ContentRange(NamedTuple):
-    """The bytes from ``start`` to before ``end`` (both None: none of them) of ``total`` (None: not known)."""
+    """The bytes from ``start`` to before ``end`` (both None: no range) of ``total`` (None: unknown)."""
 
     start: int | None
     end: int | None
@@ -16,7 +16,7 @@ class ContentRange(NamedTuple):
 
 
 def content_range(headers: Mapping[str, str]) -> ContentRange | None:
-    """The Content-Range of an answer, or None where it has none that can be true."""
+    """Return the Content-Range of a response, or None if it is missing or invalid."""
     number = "([0-9]{1,18})"
     pattern = rf"bytes (?:{number}-{number}|\*)/(?:{number}|\*)"
     match = re.fullmatch(pattern, headers.get("Content-Range", ""), re.IGNORECASE)
@@ -31,7 +31,7 @@ def content_range(headers: Mapping[str, str]) -> ContentRange | None:
 
 
 def validator(headers: Mapping[str, str]) -> str | None:
-    """What If-Range takes to name this very state of the file: a strong ETag, else Last-Modified, else None."""
+    """Return what identifies this version of the file in If-Range: a strong ETag, else Last-Modified, else None."""
     etag = headers.get("ETag", "")
     if re.fullmatch(r'"[\x21\x23-\x7e]{0,200}"', etag):
         return etag
@@ -40,5 +40,5 @@ def validator(headers: Mapping[str, str]) -> str | None:
 
 
 def validator_matches(headers: Mapping[str, str], known: str | None) -> bool:
-    """Whether nothing tells that this is another state of the file than the one whose validator is ``known``."""
+    """Return False if the response's validator differs from ``known``."""
     return known is None or validator(headers) in (None, known)

@@ -1,8 +1,8 @@
-"""The part of a file that is there so far: kept beside its target, known again by the next run.
+"""The bytes of a file that have arrived so far, kept beside its target for the next run.
 
-All names are in the target's directory. ``NAME.ID.part`` is a partial that nobody works on, ``NAME.ID.part.json`` the
-note of what it is a part of. Who resumes it renames it to ``NAME.ID.HOST-PID-CLAIM.part``, which only one can do: that
-is all the locking there is. ``ID`` stays with the bytes, so that no note can be taken for that of other bytes.
+``NAME.part`` holds the bytes, ``NAME.part.json`` (the sidecar) tells which file they belong to. A process that works on
+them holds a lock of the operating system on the sidecar, which ends with the process. If the lock is taken, or the file
+system has no locks, the bytes go to a private ``NAME.RANDOM.part`` instead, which the next run does not resume.
 """
 
 from __future__ import annotations
@@ -12,223 +12,312 @@ import errno
 import json
 import os
 import re
-import socket
+import shutil
 import stat
-import time
+import sys
+import threading
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from ..atomic import close_for_good, move, refuse_all_but_files, write_all
+from .. import forks
+from ..atomic import fsync, fsync_directory, remove, replace, require_regular_file, sibling, write_all
 
-_ABANDONED = 86400.0  # seconds without a write after which another machine's partial is anybody's
-_NOTE_SIZE = 1024  # bytes: a note is always rewritten whole, by one write, so that a kill leaves the old or the new
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
 
-_HOST = re.sub("[^A-Za-z0-9]", "", socket.gethostname())[:16]
-_claimed: set[Path] = set()  # by the threads of this process
+_INFO_SIZE = 1024  # bytes: always rewritten by one write of this size, so a kill leaves the old or the new
+_LOCKED_BYTE = 1 << 30  # locks are mandatory on Windows, so it lies behind the end of the sidecar
+_TAKEN = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK)
 
 
-class Note(NamedTuple):
-    """What a partial is a part of: ``place`` stands for the path of the URL, ``total`` and ``good`` are bytes.
+class ResumeInfo(NamedTuple):
+    """The file that the bytes of a partial file belong to. ``total`` and ``contiguous`` are bytes.
 
-    ``good``: how many bytes from the start are sure to be there; None: all that the file has.
+    The first ``contiguous`` bytes of the partial file are complete. None means all of them.
     """
 
-    place: str
+    url_path_md5: str
     total: int | None
     md5: str | None
     validator: str | None
-    good: int | None = None
+    contiguous: int | None = None
 
 
 class PartialLost(FileNotFoundError):
-    """Somebody took this partial for abandoned, and has it now."""
+    """The partial file was removed, truncated or taken over by another program."""
 
 
 class Partial:
-    """The first ``size`` bytes of ``target``, open as ``file``, and the ``note`` of what they are a part of, or None.
+    """The partial file at ``path``, of which the first ``size`` bytes are complete, and the ``info`` about them.
 
-    Used with ``with``: it is claimed, or begun, at its start, and left for the next run at its end, unless it was
-    committed, is empty, or has no note by which it could be known again. Raises OSError, before anything else, where
-    the directory is not there or cannot be written.
+    Use it with ``with``. On exit the partial file is kept if it can be resumed, otherwise deleted. ``read`` and
+    ``write`` may be called from any thread. Raises OSError early if the directory is missing or not writable.
     """
 
-    file: BinaryIO
-    path: Path
-
-    def __init__(self, target: Path) -> None:
-        refuse_all_but_files(target)
-        self._target = target
-        self._committed = False
-        self.note: Note | None = None
+    def __init__(self, target: Path, *, private: bool = False) -> None:
+        require_regular_file(target)
+        self.info: ResumeInfo | None = None
         self.size = 0
+        self.target = target
+        self._stem = sibling(target, ".01234567.part").name[: -len(".01234567.part")]
+        self._sidecar_path = target.with_name(f"{self._stem}.part.json")
+        self.path = self._sidecar_path.with_suffix("")
+        self._private = private
+        self._owner = os.urandom(8).hex()
+        self._lock = threading.Lock()  # of the position in the files
+        self._written = 0  # bytes that the partial file must have
+        self._file: BinaryIO | None = None
+        self._sidecar: BinaryIO | None = None
+        forks.run_after_fork(self)
 
     def __enter__(self) -> Partial:
-        if not any(self._claim(found) for found in _free(self._target)):
-            self._begin()
+        try:
+            if self._private or not self._open_shared():
+                self._open_private()
+        except BaseException:
+            self.after_fork_in_child()
+            raise
         return self
 
-    def write(self, block: bytes) -> None:
-        """Appends to what there is."""
-        write_all(self.file, block)
-        self.size += len(block)
-
-    def describe(self, note: Note) -> None:
-        """Keeps the note beside the partial, for the next run."""
-        self.note = note
-        data = json.dumps(note._asdict()).encode().ljust(_NOTE_SIZE)
-        descriptor = os.open(self._note_path, os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
-        try:
-            os.write(descriptor, data)
-        finally:
-            os.close(descriptor)
+    @property
+    def is_resumable(self) -> bool:
+        """Whether there are bytes, and the info to recognize their file."""
+        return self.size > 0 and self.info is not None
 
     @property
-    def is_of_use(self) -> bool:
-        """Whether there is something to resume, by which it can be known again."""
-        return self.size > 0 and self.note is not None
+    def is_kept(self) -> bool:
+        """Whether the next run can resume."""
+        return self.is_resumable and not self._private
+
+    def read(self, offset: int, size: int) -> bytes:
+        with self._lock:
+            file = self._intact()
+            file.seek(offset)
+            return file.read(size)
+
+    def write(self, offset: int, block: bytes) -> None:
+        with self._lock:
+            file = self._intact()
+            file.seek(offset)
+            write_all(file, block)
+            self._written = max(self._written, offset + len(block))
 
     def truncate(self, size: int) -> None:
-        """Keeps the first ``size`` bytes alone."""
-        self.file.truncate(size)
-        self.file.seek(size)
-        self.size = size
+        """Keep the first ``size`` bytes only."""
+        with self._lock:
+            self._intact().truncate(size)
+            self.size = self._written = size
+
+    def save_info(self, info: ResumeInfo | None) -> None:
+        """Store the info for the next run."""
+        with self._lock:
+            self.info = info
+            if self._sidecar is not None:
+                fields = {"owner": self._owner, **(info._asdict() if info else {})}
+                self._sidecar.seek(0)
+                write_all(self._sidecar, json.dumps(fields).encode().ljust(_INFO_SIZE))
 
     def restart(self) -> None:
-        """Forgets all that was there."""
-        if self.size or self.note:
-            self._discard()
-            self._begin()
+        """Forget everything that arrived."""
+        self.save_info(None)
+        self.truncate(0)
+
+    def require_space(self, total: int) -> None:
+        """Raise OSError if the missing bytes do not fit on the disk. Some file systems report 0 free bytes, or none."""
+        try:
+            free = shutil.disk_usage(self.path.parent).free
+        except OSError:
+            return
+        missing = total - self.size
+        if 0 < free < missing:
+            message = f"not enough disk space: {missing} bytes needed, {free} bytes free"
+            raise OSError(errno.ENOSPC, message, str(self.target))
 
     def commit(self) -> Path:
-        """Moves the file, which is whole, into place; returns the path of the target."""
-        close_for_good(self.file)
-        if not self.path.exists():  # then the note beside it is its new owner's
-            raise PartialLost(errno.ENOENT, "somebody else has taken the partial of the download", str(self.path))
-        self._note_path.unlink(missing_ok=True)
-        try:
-            move(self.path, self._target)
-        except OSError:  # Windows: another program has the target open
-            if self.note:
-                self.describe(self.note)
-            raise
-        self._committed = True
-        for other in _free(self._target):  # left where two were at work, and of no use any more
-            with contextlib.suppress(OSError):  # somebody else's, in a directory such as /tmp
-                _note_path(self._target, other.id).unlink(missing_ok=True)
-                other.path.unlink(missing_ok=True)
-        return self._target
+        """Move the complete file into place and return its path."""
+        with self._lock:
+            file = self._intact()
+            fsync(file)
+            if not _is_at(self.path, file):
+                raise self._lost()
+            file.close()  # Windows renames no open file
+        self._remove_abandoned()
+        replace(self.path, self.target)
+        self._file = None
+        self._remove_sidecar()
+        fsync_directory(self.target.parent)
+        return self.target
 
     def __exit__(self, *exc_info: object) -> None:
-        self.file.close()
-        if not self._committed:
-            with contextlib.suppress(OSError):  # what ended the transfer says more
-                if self.is_of_use:
-                    os.rename(self.path, self._target.with_name(f"{self._target.name}.{self._id}.part"))
-                else:
-                    self._discard()
-        _claimed.discard(self.path)
-
-    @property
-    def _note_path(self) -> Path:
-        return _note_path(self._target, self._id)
-
-    def _begin(self) -> None:
-        self.note, self.size = None, 0
-        self._own(os.urandom(3).hex())
         try:
-            self.file = open(self.path, "x+b", buffering=0)  # noqa: SIM115 (closed at the end)
-        except BaseException:
-            _claimed.discard(self.path)
-            raise
+            with self._lock:  # no write is under way
+                if self._file is None:  # committed, or in a forked child
+                    return
+                self._file.close()
+            with contextlib.suppress(OSError):  # the error that ended the transfer says more
+                self._tidy_up()
+        finally:
+            self.after_fork_in_child()
 
-    def _claim(self, found: _Found) -> bool:
-        """Whether the partial is ours now: not where somebody was quicker, or nobody can tell what it is a part of."""
-        self._own(found.id)
+    def after_fork_in_child(self) -> None:
+        """Close the files. A copy of the descriptors in a child would prolong the lock."""
+        for file in (self._file, self._sidecar):
+            if file is not None:
+                file.close()
+        self._file = self._sidecar = None
+
+    def _tidy_up(self) -> None:
+        if not self.is_kept and self._is_owner():
+            remove(self.path)
+        self._remove_abandoned()
+        if not self.path.exists():
+            self._remove_sidecar()
+
+    def _remove_sidecar(self) -> None:
+        if self._sidecar is not None and self._is_owner():
+            with contextlib.suppress(OSError):
+                _remove_and_close(self._sidecar_path, self._sidecar)
+
+    def _open_shared(self) -> bool:
+        """Lock the sidecar and open the partial file. Return False if that is not possible."""
+        useless = False
         try:
-            if stat.S_ISREG(os.lstat(found.path).st_mode):
-                os.rename(found.path, self.path)
-                self.note = _read_note(self._note_path)
-                if self.note:
-                    self.file = open(self.path, "r+b", buffering=0)  # noqa: SIM115 (closed at the end)
-                    there = os.fstat(self.file.fileno()).st_size
-                    self.truncate(there if self.note.good is None else min(there, self.note.good))
-                    return True
-                self._unlink()
-        except OSError:
-            pass
-        _claimed.discard(self.path)
+            self._lock_sidecar()
+            assert self._sidecar is not None
+            info = _parse(self._sidecar.read(_INFO_SIZE))
+            useless = info is None
+            self.save_info(info)
+            self._file = _open_or_create(self.path)
+            size = self._file.seek(0, os.SEEK_END) if info else 0
+            self.truncate(size if info is None or info.contiguous is None else min(size, info.contiguous))
+        except OSError as error:
+            no_locks = error.errno not in _TAKEN and not self.path.exists()
+            if self._sidecar is not None and (useless or no_locks):
+                with contextlib.suppress(OSError):
+                    _remove_and_close(self._sidecar_path, self._sidecar)
+            self.after_fork_in_child()
+            return False
+        self._remove_abandoned()
+        return True
+
+    def _lock_sidecar(self) -> None:
+        """Open and lock the sidecar, or raise OSError, also if the file system only pretends to have locks."""
+        while True:
+            self._sidecar = _open_or_create(self._sidecar_path)
+            _flock(self._sidecar)
+            if _is_at(self._sidecar_path, self._sidecar):
+                break
+            self._sidecar.close()  # its last owner removed it after it was opened here
+        with _open_own(self._sidecar_path) as again:
+            try:
+                _flock(again)
+            except OSError:
+                return
+        raise OSError(errno.ENOLCK, "one lock was granted twice", str(self._sidecar_path))
+
+    def _open_private(self) -> None:
+        self._private = True
+        while True:
+            self.path = self.target.with_name(f"{self._stem}.{os.urandom(4).hex()}.part")
+            self._file = _create(self.path)
+            if os.name != "nt":  # Windows removes no open file
+                with contextlib.suppress(OSError):  # there may be no locks
+                    _flock(self._file)
+            if _is_at(self.path, self._file):
+                return
+            self._file.close()  # removed as abandoned before it was locked
+
+    def _remove_abandoned(self) -> None:
+        """Remove the private partial files of killed processes, if this is the holder of the lock."""
+        if self._sidecar is None:
+            return
+        pattern = re.compile(re.escape(self._stem) + r"\.[0-9a-f]{8}\.part")
+        for path in self.target.parent.iterdir():
+            # With a sidecar it is the partial file of a target whose name ends like that.
+            if pattern.fullmatch(path.name) and not path.with_name(f"{path.name}.json").exists():
+                with contextlib.suppress(OSError), _open_own(path) as file:
+                    if os.name != "nt":
+                        _flock(file)
+                    _remove_and_close(path, file)
+
+    def _intact(self) -> BinaryIO:
+        """Return the open file. Raise PartialLost if another program truncated it or took it over."""
+        if self._file is None:
+            raise PartialLost(errno.EBADF, "the partial file belongs to the parent process", str(self.path))
+        if not self._is_owner() or self._file.seek(0, os.SEEK_END) < self._written:
+            raise self._lost()
+        return self._file
+
+    def _is_owner(self) -> bool:
+        """Whether the sidecar is still ours: on some file systems other machines do not see the lock."""
+        if self._sidecar is None:
+            return True
+        self._sidecar.seek(0)
+        return self._owner.encode() in self._sidecar.read(_INFO_SIZE) and _is_at(self._sidecar_path, self._sidecar)
+
+    def _lost(self) -> PartialLost:
+        self.info = None  # the rest is not worth resuming
+        return PartialLost(errno.ENOENT, "another program removed or changed the partial file", str(self.path))
+
+
+def _open_or_create(path: Path) -> BinaryIO:
+    try:
+        return _create(path)
+    except FileExistsError:
+        return _open_own(path)
+
+
+def _create(path: Path) -> BinaryIO:
+    return open(path, "x+b", buffering=0)
+
+
+def _open_own(path: Path) -> BinaryIO:
+    """Open an existing file of this user, not through a link; raise OSError for any other."""
+    descriptor = os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0))
+    file = open(descriptor, "r+b", buffering=0)  # noqa: SIM115 (closed by its owner)
+    found = os.fstat(descriptor)
+    is_own = not hasattr(os, "geteuid") or found.st_uid == os.geteuid()
+    if is_own and stat.S_ISREG(found.st_mode) and found.st_nlink < 2 and _is_at(path, file):
+        return file
+    file.close()
+    raise OSError(errno.EPERM, "not a regular file of this user", str(path))
+
+
+def _is_at(path: Path, file: BinaryIO) -> bool:
+    """Whether ``path`` still leads to the open file."""
+    try:
+        return os.path.samestat(os.lstat(path), os.fstat(file.fileno()))
+    except FileNotFoundError:
         return False
 
-    def _own(self, identifier: str) -> None:
-        self._id = identifier
-        owner = f"{_HOST}-{os.getpid()}-{os.urandom(2).hex()}"
-        self.path = self._target.with_name(f"{self._target.name}.{identifier}.{owner}.part")
-        _claimed.add(self.path)  # before it is there: another thread may be looking
 
-    def _discard(self) -> None:
-        self.file.close()
-        self._unlink()
-        _claimed.discard(self.path)
-
-    def _unlink(self) -> None:
-        if self.path.exists():  # where it is lost, the note is its new owner's
-            # The note first: a partial alone is cleared away by the next run, which would not see a note alone.
-            self._note_path.unlink(missing_ok=True)
-            self.path.unlink(missing_ok=True)
+def _flock(file: BinaryIO) -> None:
+    """Lock the file or raise OSError at once. Not lockf: any close of the file would drop that lock."""
+    if sys.platform == "win32":
+        file.seek(_LOCKED_BYTE)
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        file.seek(0)
+    else:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-class _Found(NamedTuple):
-    path: Path
-    id: str
-    written: float  # when, in seconds since the epoch
+def _remove_and_close(path: Path, file: BinaryIO) -> None:
+    if os.name == "nt":  # no open file can be removed there, so another owner keeps it
+        file.close()
+    path.unlink(missing_ok=True)
+    file.close()
 
 
-def _free(target: Path) -> list[_Found]:
-    """Partials of ``target`` that nobody works on, the newest first: left in good order, or by killed processes."""
-    pattern = re.compile(re.escape(target.name) + r"\.([0-9a-f]{6})(?:\.([A-Za-z0-9]*)-(\d+)-[0-9a-f]{4})?\.part")
-    found = []
-    for path in target.parent.iterdir():
-        match = pattern.fullmatch(path.name)
-        if match and path not in _claimed:
-            written = _written(path)
-            host, pid = match[2], match[3]
-            dead = pid is None or (host == _HOST and not _is_running(int(pid)))
-            if dead or time.time() - written > _ABANDONED:
-                found.append(_Found(path, match[1], written))
-    return sorted(found, key=lambda partial: -partial.written)
-
-
-def _written(path: Path) -> float:
+def _parse(data: bytes) -> ResumeInfo | None:
     try:
-        return path.stat().st_mtime
-    except OSError:
-        return time.time()  # it has just been claimed
-
-
-def _is_running(pid: int) -> bool:
-    """Whether another process has this number. On Windows nobody need know: no open file can be renamed there."""
-    if os.name == "nt" or pid == os.getpid():
-        return False
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except OSError:
-        pass  # somebody else's
-    return True
-
-
-def _note_path(target: Path, identifier: str) -> Path:
-    return target.with_name(f"{target.name}.{identifier}.part.json")
-
-
-def _read_note(path: Path) -> Note | None:
-    try:
-        note = Note(**json.loads(path.read_bytes()))
-    except (OSError, ValueError, TypeError, RecursionError):
+        fields = json.loads(data)
+        info = ResumeInfo(*(fields[name] for name in ResumeInfo._fields))
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None
-    numbers, texts = (note.total, note.good), (note.md5, note.validator)
-    well_formed = all(n is None or isinstance(n, int) for n in numbers) and all(
-        t is None or isinstance(t, str) for t in texts
+    numbers, texts = (info.total, info.contiguous), (info.md5, info.validator)
+    well_formed = all(n is None or (isinstance(n, int) and n >= 0) for n in numbers) and all(
+        text is None or isinstance(text, str) for text in texts
     )
-    return note if well_formed else None
+    return info if well_formed else None

@@ -1,13 +1,12 @@
-"""One file on its way from a URL to the disk: what is missing is asked for, until it is there and verified.
+"""One download, from the partial file at hand to the verified file in place.
 
-Nothing is appended that was not asked for, and nothing is kept that cannot be told to be of the same file: RFC 9110,
-sections 13.1.5 (If-Range) and 14 (ranges).
+Only requested bytes are appended, and only bytes that can be recognized as the same file are kept.
 """
 
 from __future__ import annotations
 
 import contextlib
-import time
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,22 +15,20 @@ import requests
 from ..errors import ChecksumError, DownloadError, TransportError
 from ..log import logger
 from ..progress import Progress, ProgressCallback
-from ..transport.response import ResponseBody, content_length
+from ..transport.response import content_length
 from ..transport.session import Session
-from .hashing import Hasher
-from .headers import ContentRange, content_range, validator, validator_matches
-from .partial import Note, Partial, PartialLost
-from .patience import Patience
-from .remote import Remote, RemoteFile, refusal
-from .workers import Ranges, piece_size
+from .headers import ContentRange, content_range, validator
+from .partial import Partial, PartialLost, ResumeInfo
+from .remote import RangeClient, RemoteFile, RetryBudget, SurplusBytes, UnexpectedResponse, status_error
+from .workers import BLOCK, Workers, piece_size
 
 TIMEOUT = (10.0, 60.0)  # seconds to connect, seconds of silence after which a transfer is resumed on a new connection
-BACKOFF = 0.5  # seconds to wait after the first try without a new byte
+BACKOFF = 0.5  # seconds to wait after the first attempt without progress
 
-_BLOCK = 512 * 1024  # bytes: larger ones are faster still, but a stall loses the one under way
-_EXPIRED = (400, 401, 403, 410)  # statuses of a signed URL whose time is over
+_STEP = 8 << 20  # bytes hashed between two reports of progress
+_EXPIRED = (400, 401, 403, 410)  # statuses of a signed URL that has expired
 
-Renew = Callable[[], RemoteFile]
+RefreshURL = Callable[[], RemoteFile]
 
 
 def fetch(
@@ -40,210 +37,279 @@ def fetch(
     session: Session,
     progress: ProgressCallback | None,
     connections: int,
-    renew: Renew | None,
+    refresh_url: RefreshURL | None,
 ) -> Path:
-    """The path of the file, whole and in place; ``renew`` returns one with a new URL once the signed one has died.
+    """Return the path of the complete file. ``refresh_url`` returns the file with a new URL after the old one expired.
 
-    Raises OSError for the disk, DownloadError, ChecksumError, and TransportError where another try can only fail too.
+    Raises OSError for the disk, DownloadError, ChecksumError, and TransportError if a retry cannot help.
     """
-    remote = Remote(source, session, TIMEOUT)
+    client = RangeClient(source, session, TIMEOUT)
 
-    def attempt() -> Path:
-        with Partial(target) as partial, Hasher(wanted=remote.source.md5 is not None) as hasher:
+    def attempt(private: bool) -> Path:
+        steps = Progress(progress, client.source.size)
+        with Partial(target, private=private) as partial:
             try:
-                Transfer(remote, partial, hasher, progress, connections, renew).run()
+                Transfer(client, partial, steps, connections, refresh_url).run()
             except DownloadError as error:
-                if partial.is_of_use:
-                    error.add_hint("what is there is kept for the next run")
+                if partial.is_kept and not steps.in_callback:
+                    error.add_hint("the partial file is kept for the next run")
                 raise
             return partial.commit()
 
     try:
-        return attempt()
+        return attempt(private=False)
     except (PartialLost, _Replaced) as error:
-        logger.warning("download: %s; started again", str(error))
-    return attempt()
+        logger.warning("download: %s; restarted", str(error))
+        lost = isinstance(error, PartialLost)
+    return attempt(private=lost)
 
 
 class _Replaced(DownloadError):
-    """The new URL is of another file than the old one."""
+    """The new URL leads to another file than the old one."""
 
 
 class Transfer:
-    """Makes ``partial`` whole, and sure that it is."""
+    """Completes ``partial`` and verifies it."""
 
     def __init__(
         self,
-        remote: Remote,
+        client: RangeClient,
         partial: Partial,
-        hasher: Hasher,
-        progress: ProgressCallback | None,
+        progress: Progress,
         connections: int,
-        renew: Renew | None,
+        refresh_url: RefreshURL | None,
     ) -> None:
-        self._remote = remote
+        self._client = client
         self._partial = partial
-        self._hasher = hasher
-        self._steps = Progress(progress, remote.source.size)
+        self._progress = progress
         self._connections = connections
-        self._renew = renew
-        self._misled = False
+        self._refresh_url = refresh_url
+        self._range_mismatch_seen = False
+        self._accepted = connections
+        self._workers: Workers | None = None
+        self._start_hash()
 
     def run(self) -> None:
-        partial, source = self._partial, self._remote.source
-        if not source.is_begun_by(partial.note, partial.size):
-            partial.restart()
-        self._hasher.catch_up(partial.file, partial.size)
-        if partial.note and source.size is None:
-            self._steps.total = partial.note.total
+        partial, source = self._partial, self._client.source
+        if not source.can_resume(partial.info, partial.size):
+            self._start_over()
+        if partial.info and source.size is None:
+            self._progress.total = partial.info.total
+        if self._progress.total is not None:
+            partial.require_space(self._progress.total)
+        is_mixed = partial.size > 0
         if source.md5 is None or partial.size != source.size:
             self._fetch()
-        self._steps.at(partial.size, end=True)
-        self._verify()
+        try:
+            self._verify()
+        except ChecksumError as error:
+            if not is_mixed and not self._client.has_mixed_versions:
+                raise
+            logger.warning("download: %s; restarted", str(error))
+            self._fetch()
+            self._verify()
 
     def _fetch(self) -> None:
-        patience = Patience(BACKOFF, self._partial.size)
+        """Receive until nothing is missing."""
+        budget = RetryBudget(BACKOFF)
+        response: requests.Response | None = None
+        failure: TransportError | None
         while True:
-            failure: TransportError | None
             try:
-                response = self._ask()
+                opened = self._open(response)
             except TransportError as error:
                 failure = error
             else:
-                if response is None:
-                    return
-                with contextlib.closing(response):  # also where a progress function cancels
-                    failure = self._receive(response)
+                failure = opened and self._receive(*opened)
             if failure is None:
                 return
-            wait = patience.wait(failure, self._partial.size)
-            logger.warning("download: %s; resumed at byte %d", str(failure), self._partial.size)
-            time.sleep(wait)
+            response = None
+            with contextlib.ExitStack() as stack:
+                if isinstance(failure, UnexpectedResponse):
+                    stack.callback(failure.unread.close)
+                    response = self._adapt(failure)
+                if self._partial.is_resumable:
+                    budget.received = max(budget.received, self._partial.size)
+                wait = budget.wait(failure)
+                logger.warning("download: %s; resumed at byte %d", str(failure), self._partial.size)
+                self._client.session.wait(wait)
+                if response is not None:
+                    stack.pop_all()
 
-    def _ask(self) -> requests.Response | None:
-        """An answer whose body goes on where the partial ends; None where nothing is missing."""
-        partial, renewed = self._partial, False
+    def _adapt(self, failure: UnexpectedResponse) -> requests.Response | None:
+        """Use fewer connections from now on, or return the response of the only one, to be looked at."""
+        if self._connections == 1:
+            if isinstance(failure, SurplusBytes):
+                raise self._discard(DownloadError(str(failure)))
+            return failure.unread
+        refused = failure.unread.status_code >= 400 and failure.unread.status_code != 416
+        self._connections = max(1, self._accepted) if refused else 1
+        return None
+
+    def _open(self, response: requests.Response | None) -> tuple[requests.Response, int | None] | None:
+        """Return a response that continues the partial file, and its end; None if nothing is missing."""
+        partial, refreshed = self._partial, False
         while True:
-            if partial.size and not partial.note:  # nobody could tell whether the rest is of the same file
+            if partial.size and not partial.info:  # the rest could belong to another version of the file
                 self._start_over()
             end = self._end_of_first_piece()
-            response = self._remote.ask(partial.size, end, partial.note.validator if partial.note else None)
-            with contextlib.ExitStack() as unwanted:
-                unwanted.callback(response.close)
-                status, told = response.status_code, content_range(response.headers)
+            if response is None:
+                response = self._client.request(partial.size, end, partial.info)
+            with contextlib.ExitStack() as unused:
+                unused.callback(response.close)
+                status, found = response.status_code, content_range(response.headers)
                 if status == 200:
-                    self._begin(response)
-                if status == 200 or (status == 206 and told and self._goes_on(response, told, end)):
-                    unwanted.pop_all()
-                    return response
-            if status == 416 and told and told.total == partial.size and (partial.size or end):
+                    result = response, self._begin(response)
+                    unused.pop_all()
+                    return result
+                if status == 206 and found and self._is_requested_range(response, found, end):
+                    unused.pop_all()
+                    return response, found.end
+            if status == 416 and found and found.total == partial.size and (partial.size or end):
                 return None
-            if status in _EXPIRED and self._renew and not renewed:
-                renewed = True
-                self._use(self._renew())
-            elif status in (206, 416) and not self._misled:
-                self._misled = True
+            if status in _EXPIRED and self._refresh_url and not refreshed:
+                refreshed = True
+                self._use(self._refresh_url())
+            elif status in (206, 416) and not self._range_mismatch_seen:
+                self._range_mismatch_seen = True
                 self._connections = 1
                 self._start_over()
             else:
-                lied = " and does not keep to the ranges that it is asked for" if status in (206, 416) else ""
-                raise refusal(response, lied)
+                raise status_error(response, ", not with the requested range" if status in (206, 416) else "")
+            response = None
 
     def _end_of_first_piece(self) -> int | None:
-        """Where to end what is asked for, None where the rest is for one connection."""
+        """Return the end of the first request, None if one connection requests all the rest."""
         if self._connections == 1:
             return None
-        total = self._steps.total
-        left = None if total is None else total - self._partial.size
-        piece = piece_size(left, self._connections)
-        return self._partial.size + piece if left is None or left > 2 * piece else None
+        total = self._progress.total
+        missing = None if total is None else total - self._partial.size
+        piece = piece_size(missing, self._connections)
+        return self._partial.size + piece if missing is None or missing > 2 * piece else None
 
-    def _begin(self, response: requests.Response) -> None:
-        """A whole body comes: what there was is of no use any more."""
-        length, expected = content_length(response), self._remote.source.size
+    def _begin(self, response: requests.Response) -> int | None:
+        """Start from the beginning with a response that contains the whole file. Return its end, None if unknown."""
+        length, expected = content_length(response), self._client.source.size
         if length is not None and expected not in (None, length):
             raise DownloadError(f"the server has a file of {length} bytes, expected {expected}")
+        if length is None and expected is not None and self._is_page(response):
+            raise DownloadError("the server sent a web page instead of the file", response.status_code)
         self._start_over()
         self._connections = 1
-        self._describe(response, length if length is not None else expected)
+        self._save_info(response, length if length is not None else expected)
+        # A complete body of unknown length is the whole file, also if it has not the expected size.
+        return None if "Transfer-Encoding" in response.headers else self._progress.total
 
-    def _goes_on(self, response: requests.Response, told: ContentRange, end: int | None) -> bool:
-        """Whether the body is what was asked for: from where the partial ends, of the same file in the same state."""
-        partial, total = self._partial, told.total or self._steps.total
-        if told.start != partial.size or told.end is None or total is None or told.end > (end or total):
-            return False
-        if content_length(response) not in (None, told.end - told.start) or (partial.size == 0 and end is None):
-            return False
-        if partial.note is None:
-            self._describe(response, total)
-            return partial.note is not None
-        if not validator_matches(response.headers, partial.note.validator):
-            return False
-        same = self._steps.total in (None, total)
-        self._steps.total = total
-        return same
+    def _is_page(self, response: requests.Response) -> bool:
+        """Whether this is the page of a proxy or portal, which must not replace the bytes at hand."""
+        media = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        return media == "text/html" and self._partial.target.suffix.lower() not in (".html", ".htm")
 
-    def _describe(self, response: requests.Response, total: int | None) -> None:
-        """Notes by what the partial can be known again; without a note it cannot be resumed."""
-        state, source = validator(response.headers), self._remote.source
-        self._steps.total = total
+    def _is_requested_range(self, response: requests.Response, found: ContentRange, end: int | None) -> bool:
+        """Whether the response continues the partial file with bytes of the same file."""
+        partial, total = self._partial, found.total or self._progress.total
+        if found.start != partial.size or found.end is None or total is None or found.end > (end or total):
+            return False
+        if content_length(response) not in (None, found.end - found.start) or (partial.size == 0 and end is None):
+            return False
+        if partial.info is None:
+            self._save_info(response, total)
+            return partial.info is not None
+        if not self._client.is_same_version(response, partial.info) or self._progress.total not in (None, total):
+            return False
+        self._progress.total = total
+        return True
+
+    def _save_info(self, response: requests.Response, total: int | None) -> None:
+        """Keep what the file can be recognized by. Without an MD5 or a validator it cannot be resumed."""
+        state, source = validator(response.headers), self._client.source
+        self._progress.total = total
+        if total is not None:
+            self._partial.require_space(total)
         if state or source.md5:
-            self._partial.describe(Note(source.place, total, source.md5, state))
+            self._partial.save_info(ResumeInfo(source.url_path_md5, total, source.md5, state))
 
-    def _receive(self, response: requests.Response) -> TransportError | None:
-        """Writes the body behind what is there; what there is to say where the file is not whole then."""
-        partial, total = self._partial, self._steps.total
-        told = content_range(response.headers) if response.status_code == 206 else None
-        end = told.end if told else total
-        self._steps.at(partial.size)
-        if self._connections > 1 and end is not None and total is not None and end < total:
-            return self._receive_in_ranges(response, end, total)
-        with ResponseBody(response, decoded=False) as body:
-            while True:
-                try:
-                    block = body.read(_BLOCK)
-                except TransportError as error:
-                    return error
-                if not block:
-                    break
-                if end is not None and partial.size + len(block) > end:
-                    raise self._useless(DownloadError(f"the server sends more than the {end} bytes of the file"))
-                partial.write(block)
-                self._hasher.update(block)
-                self._steps.at(partial.size)
-        if total in (None, partial.size):
-            return None
-        return TransportError(f"the file ended after {partial.size} of {total} bytes")
+    def _receive(self, response: requests.Response, end: int | None) -> TransportError | None:
+        """Write the response, which contains the bytes up to ``end``, and the rest. Return an error if bytes lack."""
+        partial, total = self._partial, self._progress.total
+        several = self._connections > 1 and end is not None and total is not None and end < total
+        workers = Workers(self._client, partial, total, self._connections if several else 1, BACKOFF)
+        self._workers = workers
+        if several:  # from now on there may be holes
+            self._save_contiguous(partial.size)
+        try:
+            workers.begin(response, end)
+            self._progress.update(partial.size)
+            while workers.wait(behind=self._hashed + _STEP < workers.contiguous):
+                self._process_contiguous(workers)
+        finally:
+            ended = workers.stop()
+            response.close()
+            partial.size = workers.contiguous
+            with contextlib.suppress(OSError):  # the error that ended the transfer tells more
+                if several:
+                    if ended:
+                        partial.truncate(partial.size)
+                    self._save_contiguous(None if ended else partial.size)
+        self._accepted = workers.accepted
+        self._client.abort(False)
+        if isinstance(workers.failure, TransportError) or workers.failure is None:
+            return workers.failure
+        raise workers.failure
 
-    def _receive_in_ranges(self, response: requests.Response, end: int, total: int) -> TransportError | None:
-        ranges = Ranges(self._remote, self._partial, total, self._connections, BACKOFF)
-        status = ranges.fetch(response, end, self._hasher, self._steps)
-        if status is None:
-            return None
-        if status in (200, 206, 416):
-            self._connections = 1
-        return TransportError(f"a range of the file was answered with {status}")
+    def _save_contiguous(self, contiguous: int | None) -> None:
+        if self._partial.info is not None:
+            self._partial.save_info(self._partial.info._replace(contiguous=contiguous))
+
+    def _process_contiguous(self, workers: Workers) -> None:
+        contiguous = workers.contiguous
+        if self._partial.info and self._partial.info.contiguous is not None and contiguous > self._partial.size:
+            self._save_contiguous(contiguous)
+        self._partial.size = contiguous
+        self._hash_up_to(min(contiguous, self._hashed + _STEP))
+        self._progress.update(workers.received)
 
     def _use(self, source: RemoteFile) -> None:
-        same = source.is_of_same_file(self._remote.source)
-        self._remote.source = source
+        same = source.is_same_file(self._client.source)
+        self._client.source = source
         if not same:
             self._start_over()
-            raise _Replaced("the new URL is of another file")
+            raise _Replaced("the new URL leads to another file")
 
     def _start_over(self) -> None:
         self._partial.restart()
-        self._hasher.restart()
+        self._client.has_mixed_versions = False
+        self._start_hash()
+
+    def _start_hash(self) -> None:
+        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._hashed = 0
+        self._workers = None
+
+    def _hash_up_to(self, end: int) -> None:
+        if self._client.source.md5 is None:
+            self._hashed = end
+        while self._hashed < end:
+            block = self._workers.block_at(self._hashed) if self._workers else None
+            if block is None:
+                stop = self._workers.start if self._workers and self._hashed < self._workers.start else end
+                block = self._partial.read(self._hashed, min(BLOCK, stop - self._hashed))
+            self._md5.update(block)
+            self._hashed += len(block)
 
     def _verify(self) -> None:
-        partial, expected = self._partial, self._remote.source
+        partial, expected = self._partial, self._client.source
+        while self._hashed < partial.size:
+            self._hash_up_to(min(partial.size, self._hashed + _STEP))
+            self._progress.update(partial.size)
+        self._progress.update(partial.size, end=True)
         if expected.size not in (None, partial.size):
-            raise self._useless(DownloadError(f"the file has {partial.size} bytes, expected {expected.size}"))
-        found = self._hasher.hexdigest()
+            raise self._discard(DownloadError(f"the file has {partial.size} bytes, expected {expected.size}"))
+        found = self._md5.hexdigest()
         if expected.md5 not in (None, found):
-            raise self._useless(ChecksumError(f"the MD5 of the file is {found}, expected {expected.md5}"))
+            raise self._discard(ChecksumError(f"the MD5 of the file is {found}, expected {expected.md5}"))
 
-    def _useless(self, error: DownloadError) -> DownloadError:
-        self._partial.restart()
-        error.add_hint("it was not kept: download it again")
+    def _discard(self, error: DownloadError) -> DownloadError:
+        self._start_over()
+        error.add_hint("the bytes were discarded; download the file again")
         return error

@@ -1,223 +1,252 @@
-"""One file over several connections at a time, each of which fetches one piece of it after the other.
+"""Threads that receive the pieces of a file and write them, each over one connection.
 
-Pieces are handed out in their order to threads, which write them where they belong. What a partial promises holds
-all the time: its first ``size`` bytes are there. Its note says so to a run after a kill, what lies behind them is cut
-off at the end, and no thread runs far ahead of them. Hashing, notes and progress are left to the caller's thread.
+Pieces are handed out in order, and no worker runs far ahead of the first hole. Hashing, the resume information and
+progress stay with the caller's thread, which reads ``contiguous`` and ``received`` meanwhile.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from typing import BinaryIO
+from collections import deque
 
 import requests
 
-from ..atomic import write_all
-from ..errors import TransportError
+from ..errors import CallTimeout, TransportError
 from ..log import logger
-from ..progress import INTERVAL, Progress
+from ..progress import INTERVAL
 from ..transport.response import ResponseBody, content_length
-from .hashing import Hasher
-from .headers import content_range, validator_matches
-from .partial import Note, Partial
-from .patience import Busy, Patience
-from .remote import Remote
+from .headers import content_range
+from .partial import Partial
+from .remote import RangeClient, RetryableStatus, RetryBudget, SurplusBytes, UnexpectedResponse
 
-_PIECES = 4  # for each connection, where the limits below allow it
-_SMALLEST, _LARGEST = 1 << 20, 16 << 20  # bytes: each piece costs a round trip, and a cut what lies behind a hole
-_BLOCK = 64 * 1024  # bytes: each connection holds one
-_STEP = 8 << 20  # bytes hashed between two reports of progress
-_GRACE = 1.0  # seconds for the threads to end: one that is still connecting ends by itself, and writes nothing
+BLOCK = 256 * 1024  # bytes read at once: each worker holds one or two
+_MAX_BACKLOG = 4 * BLOCK  # bytes that wait to be hashed
+_PIECES = 4  # for each connection, within these limits
+_MIN_PIECE, _MAX_PIECE = 1 << 20, 16 << 20  # bytes: each piece costs a round trip, and a break loses those after a hole
+_MIN_SPEED = 1024  # bytes a second
+_GRACE = 1.0  # seconds for the threads to end: one that is still connecting ends by itself and writes nothing
 
 
-def piece_size(left: int | None, connections: int) -> int:
-    """Bytes of a piece where ``left`` bytes are missing, or nobody knows how many."""
-    return max(_SMALLEST, min(_LARGEST, (left or 0) // (connections * _PIECES)))
+def piece_size(missing: int | None, connections: int) -> int:
+    """Return the bytes of a piece if ``missing`` bytes are to be received."""
+    return max(_MIN_PIECE, min(_MAX_PIECE, (missing or 0) // (connections * _PIECES)))
 
 
 class _Piece:
-    """The bytes from ``at``, the first one that is missing, to before ``end``."""
+    """The bytes from ``at``, the first missing one, to before ``end`` (None: to the end of the response)."""
 
-    def __init__(self, at: int, end: int) -> None:
+    def __init__(self, at: int, end: int | None) -> None:
         self.at = at
         self.end = end
 
 
-class _Unexpected(Exception):
-    """An answer that is not the part that was asked for."""
+class Workers:
+    """``connections`` threads that receive what is missing of ``partial``, of ``total`` bytes (None: unknown).
 
-    def __init__(self, status: int) -> None:
-        super().__init__(status)
-        self.status = status
+    A single one hands its blocks over to the caller, who then need not read them from the file to hash them.
+    """
 
-
-class Ranges:
-    """Fetches what is missing of ``partial``, of ``total`` bytes; ``backoff`` is that of each thread's patience."""
-
-    def __init__(self, remote: Remote, partial: Partial, total: int, connections: int, backoff: float) -> None:
-        assert partial.note is not None
-        self._remote = remote
+    def __init__(
+        self, client: RangeClient, partial: Partial, total: int | None, connections: int, backoff: float
+    ) -> None:
+        self.accepted = 0  # connections that got a response
+        self.start = self.received = partial.size
+        self.failure: BaseException | None = None
+        self._client = client
         self._partial = partial
-        self._note: Note = partial.note
         self._total = total
         self._backoff = backoff
-        self._piece = piece_size(total - partial.size, connections)
+        self._info = partial.info
+        self._single = connections == 1
+        self._hands_over = self._single and client.source.md5 is not None
+        self._piece = piece_size((total or 0) - partial.size, connections)
         self._window = 2 * connections * self._piece
         self._running = connections
-        self._handed_out = self._received = partial.size
+        self._allocated = partial.size
         self._unfinished: list[_Piece] = []
-        self._given_back: list[_Piece] = []
-        self._failure: BaseException | None = None
-        self._over = False
+        self._returned: list[_Piece] = []
+        self._blocks: deque[tuple[int, bytes]] = deque()
+        self._backlog = 0  # bytes of these blocks
+        self._stopping = False
         self._changed = threading.Condition()  # of all the above
-
-    def fetch(self, response: requests.Response, end: int, hasher: Hasher, steps: Progress) -> int | None:
-        """Goes on with ``response``, which brings what is missing up to ``end``.
-
-        None once the file is whole, else the status of an answer that was not the part asked for. Raises DownloadError,
-        OSError for the disk, and what ``steps`` raises.
-        """
-        self._partial.describe(self._note._replace(good=self._partial.size))
-        first = (self._hand_out(end), response)
-        threads = [
-            threading.Thread(target=self._work, args=given, name="sidefx_client range", daemon=True)
-            for given in [first, *[(None, None)] * (self._running - 1)]
-        ]
-        try:
-            for thread in threads:
-                thread.start()
-            while self._goes_on():
-                self._take_stock(hasher)
-                steps.at(self._received)
-        finally:
-            self._stop(threads)
-            late = any(thread.is_alive() for thread in threads)
-            response.close()
-            self._partial.truncate(self._good)
-            self._partial.describe(self._note._replace(good=self._good if late else None))
-        self._remote.cut(False)
-        hasher.catch_up(self._partial.file, self._partial.size)
-        if isinstance(self._failure, _Unexpected):
-            return self._failure.status
-        if self._failure is not None:
-            raise self._failure
-        return None
+        self._threads: list[threading.Thread] = []
 
     @property
-    def _good(self) -> int:
-        """Up to where all the bytes are there."""
-        return min((piece.at for piece in self._unfinished), default=self._handed_out)
+    def contiguous(self) -> int:
+        """The bytes from the start of the file up to the first hole."""
+        return min((piece.at for piece in list(self._unfinished)), default=self._allocated)
 
-    def _hand_out(self, end: int) -> _Piece:
-        piece = _Piece(self._handed_out, end)
-        self._unfinished.append(piece)
-        self._handed_out = end
-        return piece
+    def begin(self, response: requests.Response, end: int | None) -> None:
+        """Start the threads. ``response`` contains the missing bytes up to ``end``, or up to its own end if None."""
+        first = self._add_piece(self._total if self._single and end is not None else end)
+        others = [(None, None, None)] * (self._running - 1)
+        for args in [(first, response, end), *others]:
+            thread = threading.Thread(target=self._work, args=args, name="sidefx_client download", daemon=True)
+            thread.start()
+            self._threads.append(thread)
 
-    def _goes_on(self) -> bool:
+    def wait(self, *, behind: bool) -> bool:
+        """Wait for new bytes, but not if the caller is ``behind``. Return False once all workers have ended."""
         with self._changed:
-            if self._running and self._failure is None and self._good < self._partial.size + _STEP:
+            if self._is_busy() and not behind and self._backlog < BLOCK:
                 self._changed.wait(INTERVAL)
-            return self._running > 0 and self._failure is None
+            return self._is_busy()
 
-    def _take_stock(self, hasher: Hasher) -> None:
+    def block_at(self, offset: int) -> bytes | None:
+        """Return the block that starts at ``offset`` if it was handed over."""
         with self._changed:
-            good = min(self._good, self._partial.size + _STEP)
-        hasher.catch_up(self._partial.file, good)
-        self._partial.size = good
-        self._partial.describe(self._note._replace(good=good))
+            while self._blocks and self._blocks[0][0] <= offset:
+                start, block = self._blocks.popleft()
+                self._backlog -= len(block)
+                self._changed.notify_all()
+                if start == offset:
+                    return block
+            return None
 
-    def _stop(self, threads: list[threading.Thread]) -> None:
+    def stop(self) -> bool:
+        """End all threads. Return False if one is late."""
         with self._changed:
-            self._over = True
+            self._stopping = True
             self._changed.notify_all()
-        self._remote.cut(True)
+        self._client.abort(True)
         deadline = time.monotonic() + _GRACE
-        for thread in threads:
-            if thread.ident is not None:
-                thread.join(max(0.0, deadline - time.monotonic()))
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
 
-    def _work(self, piece: _Piece | None, response: requests.Response | None) -> None:
-        """What each thread runs: one piece after the other, until none is left."""
+    def _is_busy(self) -> bool:
+        return self._running > 0 and self.failure is None
+
+    def _work(self, piece: _Piece | None, response: requests.Response | None, end: int | None) -> None:
+        budget = RetryBudget(self._backoff)
         try:
-            with open(self._partial.path, "r+b", buffering=0) as file:
-                piece = piece or self._next()
-                while piece is not None and self._fill(piece, file, response):
-                    piece, response = self._next(), None
-        except BaseException as error:  # noqa: BLE001 (raised again by the caller's thread)
+            piece = piece or self._allocate()
+            while piece is not None and self._fetch(piece, response, end, budget):
+                piece, response = self._allocate(), None
+        except BaseException as error:  # noqa: BLE001 (raised by the caller's thread)
             with self._changed:
-                self._failure = self._failure or error
-                self._running -= 1
+                self.failure = self.failure or error
                 self._changed.notify_all()
 
-    def _next(self) -> _Piece | None:
-        """The next piece to fetch, once it is near enough to what is there; None: the thread is not needed any more."""
+    def _allocate(self) -> _Piece | None:
+        """Return the next piece once it is near enough to the first hole. None ends the worker."""
         with self._changed:
-            while not self._over:
-                if self._given_back:
-                    return self._given_back.pop()
-                start = self._handed_out
-                if start == self._total:
+            while not self._stopping:
+                if self._returned:
+                    return self._returned.pop()
+                if self._total is None or self._allocated >= self._total:
                     break
-                if start < self._good + self._window:
-                    return self._hand_out(min(self._total, start + self._piece))
+                if self._allocated < self.contiguous + self._window:
+                    return self._add_piece(min(self._total, self._allocated + self._piece))
                 self._changed.wait()
             self._running -= 1
             self._changed.notify_all()
             return None
 
-    def _fill(self, piece: _Piece, file: BinaryIO, response: requests.Response | None) -> bool:
-        """Makes the piece whole; False where the thread has to end."""
-        patience = Patience(self._backoff, self._received)
-        file.seek(piece.at)
+    def _add_piece(self, end: int | None) -> _Piece:
+        piece = _Piece(self._allocated, end)
+        self._unfinished.append(piece)
+        self._allocated = end or self._allocated
+        return piece
+
+    def _fetch(self, piece: _Piece, response: requests.Response | None, end: int | None, budget: RetryBudget) -> bool:
+        """Complete the piece. Return False if this worker has to end."""
         while True:
-            failure = self._receive(piece, file, response)
+            before = piece.at
+            failure = self._receive(piece, response, end)
+            self._client.release()
             response = None
             with self._changed:
-                if self._over:
-                    return False
-                if failure is None:
+                self.accepted += piece.at > before and budget.received == 0
+                budget.received += piece.at - before
+                if piece.at == piece.end:
                     self._unfinished.remove(piece)
                     self._changed.notify_all()
                     return True
-                if isinstance(failure, Busy) and self._running > 1:  # it takes no more connections than the others
-                    self._given_back.append(piece)
+                is_refused = piece.at == before and self._running > 1 and _is_refusal(failure, budget)
+                if is_refused:
+                    self._returned.append(piece)
                     self._running -= 1
                     self._changed.notify_all()
-                    return False
-                wait = patience.wait(failure, self._received)
-                logger.warning("download: %s; resumed at byte %d", str(failure), piece.at)
-                self._changed.wait_for(lambda: self._over, wait)
+            if self._stopping or is_refused:
+                if isinstance(failure, UnexpectedResponse):
+                    failure.unread.close()
+                return False
+            if failure is None:  # the server sends less than the whole range at once
+                continue
+            if isinstance(failure, UnexpectedResponse) and not self._single:
+                failure.unread.close()
+            if isinstance(failure, UnexpectedResponse) or self._info is None or piece.end is None:
+                raise failure
+            wait = budget.wait(failure)
+            logger.warning("download: %s; resumed at byte %d", str(failure), piece.at)
+            with self._changed:
+                self._changed.wait_for(lambda: self._stopping, wait)
 
-    def _receive(self, piece: _Piece, file: BinaryIO, response: requests.Response | None) -> TransportError | None:
-        """Writes the body where it belongs; what there is to say where the piece is not whole then."""
+    def _receive(self, piece: _Piece, response: requests.Response | None, end: int | None) -> TransportError | None:
+        """Write a response that contains the bytes from ``piece.at`` to ``end``. Return an error if some lack."""
         try:
-            response = response or self._remote.ask(piece.at, piece.end, self._note.validator)
-            if not self._is_part(response, piece):
-                response.close()
-                raise _Unexpected(response.status_code)
+            if response is None:
+                response = self._client.request(piece.at, None if self._single else piece.end, self._info)
+                end = self._end_of(response, piece)
+            body = ResponseBody(response, decoded=False)
         except TransportError as error:
             return error
-        with ResponseBody(response, decoded=False) as body:
-            while True:
+        limit = end or self._total
+        patience, seconds, since = 0.9 * self._client.timeout[1], 0.0, piece.at
+        with body:
+            while not self._stopping:
+                started = time.monotonic()
                 try:
-                    block = body.read(_BLOCK)
+                    block = body.read(BLOCK)
                 except TransportError as error:
                     return error
-                if not block or self._over:
-                    return None if piece.at == piece.end else TransportError("a part of the file ended too early")
-                if piece.at + len(block) > piece.end:
-                    raise _Unexpected(response.status_code)
-                write_all(file, block)
-                with self._changed:
-                    piece.at += len(block)
-                    self._received += len(block)
+                seconds += time.monotonic() - started
+                if limit is not None and piece.at + len(block) > limit:
+                    return SurplusBytes(response, f"the server sent more than the {limit} bytes of the file")
+                if not block:
+                    break
+                self._partial.write(piece.at, block)
+                self._count(piece, block)
+                if seconds > patience:
+                    if piece.at - since < _MIN_SPEED * patience:
+                        return CallTimeout(f"less than {_MIN_SPEED} bytes a second for {seconds:.0f} s", True)
+                    seconds, since = 0.0, piece.at
+        if end is None and not self._stopping:
+            piece.end = self._allocated = piece.at
+        return None if piece.at == end or end is None else TransportError("the response is truncated", True)
 
-    def _is_part(self, response: requests.Response, piece: _Piece) -> bool:
-        return (
+    def _count(self, piece: _Piece, block: bytes) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopping or self._backlog < _MAX_BACKLOG)
+            if self._hands_over:
+                self._blocks.append((piece.at, block))
+                self._backlog += len(block)
+            piece.at += len(block)
+            self.received += len(block)
+            if self._backlog >= BLOCK:
+                self._changed.notify_all()
+
+    def _end_of(self, response: requests.Response, piece: _Piece) -> int:
+        """Return the end of a response that continues the piece. Raise UnexpectedResponse for any other."""
+        found = content_range(response.headers)
+        if (
             response.status_code == 206
-            and content_range(response.headers) == (piece.at, piece.end, self._total)
-            and content_length(response) in (None, piece.end - piece.at)
-            and validator_matches(response.headers, self._note.validator)
-        )
+            and found is not None
+            and found.end is not None
+            and found.start == piece.at
+            and found.end <= (piece.end or found.end)
+            and found.total in (None, self._total)
+            and content_length(response) in (None, found.end - found.start)
+            and self._client.is_same_version(response, self._info)
+        ):
+            return found.end
+        raise UnexpectedResponse(response)
+
+
+def _is_refusal(failure: TransportError | None, budget: RetryBudget) -> bool:
+    """Whether the server seems to accept fewer connections than there are."""
+    if isinstance(failure, UnexpectedResponse):
+        return failure.unread.status_code >= 400 and failure.unread.status_code != 416
+    return isinstance(failure, RetryableStatus) or budget.received == 0 or budget.attempts > 1

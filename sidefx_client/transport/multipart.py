@@ -98,7 +98,7 @@ class FileSource:
             self._begun = True
             if self._start is not None:
                 self._file.seek(self._start)
-            self._progress.at(0)
+            self._progress.update(0)
         data = self._file.read(size) if size else b""
         if data is None:
             raise ValueError("the file object to upload returned None from read(): open it in blocking mode")
@@ -108,7 +108,7 @@ class FileSource:
             )
         data = data[:size]
         self._left -= len(data)
-        self._progress.at(self.size - self._left)
+        self._progress.update(self.size - self._left)
         if data and not self._left and self._grown():
             logger.warning("the file grew while it was sent: only the announced %d bytes went out", self.size)
         return data

@@ -37,7 +37,7 @@ def test_D1_two_cuts_and_the_rest_are_three_requests(case: Case, tls: str | None
     with ScriptedServer(script, tls=tls) as server:
         assert fetch(case, server, md5=md5(CONTENT)) == case.directory / NAME
         assert starts(server) == [0, 300_000, 700_000]
-        assert server.requests[1].header("If-Range") == ETAG
+        assert server.requests[1].header("If-Range") is None  # the MD5 decides
         assert server.requests[1].header("Accept-Encoding") == "identity"
     whole(case)
 

@@ -218,7 +218,7 @@ class Downloads(RuleBasedStateMachine):
 @pytest.fixture
 def in_no_time(hasty: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transfer, "BACKOFF", 0.0)
-    monkeypatch.setattr(ranges, "_SMALLEST", PIECE)
+    monkeypatch.setattr(ranges, "_MIN_PIECE", PIECE)
 
 
 @pytest.mark.usefixtures("in_no_time", "uncollected")

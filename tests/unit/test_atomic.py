@@ -1,23 +1,20 @@
-"""New files and partials: what is beside a target, and what becomes of it."""
+"""Files that are moved into place when they are complete, and the moves that other programs delay."""
 
 from __future__ import annotations
 
-import contextlib
-import json
+import errno
 import os
-import subprocess
-import sys
-import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 import pytest
 
-from sidefx_client.atomic import NewFile
-from sidefx_client.downloads import partial as partial_module
-from sidefx_client.downloads.partial import Note, Partial, PartialLost
+from sidefx_client import atomic
+from sidefx_client.atomic import AtomicFile
+from sidefx_client.downloads.partial import Partial
 
-NOTE = Note("a-place", 10, None, '"one"')
+posix_only = pytest.mark.skipif(os.name != "posix", reason="mode bits and links of POSIX")
+both = pytest.mark.parametrize("kind", [AtomicFile, Partial])
 
 
 @pytest.fixture
@@ -29,16 +26,13 @@ def left(target: Path) -> list[str]:
     return sorted(path.name for path in target.parent.iterdir())
 
 
-def begin(target: Path, content: bytes = b"01234", note: Note = NOTE) -> None:
-    """A partial that was left in good order."""
-    with Partial(target) as partial:
-        partial.describe(note)
-        partial.write(content)
+def write(file: Any, data: bytes) -> None:
+    file.write(0, data) if isinstance(file, Partial) else file.write(data)
 
 
-def test_a_new_file_is_there_only_once_it_was_committed(target: Path) -> None:
+def test_a_file_appears_when_it_is_committed(target: Path) -> None:
     target.write_bytes(b"old")
-    with NewFile(target) as file:
+    with AtomicFile(target) as file:
         file.write(b"new")
         assert target.read_bytes() == b"old"
         assert file.commit() == target
@@ -46,241 +40,138 @@ def test_a_new_file_is_there_only_once_it_was_committed(target: Path) -> None:
     assert left(target) == [target.name]
 
 
-def test_a_new_file_that_was_not_committed_is_gone(target: Path) -> None:
-    with NewFile(target) as file:
+def test_a_file_that_was_not_committed_is_removed(target: Path) -> None:
+    with AtomicFile(target) as file:
         file.write(b"new")
     assert left(target) == []
 
 
-@pytest.mark.skipif(os.name != "posix", reason="mode bits are POSIX'")
-@pytest.mark.parametrize("kind", [NewFile, Partial])
+@posix_only
+@both
 def test_a_file_gets_the_mode_of_the_umask(target: Path, kind: Any) -> None:
     umask = os.umask(0o027)
     try:
         with kind(target) as file:
-            file.write(b"new")
+            write(file, b"new")
             file.commit()
     finally:
         os.umask(umask)
     assert target.stat().st_mode & 0o777 == 0o640
 
 
-@pytest.mark.parametrize("kind", [NewFile, Partial])
-def test_a_directory_is_refused_before_anything_is_written(tmp_path: Path, kind: Any) -> None:
+@both
+def test_a_directory_is_refused_before_a_file_is_created(tmp_path: Path, kind: Any) -> None:
     with pytest.raises(IsADirectoryError):
         kind(tmp_path)
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs here")
-@pytest.mark.parametrize("kind", [NewFile, Partial])
-def test_what_is_no_regular_file_is_not_replaced(target: Path, kind: Any) -> None:
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs on this platform")
+@both
+def test_a_target_that_is_not_a_regular_file_is_not_replaced(target: Path, kind: Any) -> None:
     os.mkfifo(target)
-    with pytest.raises(OSError, match="no regular file"), kind(target) as file:
+    with pytest.raises(OSError, match="not a regular file"), kind(target) as file:
         file.commit()
     assert target.is_fifo()
 
 
-@pytest.mark.parametrize("kind", [NewFile, Partial])
-def test_a_missing_directory_is_the_systems_own_error(tmp_path: Path, kind: Any) -> None:
+@both
+def test_a_missing_directory_raises_the_error_of_the_system(tmp_path: Path, kind: Any) -> None:
     with pytest.raises(FileNotFoundError), kind(tmp_path / "missing" / "file"):
         pass
 
 
-def test_a_partial_is_gone_on_with_by_the_next(target: Path) -> None:
-    begin(target)
-    with Partial(target) as partial:
-        assert (partial.size, partial.note) == (5, NOTE)
-        partial.write(b"56789")
-        assert partial.commit() == target
-    assert target.read_bytes() == b"0123456789"
-    assert left(target) == [target.name]
+@both
+def test_a_name_of_the_longest_legal_length_can_be_the_target(tmp_path: Path, kind: Any) -> None:
+    for length in range(230, 256):
+        target = tmp_path / ("n" * length)
+        with kind(target) as file:
+            write(file, b"new")
+            file.commit()
+        assert left(target) == [target.name]
+        target.unlink()
 
 
-@pytest.mark.parametrize("note", [None, NOTE])
-def test_a_partial_that_is_empty_or_that_nobody_could_know_again_is_not_left(target: Path, note: Note | None) -> None:
-    with Partial(target) as partial:
-        if note:
-            partial.describe(note)
-        else:
-            partial.write(b"01234")
+@both
+def test_the_working_directory_may_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: Any) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with kind(Path("file").absolute() if kind is Partial else "file") as file:
+        write(file, b"new")
+        os.chdir("elsewhere")
+        assert file.commit() == tmp_path / "file"
+    assert (tmp_path / "file").read_bytes() == b"new"
+    assert os.listdir() == []
+
+
+@both
+@pytest.mark.parametrize("code", [errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_a_file_system_without_fsync_keeps_the_file(
+    target: Path, monkeypatch: pytest.MonkeyPatch, kind: Any, code: int
+) -> None:
+    monkeypatch.setattr(os, "fsync", fail_first(os.fsync, OSError(code, "fsync"), 99))
+    with kind(target) as file:
+        write(file, b"new")
+        file.commit()
+    assert target.read_bytes() == b"new"
+
+
+@both
+def test_any_other_error_of_fsync_is_raised(target: Path, monkeypatch: pytest.MonkeyPatch, kind: Any) -> None:
+    monkeypatch.setattr(os, "fsync", fail_first(os.fsync, OSError(errno.EIO, "fsync"), 99))
+    with kind(target) as file:
+        write(file, b"new")
+        with pytest.raises(OSError, match="fsync"):
+            file.commit()
     assert left(target) == []
 
 
-def test_only_the_bytes_that_are_sure_are_gone_on_with(target: Path) -> None:
-    begin(target, note=NOTE._replace(good=3))
-    with Partial(target) as partial:
-        assert partial.size == 3
-        partial.write(b"x")
-        partial.file.seek(0)
-        assert partial.file.read() == b"012x"
+def in_use() -> PermissionError:
+    """Return the error for a file that another program has open on Windows."""
+    error = PermissionError(errno.EACCES, "used by another process")
+    error.winerror = 32  # type: ignore[attr-defined,unused-ignore]
+    return error
 
 
-def test_a_restart_forgets_bytes_and_note(target: Path) -> None:
-    begin(target)
-    with Partial(target) as partial:
-        partial.restart()
-        assert (partial.size, partial.note, partial.file.read()) == (0, None, b"")
-    assert left(target) == []
-
-
-@pytest.mark.parametrize(
-    "garbage",
-    [b"", b"{", b"[]", b"{}", b'{"place": 1}', json.dumps({**NOTE._asdict(), "good": "3"}).encode(), b"\xff", None],
-)
-def test_a_partial_whose_note_cannot_be_read_is_dropped(target: Path, garbage: bytes | None) -> None:
-    begin(target)
-    note = next(target.parent.glob("*.json"))
-    note.unlink() if garbage is None else note.write_bytes(garbage)
-    with Partial(target) as partial:
-        assert (partial.size, partial.note) == (0, None)
-    assert left(target) == []
-
-
-def test_a_note_is_rewritten_in_place(target: Path) -> None:
-    with Partial(target) as partial:
-        partial.describe(NOTE._replace(validator='"' + "x" * 200 + '"'))
-        partial.describe(NOTE)
-        partial.write(b"01234")
-    with Partial(target) as partial:
-        assert partial.note == NOTE
-
-
-def test_two_never_work_on_one_partial(target: Path) -> None:
-    begin(target)
-    with Partial(target) as first, Partial(target) as second:
-        assert (first.size, second.size) == (5, 0)
-        second.describe(NOTE)
-        second.write(b"01")
-    with Partial(target) as third:
-        assert third.size in (5, 2)
-        third.commit()
+@both
+def test_a_move_that_windows_refuses_is_tried_again(target: Path, monkeypatch: pytest.MonkeyPatch, kind: Any) -> None:
+    monkeypatch.setattr(atomic, "_WAITS", (0.0,) * 3)
+    monkeypatch.setattr(os, "replace", fail_first(os.replace, in_use(), 3))
+    with kind(target) as file:
+        write(file, b"new")
+        file.commit()
     assert left(target) == [target.name]
 
 
-def test_of_many_threads_one_gets_the_partial(target: Path) -> None:
-    begin(target)
-    ready, over, sizes = threading.Barrier(8), threading.Barrier(8), []
-
-    def claim() -> None:
-        ready.wait()
-        with Partial(target) as partial:
-            sizes.append(partial.size)
-            over.wait()
-
-    threads = [threading.Thread(target=claim) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(sizes) == [0] * 7 + [5]
+@both
+def test_a_move_that_windows_refuses_for_long_is_an_error(
+    target: Path, monkeypatch: pytest.MonkeyPatch, kind: Any
+) -> None:
+    monkeypatch.setattr(atomic, "_WAITS", (0.0,) * 3)
+    monkeypatch.setattr(os, "replace", fail_first(os.replace, in_use(), 4))
+    with kind(target) as file:
+        write(file, b"new")
+        with pytest.raises(PermissionError):
+            file.commit()
+    assert left(target) == []
 
 
-HOLD = """
-import sys
-from pathlib import Path
-from sidefx_client.downloads.partial import Note, Partial
-with Partial(Path(sys.argv[1])) as partial:
-    partial.describe(Note("a-place", 10, None, '"one"'))
-    partial.write(b"01234")
-    print("ready", flush=True)
-    sys.stdin.read()
-"""
+def test_a_refusal_for_want_of_permission_is_an_error_at_once(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "replace", fail_first(os.replace, PermissionError(errno.EACCES, "no"), 1))
+    with pytest.raises(PermissionError), AtomicFile(target) as file:
+        file.commit()
 
 
-@pytest.mark.skipif(os.name != "posix", reason="on Windows the open file is the claim")
-def test_a_partial_is_free_once_its_process_was_killed_and_not_before(target: Path) -> None:
-    command = [sys.executable, "-c", HOLD, str(target)]
-    environment = {**os.environ, "PYTHONPATH": str(Path(partial_module.__file__).parents[2])}
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as child:
-        assert child.stdout is not None
-        assert child.stdout.readline() == b"ready\n"
-        with Partial(target) as partial:
-            assert partial.size == 0
-        child.kill()
-    with Partial(target) as partial:
-        assert partial.size == 5
-        partial.commit()
-    assert left(target) == [target.name]
+def test_the_waits_for_other_programs_are_a_few_seconds() -> None:
+    assert 3 <= sum(atomic._WAITS) <= 10
 
 
-@pytest.mark.parametrize(("age", "size"), [(3600, 0), (2 * 86400, 5)])
-def test_another_machines_partial_is_free_a_day_after_its_last_byte(target: Path, age: int, size: int) -> None:
-    begin(target)
-    free = next(target.parent.glob("*.part"))
-    theirs = free.with_name(free.name.replace(".part", ".elsewhere-999999999-0a1b.part"))
-    free.rename(theirs)
-    then = theirs.stat().st_mtime - age
-    os.utime(theirs, (then, then))
-    with Partial(target) as partial:
-        assert partial.size == size
+def fail_first(function: Callable[..., Any], error: Exception, times: int) -> Callable[..., Any]:
+    """Return ``function``, which raises ``error`` the first ``times``."""
+    left = iter(range(times))
 
+    def replacement(*args: Any) -> Any:
+        if next(left, None) is not None:
+            raise error
+        return function(*args)
 
-def test_what_is_in_the_way_of_tidying_up_does_not_undo_a_whole_file(target: Path) -> None:
-    target.with_name(f"{target.name}.0a1b2c.part").mkdir()
-    with Partial(target) as partial:
-        partial.write(b"whole")
-        assert partial.commit().read_bytes() == b"whole"
-
-
-def test_the_partial_of_a_process_that_cannot_be_is_free(target: Path) -> None:
-    begin(target)
-    free = next(target.parent.glob("*.part"))
-    free.rename(free.with_name(free.name.replace(".part", f".{partial_module._HOST}-{10**20}-0a1b.part")))
-    with Partial(target) as partial:
-        assert partial.size == 5
-
-
-@pytest.mark.parametrize("newest", [1, 2, 3, 4, 5])
-def test_of_several_partials_the_newest_is_gone_on_with(target: Path, newest: int) -> None:
-    with contextlib.ExitStack() as runs:
-        for size in range(1, 6):
-            partial = runs.enter_context(Partial(target))
-            partial.describe(NOTE)
-            partial.write(bytes(size))
-    for path in target.parent.glob("*.part"):
-        os.utime(path, (2e9, 2e9) if path.stat().st_size == newest else (1e9, 1e9))
-    with Partial(target) as last:
-        assert last.size == newest
-
-
-@pytest.mark.skipif(os.name != "posix", reason="needs symbolic links")
-def test_a_link_in_place_of_a_partial_is_left_alone(target: Path) -> None:
-    begin(target)
-    free = next(target.parent.glob("*.part"))
-    free.unlink()
-    precious = target.with_name("precious")
-    precious.write_bytes(b"precious")
-    free.symlink_to(precious)
-    with Partial(target) as partial:
-        assert partial.size == 0
-    assert precious.read_bytes() == b"precious"
-
-
-def test_a_partial_that_was_taken_away_is_said_to_be_lost(target: Path) -> None:
-    with Partial(target) as partial:
-        partial.describe(NOTE)
-        partial.write(b"01234")
-        partial.path.rename(target.with_name("taken"))
-        with pytest.raises(PartialLost):
-            partial.commit()
-
-
-def test_the_note_of_a_partial_that_was_taken_away_is_its_new_owners(target: Path) -> None:
-    with Partial(target) as partial:
-        partial.describe(NOTE)
-        partial.write(b"01234")
-        partial.path.rename(target.with_name("taken"))
-        partial.restart()
-    assert [path for path in left(target) if path.endswith(".json")]
-
-
-def test_a_move_that_fails_keeps_the_whole_file_for_the_next_run(target: Path) -> None:
-    with Partial(target) as partial:
-        partial.describe(NOTE)
-        partial.write(b"0123456789")
-        target.mkdir()
-        with pytest.raises(OSError):
-            partial.commit()
-    target.rmdir()
-    with Partial(target) as partial:
-        assert (partial.size, partial.note) == (10, NOTE)
+    return replacement

@@ -38,14 +38,14 @@ def reports(seen: list[Any], total: int | None) -> Progress:
 def test_the_first_and_the_last_byte_are_always_reported(clock: Clock, seen: list[Any]) -> None:
     steps = reports(seen, 1000)
     for done in range(0, 1001, 10):
-        steps.at(done)
+        steps.update(done)
     assert seen == [(0, 1000), (1000, 1000)]
 
 
 def test_a_step_is_reported_every_interval(clock: Clock, seen: list[Any]) -> None:
     steps = reports(seen, 1000)
     for done in range(0, 1000, 10):
-        steps.at(done)
+        steps.update(done)
         clock.now += INTERVAL / 10
     assert len(seen) == 10
 
@@ -53,16 +53,16 @@ def test_a_step_is_reported_every_interval(clock: Clock, seen: list[Any]) -> Non
 def test_going_back_is_reported_at_once(clock: Clock, seen: list[Any]) -> None:
     steps = reports(seen, 1000)
     for done in (0, 700, 1000, 300, 400):
-        steps.at(done)
+        steps.update(done)
     assert seen == [(0, 1000), (1000, 1000), (300, 1000)]
 
 
 def test_the_end_is_reported_once_where_the_total_is_not_known(clock: Clock, seen: list[Any]) -> None:
     steps = reports(seen, None)
     for done in (0, 700):
-        steps.at(done)
-    steps.at(700, end=True)
-    steps.at(700, end=True)
+        steps.update(done)
+    steps.update(700, end=True)
+    steps.update(700, end=True)
     assert seen == [(0, None), (700, None)]
 
 
@@ -71,4 +71,4 @@ def test_what_the_callback_raises_goes_through() -> None:
         raise StopIteration
 
     with pytest.raises(StopIteration):
-        Progress(cancel, 1).at(0)
+        Progress(cancel, 1).update(0)

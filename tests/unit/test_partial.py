@@ -1,0 +1,383 @@
+"""Partial files: what the next run resumes, locks, and what other programs may do to them meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.downloads import ROOT, left
+
+from sidefx_client.downloads import partial as partial_module
+from sidefx_client.downloads.partial import Partial, PartialLost, ResumeInfo
+
+INFO = ResumeInfo("a-path", 10, None, '"one"')
+SHARED = ["build.part", "build.part.json"]
+posix_only = pytest.mark.skipif(os.name != "posix", reason="POSIX locks and links")
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    return tmp_path / "build"
+
+
+def begin(target: Path, content: bytes = b"01234", info: ResumeInfo = INFO) -> None:
+    """Leave a partial file for the next run."""
+    with Partial(target) as partial:
+        partial.save_info(info)
+        receive(partial, content)
+
+
+def receive(partial: Partial, content: bytes) -> None:
+    partial.write(partial.size, content)
+    partial.size += len(content)
+
+
+def test_the_next_run_resumes(target: Path) -> None:
+    begin(target)
+    assert left(target.parent) == SHARED
+    with Partial(target) as partial:
+        assert (partial.size, partial.info) == (5, INFO)
+        receive(partial, b"56789")
+        assert partial.commit() == target
+    assert target.read_bytes() == b"0123456789"
+    assert left(target.parent) == ["build"]
+
+
+@pytest.mark.parametrize("info", [None, INFO])
+def test_a_partial_file_that_is_empty_or_cannot_be_recognized_is_removed(target: Path, info: ResumeInfo | None) -> None:
+    with Partial(target) as partial:
+        if info:
+            partial.save_info(info)
+        else:
+            receive(partial, b"01234")
+    assert left(target.parent) == []
+
+
+def test_only_the_contiguous_bytes_are_resumed(target: Path) -> None:
+    begin(target, info=INFO._replace(contiguous=3))
+    with Partial(target) as partial:
+        assert partial.size == 3
+        receive(partial, b"x")
+        assert partial.read(0, 9) == b"012x"
+
+
+def test_a_restart_forgets_bytes_and_info(target: Path) -> None:
+    begin(target)
+    with Partial(target) as partial:
+        partial.restart()
+        assert (partial.size, partial.info, partial.read(0, 9)) == (0, None, b"")
+    assert left(target.parent) == []
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [b"", b"{", b"[]", b"{}", b'{"total": 1}', json.dumps({**INFO._asdict(), "contiguous": "3"}).encode(), b"\xff"],
+)
+def test_a_partial_file_whose_info_is_damaged_is_discarded(target: Path, garbage: bytes) -> None:
+    begin(target)
+    (target.parent / "build.part.json").write_bytes(garbage)
+    with Partial(target) as partial:
+        assert (partial.size, partial.info) == (0, None)
+    assert left(target.parent) == []
+
+
+def test_a_longer_info_leaves_no_rest_when_a_shorter_one_follows(target: Path) -> None:
+    with Partial(target) as partial:
+        partial.save_info(INFO._replace(validator='"' + "x" * 200 + '"'))
+        partial.save_info(INFO)
+        receive(partial, b"01234")
+    with Partial(target) as partial:
+        assert partial.info == INFO
+
+
+def test_partial_files_of_version_1_0_are_left_alone(target: Path) -> None:
+    old = target.with_name("build.0a1b2c.part")
+    old.write_bytes(b"01234")
+    with Partial(target) as partial:
+        assert partial.size == 0
+        partial.commit()
+    assert old.read_bytes() == b"01234"
+
+
+# Locks
+
+
+def test_a_second_owner_gets_a_private_partial_file(target: Path) -> None:
+    begin(target)
+    with Partial(target) as first, Partial(target) as second:
+        assert (first.size, second.size) == (5, 0)
+        second.save_info(INFO)
+        receive(second, b"ab")
+        assert not second.is_kept
+        receive(first, b"56789")
+        assert first.read(0, 99) == b"0123456789"
+        assert second.commit().read_bytes() == b"ab"
+        assert first.commit().read_bytes() == b"0123456789"
+    assert left(target.parent) == ["build"]
+
+
+def test_one_of_many_threads_gets_the_lock(target: Path) -> None:
+    begin(target)
+    ready, over, sizes = threading.Barrier(8), threading.Barrier(8), []
+
+    def claim() -> None:
+        ready.wait()
+        with Partial(target) as partial:
+            sizes.append(partial.size)
+            over.wait()
+
+    threads = [threading.Thread(target=claim) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(sizes) == [0] * 7 + [5]
+    assert left(target.parent) == SHARED
+
+
+HOLD = """
+import os, sys
+from pathlib import Path
+from sidefx_client.downloads.partial import Partial, ResumeInfo
+with Partial(Path(sys.argv[1]), private=sys.argv[2] == "private") as partial:
+    partial.save_info(ResumeInfo("a-path", 10, None, '"one"'))
+    partial.write(0, b"01234")
+    if sys.argv[2] == "forked" and os.fork() == 0:
+        os.write(1, b"%d\\n" % os.getpid())
+        import time
+        time.sleep(60)
+    os.write(1, b"ready\\n")
+    sys.stdin.read()
+"""
+
+
+@contextlib.contextmanager
+def owner(target: Path, kind: str = "shared") -> Any:
+    """Another process that writes to the partial file; killed at the end if it still runs."""
+    command = [sys.executable, "-W", "ignore", "-c", HOLD, str(target), kind]
+    environment = {**os.environ, "PYTHONPATH": ROOT}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as child:
+        assert child.stdout is not None
+        lines = [child.stdout.readline() for _ in range(2 if kind == "forked" else 1)]
+        child.forked = [int(line) for line in lines if line.strip().isdigit()]  # type: ignore[attr-defined]
+        try:
+            yield child
+        finally:
+            child.kill()
+
+
+def test_a_partial_file_is_free_as_soon_as_its_process_is_killed(target: Path) -> None:
+    with owner(target) as child:
+        with Partial(target) as partial:
+            assert partial.size == 0
+        child.kill()
+        child.wait()
+        with Partial(target) as partial:
+            assert partial.size == 5
+            partial.commit()
+    assert left(target.parent) == ["build"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+def test_a_forked_child_does_not_prolong_the_lock(target: Path) -> None:
+    with owner(target, "forked") as child:
+        child.kill()
+        child.wait()
+        try:
+            with Partial(target) as partial:
+                assert partial.size == 5
+        finally:
+            os.kill(child.forked[0], 9)
+
+
+def test_the_owner_of_the_lock_removes_private_files_of_killed_processes_only(target: Path) -> None:
+    with owner(target, "private") as child:
+        with Partial(target):
+            pass
+        assert len(left(target.parent)) == 1
+        child.kill()
+        child.wait()
+        with Partial(target):
+            pass
+    assert left(target.parent) == []
+
+
+def test_the_partial_file_of_a_similar_name_is_not_taken_for_an_abandoned_one(target: Path) -> None:
+    begin(target.with_name("build.0123abcd"))
+    with Partial(target) as partial:
+        partial.commit()
+    assert left(target.parent) == ["build", "build.0123abcd.part", "build.0123abcd.part.json"]
+
+
+@posix_only
+def test_a_sidecar_that_was_opened_before_its_owner_removed_it_is_not_used(
+    target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = Partial(target).__enter__()
+    receive(first, b"first")
+    real = partial_module._flock
+
+    def finish_first(file: Any) -> None:
+        monkeypatch.setattr(partial_module, "_flock", real)
+        first.commit()
+        first.__exit__()
+        real(file)
+
+    monkeypatch.setattr(partial_module, "_flock", finish_first)
+    with Partial(target) as second, Partial(target) as third:
+        assert target.read_bytes() == b"first"
+        assert (second.path.name, third.path.name == second.path.name) == ("build.part", False)
+    assert left(target.parent) == ["build"]
+
+
+LOCK_ERRORS = [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS]
+
+
+@posix_only
+@pytest.mark.parametrize("code", [*LOCK_ERRORS, None], ids=[*(errno.errorcode[code] for code in LOCK_ERRORS), "lies"])
+def test_a_file_system_without_locks_gets_private_partial_files(
+    target: Path, monkeypatch: pytest.MonkeyPatch, code: int | None
+) -> None:
+    def flock(file: Any, operation: int) -> None:
+        if code is not None:
+            raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    with Partial(target) as first, Partial(target) as second:
+        receive(first, b"first")
+        receive(second, b"second")
+        assert len(left(target.parent)) == 2
+        assert first.commit().read_bytes() == b"first"
+        assert second.commit().read_bytes() == b"second"
+    assert left(target.parent) == ["build"]
+
+
+@posix_only
+def test_a_machine_that_does_not_see_the_lock_takes_the_partial_file_over(
+    target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On some file systems locks are local to a machine."""
+    with Partial(target) as first:
+        first.save_info(INFO)
+        receive(first, b"01234")
+        monkeypatch.setattr(partial_module, "_flock", lambda file: None)
+        monkeypatch.setattr(Partial, "_lock_sidecar", open_sidecar)
+        with Partial(target) as second:
+            assert second.size == 5
+            with pytest.raises(PartialLost):
+                first.write(5, b"x")
+            with pytest.raises(PartialLost):
+                first.truncate(0)
+            receive(second, b"56789")
+            assert second.commit().read_bytes() == b"0123456789"
+        with pytest.raises(PartialLost):
+            first.commit()
+    assert target.read_bytes() == b"0123456789"
+    assert left(target.parent) == ["build"]
+
+
+def open_sidecar(self: Partial) -> None:
+    self._sidecar = open(self._sidecar_path, "r+b", buffering=0)  # noqa: SIM115
+
+
+# Other programs
+
+
+@posix_only
+@pytest.mark.parametrize("name", SHARED)
+@pytest.mark.parametrize("link", [os.symlink, os.link])
+def test_a_planted_link_is_not_followed(target: Path, name: str, link: Any) -> None:
+    begin(target)
+    precious = target.with_name("precious")
+    precious.write_bytes(b"precious" * 100)
+    (target.parent / name).unlink()
+    link(precious, target.parent / name)
+    with Partial(target) as partial:
+        assert partial.size == 0
+        receive(partial, b"whole")
+        partial.commit()
+    assert precious.read_bytes() == b"precious" * 100
+    assert target.read_bytes() == b"whole"
+
+
+@posix_only
+def test_a_dangling_link_is_not_followed(target: Path) -> None:
+    target.with_name("build.part").symlink_to(target.with_name("victim"))
+    with Partial(target) as partial:
+        receive(partial, b"whole")
+        partial.commit()
+    assert not target.with_name("victim").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can act as two users")
+@pytest.mark.parametrize("name", SHARED)
+def test_a_partial_file_of_another_user_is_left_alone(target: Path, name: str) -> None:
+    begin(target)
+    os.chown(target.parent / name, 12345, 12345)
+    with Partial(target) as partial:
+        assert partial.size == 0
+        receive(partial, b"whole")
+        partial.commit()
+    assert target.read_bytes() == b"whole"
+    assert (target.parent / name).stat().st_uid == 12345
+
+
+@posix_only
+def test_a_fifo_in_the_place_of_the_partial_file_is_left_alone(target: Path) -> None:
+    os.mkfifo(target.with_name("build.part"))
+    with Partial(target) as partial:
+        receive(partial, b"whole")
+        assert partial.commit().read_bytes() == b"whole"
+
+
+@posix_only
+@pytest.mark.parametrize("act", ["truncate", "remove", "replace", "remove the sidecar"])
+def test_a_change_by_another_program_is_noticed_before_the_move(target: Path, act: str) -> None:
+    with Partial(target) as partial:
+        partial.save_info(INFO)
+        receive(partial, b"0123456789")
+        if act == "truncate":
+            os.truncate(partial.path, 3)
+        elif act == "replace":
+            target.with_name("other").write_bytes(b"other data")
+            os.replace(target.with_name("other"), partial.path)
+        else:
+            (partial.path if act == "remove" else target.with_name("build.part.json")).unlink()
+        with pytest.raises(PartialLost):
+            partial.commit()
+    assert not target.exists()
+
+
+def test_a_move_that_fails_keeps_the_complete_file(target: Path) -> None:
+    with Partial(target) as partial:
+        partial.save_info(INFO)
+        receive(partial, b"0123456789")
+        target.mkdir()
+        with pytest.raises(OSError):
+            partial.commit()
+    target.rmdir()
+    with Partial(target) as partial:
+        assert (partial.size, partial.info) == (10, INFO)
+
+
+@pytest.mark.parametrize(("free", "fits"), [(4, False), (5, True), (0, True), (None, True)])
+def test_too_little_space_is_an_error(target: Path, monkeypatch: pytest.MonkeyPatch, free: Any, fits: bool) -> None:
+    def disk_usage(path: Path) -> Any:
+        if free is None:
+            raise OSError(errno.ENOSYS, "cannot tell")
+        return type("Usage", (), {"free": free})
+
+    monkeypatch.setattr("shutil.disk_usage", disk_usage)
+    begin(target)
+    with Partial(target) as partial, contextlib.ExitStack() as stack:
+        if not fits:
+            stack.enter_context(pytest.raises(OSError, match="not enough disk space: 5 bytes needed, 4 bytes free"))
+        partial.require_space(10)
