@@ -15,7 +15,7 @@ from requests.auth import AuthBase
 
 from . import forks, wire
 from .error_body import oauth_error
-from .errors import APIError, AuthorizationError, ConfigError, SideFXError
+from .errors import APIError, AuthorizationError, ConfigError, SideFXError, clean
 from .files import ResponseFile
 from .retry import RetryPolicy
 from .secret import Secret
@@ -196,7 +196,7 @@ class TokenManager:
 
 
 def _authorization_error(failure: APIError, source: str) -> AuthorizationError:
-    code, text = failure.http_code, oauth_error(failure.message)
+    code, text = failure.http_code, clean(oauth_error(failure.message))
     if 200 <= code < 300:
         text = "the endpoint gave no usable token: check access_token_url"
     error = AuthorizationError(code, f"{code}: {text}")

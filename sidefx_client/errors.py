@@ -143,15 +143,18 @@ def _rebuild(kind: type[SideFXError], args: tuple[Any, ...], attributes: dict[st
 def clean(text: str, *, one_line: bool = False) -> str:
     """Return server text that is safe in messages, log lines and terminals.
 
-    Secrets that this process holds and the queries of URLs become ``<redacted>``. Control and bidi characters are
-    escaped; line ends become ``\\n``, or are escaped too if ``one_line``.
+    It is redacted. Control and bidi characters are escaped; line ends become ``\\n``, or are escaped if ``one_line``.
     """
-    for secret in live_secrets():
-        text = re.sub(_pattern(secret.reveal()), _REDACTED, text, flags=re.IGNORECASE)
-    text = _URL_QUERY.sub(rf"\1?{_REDACTED}", text)
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    text = redact(text).replace("\r\n", "\n").replace("\r", "\n")
     kept = "" if one_line else "\n"
     return "".join(_escaped(c) if c not in kept else c for c in text)
+
+
+def redact(text: str) -> str:
+    """Replace the secrets that this process holds, and the queries of URLs, by ``<redacted>``."""
+    for secret in live_secrets():
+        text = re.sub(_pattern(secret.reveal()), _REDACTED, text, flags=re.IGNORECASE)
+    return _URL_QUERY.sub(rf"\1?{_REDACTED}", text)
 
 
 def _pattern(value: str) -> str:

@@ -1,4 +1,4 @@
-"""File names: the last component of a path, and a name from a server made safe for a directory of ours."""
+"""File names: the last component of a path, and names from a server made safe for a local directory."""
 
 from __future__ import annotations
 
@@ -7,30 +7,32 @@ import email.message
 import email.utils
 import re
 
-_LONGEST = 200  # bytes: file systems take 255, and a partial's name is longer than its target's
-_ENDING = 20  # bytes: a longer one is no ending, but the rest of a sentence
+from .errors import redact
+
+MAX_LENGTH = 200  # bytes: file systems accept 255, and names of temporary files are longer than their target's
+MAX_SUFFIX_LENGTH = 20  # bytes: a longer one is text after a full stop
 _RESERVED = r"(CON|PRN|AUX|NUL|COM[0-9¹²³]|LPT[0-9¹²³]|CONIN\$|CONOUT\$) *(\..*)?"
 
 
 def last_component(path: str) -> str:
-    """The part after the last slash or backslash; "" where there is none."""
+    """Return the part after the last slash or backslash, "" if the path ends with one."""
     return re.split(r"[/\\]", path)[-1]
 
 
 def safe_name(name: str) -> str | None:
-    """``name`` from a server as one that stays inside its directory on every system and hides nothing, or None.
+    """Return ``name`` from a server as a visible name that stays in its directory on every system, or None.
 
-    Only the last component is kept. Control characters, those that Windows forbids and those that turn the direction of
-    text become ``_``, and so do a leading dot or hyphen and the names of Windows' devices.
+    Only the last component is kept. Control characters, characters that Windows forbids and those that change the
+    direction of text become ``_``, and so do a leading dot or hyphen. Names of Windows devices get one in front.
     """
     name = last_component(name)
     name = "".join("_" if not c.isprintable() or c in '<>:"|?*' else c for c in name)
-    name = _marked(_clipped(_marked(name.strip().rstrip(". "))))  # a clipped name may begin to be a device's
+    name = _marked(_truncated(_marked(name.strip().rstrip(". "))))  # a truncated name may become that of a device
     return name if name.strip("._- ") else None
 
 
 def name_in_disposition(header: str | None) -> str | None:
-    """The safe file name of a Content-Disposition header (RFC 6266), or None."""
+    """Return the safe file name of a Content-Disposition header (RFC 6266), or None."""
     if not header:
         return None
     with contextlib.suppress(ValueError):
@@ -39,25 +41,25 @@ def name_in_disposition(header: str | None) -> str | None:
     message["Content-Disposition"] = re.sub(r"[\r\n]+", " ", header)
     try:
         found = [value for key, value in message.get_params([], "Content-Disposition") if key.lower() == "filename"]
-        found.sort(key=lambda value: isinstance(value, str))  # filename* goes before filename
-        return safe_name(email.utils.collapse_rfc2231_value(found[0])) if found else None
-    except ValueError:  # bytes that are not in their charset
+        found.sort(key=lambda value: isinstance(value, str))  # filename* comes before filename
+        return safe_name(redact(email.utils.collapse_rfc2231_value(found[0]))) if found else None
+    except ValueError:  # bytes that are not valid in their charset
         return None
 
 
 def _marked(name: str) -> str:
-    """``name`` with an underscore in place of a leading dot or hyphen, and before the name of a device."""
+    """Replace a leading dot or hyphen with an underscore, and put one before the name of a device."""
     if name[:1] in (".", "-"):
         return "_" + name[1:]
     return "_" + name if re.fullmatch(_RESERVED, name, re.IGNORECASE) else name
 
 
-def _clipped(name: str) -> str:
-    """``name`` in as many bytes as it may have, its ending kept where it is one."""
-    if len(name.encode()) <= _LONGEST:
+def _truncated(name: str) -> str:
+    """Truncate ``name`` to MAX_LENGTH bytes; a suffix such as ``.gz`` is kept."""
+    if len(name.encode()) <= MAX_LENGTH:
         return name
-    stem, dot, ending = name.rpartition(".")
-    if not stem or len(ending.encode()) > _ENDING:
-        stem, dot, ending = name, "", ""
-    kept = stem.encode()[: _LONGEST - len((dot + ending).encode())].decode(errors="ignore")
-    return kept.rstrip(". ") + dot + ending
+    stem, dot, suffix = name.rpartition(".")
+    if not stem or len(suffix.encode()) > MAX_SUFFIX_LENGTH:
+        stem, dot, suffix = name, "", ""
+    kept = stem.encode()[: MAX_LENGTH - len((dot + suffix).encode())].decode(errors="ignore")
+    return kept.rstrip(". ") + dot + suffix

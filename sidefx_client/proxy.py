@@ -161,7 +161,7 @@ Service.__doc__ = _Help("doc", Service.__doc__)  # type: ignore[assignment]
 
 
 class APIFunction:
-    __doc__ = _Help("doc", "A function of the API, or a family of them, whose attributes are its functions.")
+    __doc__ = _Help("doc", "A function of the API, or a module, whose attributes are functions.")
     __signature__ = _Help("signature", None)
 
     def __init__(self, function_name: str, service: Service) -> None:

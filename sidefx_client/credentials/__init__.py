@@ -1,1 +1,1 @@
-"""Where the client id, the client secret and kept tokens come from."""
+"""The sources of the client id and secret, and the file that keeps tokens."""

@@ -1,6 +1,5 @@
-"""Bytes to a server and back: the only package that knows the machinery of requests and urllib3.
+"""Requests to a server and responses from it: the only package that knows the machinery of requests and urllib3.
 
-A request goes ``prepared`` -> ``session`` (how a host is reached) -> ``adapter`` (pools, TLS) -> ``connection``; its
-answer comes back through ``head`` and ``headers`` to ``answer``, the one way in which a body is read. ``multipart`` is
-the body of an upload. What these libraries raise is told in words of our own by ``failures``.
+A request passes ``session`` (settings per host), ``adapter`` (pools, TLS) and ``connection``. The body of its response
+is read by ``response``. ``multipart`` is the body of an upload. ``failures`` translates the libraries' exceptions.
 """

@@ -118,7 +118,7 @@ class Adapter(HTTPAdapter):
         self.init_poolmanager(self._pool_connections, self._pool_maxsize)
 
     def _tls(self) -> ssl.SSLContext:
-        if self._context is None:  # made on first use: http to loopback needs none
+        if self._context is None:  # made on first use, because http to loopback does not need it
             self._context = tls_context(self._verify, self._cert)
         return self._context
 
@@ -141,7 +141,7 @@ class Adapter(HTTPAdapter):
 
 
 class ObservedPool:
-    """What is added to a pool class of urllib3: no connection is reused that was idle too long or has surplus bytes."""
+    """The part added to a pool class of urllib3. Connections that were idle too long or have surplus are not reused."""
 
     idle_limit: float
     pool_class: Any  # the class of urllib3
@@ -190,7 +190,7 @@ def tls_context(verify: bool | str | os.PathLike[str], cert: Any = None) -> ssl.
     if reason:
         files = " or ".join(str(file) for file in (bundle, cert) if file)
         raise ConfigError(f"cannot read the CA bundle or client certificate {files}: {reason}")
-    # urllib3 1.26 compares the host name itself, because it gives OpenSSL none if the host is an address.
+    # urllib3 1.26 compares the host name itself, because it does not pass IP addresses to OpenSSL.
     context.check_hostname = verify is not False and not urllib3.__version__.startswith("1.")  # type: ignore[attr-defined]
     if verify is False:
         context.verify_mode = ssl.CERT_NONE

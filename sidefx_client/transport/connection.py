@@ -57,7 +57,7 @@ class Attempt:
 
 
 class ObservedConnection:
-    """What is added to a connection class of urllib3, which follows in the MRO."""
+    """The part added to a connection class of urllib3, which follows in the MRO."""
 
     sock: Any
     response: StrictResponse | None = None  # the last one

@@ -1,8 +1,7 @@
-"""An upload's body (multipart/form-data, RFC 7578), read as it is sent: clipped to its announced size, rewindable.
+"""The body of an upload (multipart/form-data, RFC 7578), read from disk while it is sent, and rewindable.
 
-``requests``' own ``files=`` would hold the file in memory twice. A body that is not as long as its
-Content-Length says would put its surplus on the connection as a second request, or leave the server
-waiting: each part sends what was announced.
+``files=`` of requests would hold the file in memory twice. The length of the body is fixed by its Content-Length:
+surplus bytes would be taken for a second request, and missing ones would leave the server waiting.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from ..progress import Progress, ProgressCallback
 
 
 class SourceError(Exception):
-    """Carries ``error`` past urllib3, which takes any OSError that comes by for one of the network."""
+    """Carries ``error`` past urllib3, which takes every OSError for one of the network."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(type(error).__name__)
@@ -30,7 +29,7 @@ class SourceError(Exception):
 
 
 class BytesSource:
-    """Bytes in memory; not copied."""
+    """Bytes in memory, without a copy."""
 
     def __init__(self, data: bytes | bytearray | memoryview) -> None:
         view = memoryview(data)
@@ -52,9 +51,9 @@ class BytesSource:
 
 
 class FileSource:
-    """``size`` bytes of ``file`` from ``start`` on; ``start`` is None where the file cannot seek.
+    """``size`` bytes of ``file`` from ``start`` on; ``start`` is None if the file cannot seek.
 
-    ``owned`` files are closed at the end; a caller's stays open and is put back to where it was.
+    ``owned`` files are closed at the end. A caller's file stays open, and its position is restored.
     """
 
     def __init__(
@@ -72,12 +71,12 @@ class FileSource:
     def read(self, size: int) -> bytes:
         try:
             return self._read(min(size, self._left))
-        except Exception as error:  # noqa: BLE001 (carried past urllib3 as it is, and raised again)
+        except Exception as error:  # noqa: BLE001 (raised again after urllib3)
             failure = SourceError(error)
         raise failure
 
     def rewind(self) -> bool:
-        """Back to the first byte; False where the same bytes cannot be read again."""
+        """Go back to the first byte. Return False if the same bytes cannot be read again."""
         if not self._begun:
             return True
         if self._start is None or self._stamp != self._stamp_now():
@@ -90,7 +89,7 @@ class FileSource:
         if self._owned:
             self._file.close()
         elif self._start is not None:
-            with contextlib.suppress(OSError, ValueError):  # the caller has closed it
+            with contextlib.suppress(OSError, ValueError):  # closed by the caller
                 self._file.seek(self._start)
 
     def _read(self, size: int) -> bytes:
@@ -103,14 +102,13 @@ class FileSource:
         if data is None:
             raise ValueError("the file object to upload returned None from read(): open it in blocking mode")
         if size and not data:
-            raise TransportError(
-                f"the file to upload ended {self._left} bytes before its announced {self.size}", permanent=True
-            )
+            shrunk = f"the file to upload ended {self._left} bytes before its announced {self.size}"
+            raise TransportError(shrunk, permanent=True)
         data = data[:size]
         self._left -= len(data)
         self._progress.update(self.size - self._left)
         if data and not self._left and self._grown():
-            logger.warning("the file grew while it was sent: only the announced %d bytes went out", self.size)
+            logger.warning("the file grew while it was sent: only the announced %d bytes were sent", self.size)
         return data
 
     def _grown(self) -> bool:
@@ -118,7 +116,7 @@ class FileSource:
         return stamp is not None and self._stamp is not None and stamp[0] > self._stamp[0]
 
     def _stamp_now(self) -> tuple[int, int] | None:
-        """Size and time of change of a file of ours on disk, to see that it is still the same."""
+        """Return size and modification time of an owned file, to detect changes."""
         if not self._owned:
             return None
         status = os.fstat(self._file.fileno())
@@ -129,7 +127,7 @@ Source = Union[BytesSource, FileSource]
 
 
 class MultipartBody:
-    """The ``fields``, (name, file name or None, source), as a file-like object that http.client sends in blocks."""
+    """A file-like object of ``fields`` (name, file name or None, source) that http.client sends in blocks."""
 
     def __init__(self, fields: Sequence[tuple[str, str | None, Source]]) -> None:
         boundary = choose_boundary()
@@ -137,7 +135,7 @@ class MultipartBody:
         self._segments: list[Source] = []
         before = f"--{boundary}\r\n"
         for name, filename, source in fields:
-            self._segments += [BytesSource((before + _head(name, filename)).encode()), source]
+            self._segments += [BytesSource((before + _part_head(name, filename)).encode()), source]
             before = f"\r\n--{boundary}\r\n"
         self._segments.append(BytesSource(f"\r\n--{boundary}--\r\n".encode()))
         self._index = 0
@@ -154,7 +152,7 @@ class MultipartBody:
         return b""
 
     def rewind(self) -> bool:
-        """Back to the first byte; False where the same bytes cannot be sent again."""
+        """Go back to the first byte. Return False if the same bytes cannot be sent again."""
         self._index = 0
         return all(segment.rewind() for segment in self._segments)
 
@@ -163,13 +161,13 @@ class MultipartBody:
             segment.close()
 
 
-def _head(name: str, filename: str | None) -> str:
-    field = RequestField(_plain(name), b"", filename=None if filename is None else _plain(filename))
+def _part_head(name: str, filename: str | None) -> str:
+    field = RequestField(_quoted(name), b"", filename=None if filename is None else _quoted(filename))
     field.make_multipart(content_type=None if filename is None else "application/octet-stream")
     return field.render_headers()
 
 
-def _plain(text: str) -> str:
-    """``text`` without what the two lines of urllib3 quote differently, in the HTML standard's percent form."""
+def _quoted(text: str) -> str:
+    """Return ``text`` with the characters percent-encoded that the two release series of urllib3 quote differently."""
     text = text.encode("utf-8", "replace").decode()
     return re.sub(r'[\x00-\x1f\x7f"\\]', lambda match: f"%{ord(match[0]):02X}", text)

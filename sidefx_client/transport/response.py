@@ -20,9 +20,9 @@ from ..urls import origin
 from .connection import BLOCK
 from .failures import NETWORK_ERRORS, is_ragged_end, transport_error
 
-MAX_INPUT_WITHOUT_OUTPUT = 1 << 20  # compressed bytes that decode to nothing: empty members or blocks without end
+MAX_INPUT_WITHOUT_OUTPUT = 1 << 20  # compressed bytes without output: endless empty members or blocks
 
-# Python knows many more; some raise what a decoder should not (idna, hex), and some mean code (unicode_escape).
+# Python knows many more, but some raise unexpected errors (idna, hex) and some interpret code (unicode_escape).
 _CHARSETS = "utf-(16|32)|iso8859-|cp125|ascii"
 _UNSUPPORTED = re.compile(r"\b(br|zstd|compress|dcb|dcz|gzip|deflate)\b")  # also in a list, which we do not ask for
 
@@ -127,7 +127,7 @@ class ResponseBody(io.RawIOBase):
         if isinstance(self._source, io.BytesIO):
             return self._source.read(size)
         if isinstance(self._source, urllib3.HTTPResponse) and hasattr(self._source, "read1"):
-            # Returns what has arrived, also with connections of others. Ours do that in read(), too.
+            # With connections of other adapters only this method returns early.
             return bytes(self._source.read1(size, decode_content=False))
         return bytes(self._source.read(size, decode_content=False))
 
@@ -150,7 +150,7 @@ class ResponseBody(io.RawIOBase):
             if data:
                 return data
             if consumed > MAX_INPUT_WITHOUT_OUTPUT:
-                self.fail(f"more than {MAX_INPUT_WITHOUT_OUTPUT} compressed bytes decode to nothing")
+                self.fail(f"more than {MAX_INPUT_WITHOUT_OUTPUT} compressed bytes without output")
 
 
 class _Decoder:

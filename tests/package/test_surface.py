@@ -8,12 +8,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any
 
 import pytest
 
 import sidefx_client as sidefx
+from sidefx_client.testing import LocalServer
 
 PACKAGE = Path(sidefx.__file__).parent
 ROOT = PACKAGE.parent
@@ -29,9 +30,9 @@ PUBLIC = {
 
 # A module imports only from the rows above its own.
 ROOMS = [
-    {"version", "log", "secret", "names", "progress", "atomic", "forks", "documented", "connection"},
+    {"version", "log", "secret", "progress", "atomic", "forks", "documented", "connection"},
     {"errors"},
-    {"urls", "retry", "multipart"},
+    {"names", "urls", "retry", "multipart"},
     {"failures", "adapter"},
     {"response", "session"},
     {"error_body", "files"},
@@ -104,7 +105,7 @@ def test_local_server_imports_the_client_only_to_make_a_service() -> None:
             assert not (isinstance(node, ast.ImportFrom) and node.level > 1), path
             if isinstance(node, (ast.Import, ast.ImportFrom)) and "sidefx_client" in ast.unparse(node):
                 users[path.stem] = users.get(path.stem, 0) + 1
-    assert users == {"server": 2}  # for the type checker, and in service()
+    assert users == {"server": 3}  # one for type checkers, two in service()
 
 
 IMPORTING = """
@@ -142,3 +143,23 @@ def test_docstring_of_the_package_names_every_module() -> None:
     assert sidefx.__doc__ is not None
     plan = sidefx.__doc__.partition("in reading order:")[2]
     assert set(re.findall(r"\b[a-z_]+\b", plan)) >= set(ROW) - {"__init__", "__main__"}
+
+
+def test_docstring_of_the_package_names_the_files_that_a_call_passes() -> None:
+    passed: set[str] = set()
+
+    def profile(frame: FrameType, event: str, argument: object) -> None:
+        path = Path(frame.f_code.co_filename)
+        if PACKAGE in path.parents and PACKAGE / "testing" not in path.parents:
+            passed.add(path.stem)
+
+    with LocalServer() as server, server.service() as service:
+        service.bugs.get_submission_options()  # the first call also looks up settings and connects
+        sys.setprofile(profile)
+        try:
+            service.bugs.get_submission_options()
+        finally:
+            sys.setprofile(None)
+    named = re.findall(r"``([a-z_]+)``", (sidefx.__doc__ or "").partition("A call passes")[2].partition("The files")[0])
+    assert set(named) == passed
+    assert len(passed) <= 10
