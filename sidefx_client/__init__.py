@@ -12,7 +12,7 @@ policy), ``wire`` (JSON and multipart), ``auth`` and ``secret`` (the token), the
     a call          proxy, client, retry, wire; error_body (errors of the API), factory (``service()``)
     its token       auth, secret; credentials/: find, token_cache
     its bytes       transport/: session, adapter, connection, response, multipart, failures
-    its help        documented/: functions, help
+    its help        documented/: functions, help, suggest
     files           files (upload and stream), progress, names, atomic
     a download      downloads/: transfer, remote, partial, workers
     for all         errors, urls, log, forks, version; reference (names of the vendor's wrapper)

@@ -9,7 +9,7 @@ import copy
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from requests.auth import AuthBase
 
@@ -20,6 +20,10 @@ from .files import ResponseFile
 from .retry import RetryPolicy
 from .secret import Secret
 from .transport.session import Session, Timeout, build_post, endpoint
+
+if TYPE_CHECKING:
+    from .credentials.find import Credentials
+    from .credentials.token_cache import TokenCache
 
 MAX_TOKEN_LIFETIME = 365 * 86400.0  # seconds
 _MARGIN = 60.0  # seconds before its expiry that a token is renewed; a tenth of a shorter lifetime
@@ -71,23 +75,6 @@ def is_token(value: Any) -> bool:
     return isinstance(value, str) and bool(value) and value.isascii() and value.isprintable() and " " not in value
 
 
-class ClientCredentials(Protocol):
-    """A client id and secret, which sets the header of HTTP Basic when it is called with a request."""
-
-    client_id: str
-    source: str
-
-    def __call__(self, request: Any) -> Any: ...
-
-
-class Cache(Protocol):
-    """Tokens that other processes left."""
-
-    def get(self, client_id: str) -> tuple[Secret, float] | None: ...
-
-    def put(self, client_id: str, value: Secret, expiry: float) -> None: ...
-
-
 class TokenManager:
     """The current token of one account, for any number of threads.
 
@@ -99,9 +86,9 @@ class TokenManager:
         self,
         session: Session,
         url: str,
-        find: Callable[[], ClientCredentials],
+        find: Callable[[], Credentials],
         token: AccessToken | None = None,
-        cache: Cache | None = None,
+        cache: TokenCache | None = None,
         *,
         retries: int,
         backoff: float,
@@ -175,12 +162,12 @@ class TokenManager:
             self._cache.put(credentials.client_id, token._value, token.expiry)
         return token
 
-    def _request(self, credentials: ClientCredentials, timeout: Timeout) -> AccessToken:
+    def _request(self, credentials: Credentials, timeout: Timeout) -> AccessToken:
         """Request a token with client credentials and HTTP Basic (RFC 6749, section 4.4)."""
         policy = RetryPolicy("token", self._retries, self._backoff, read_only=True)
         while True:
             started = time.time()
-            request = build_post(self._endpoint, self._body, len(self._body), _FORM, credentials)  # type: ignore[arg-type]
+            request = build_post(self._endpoint, self._body, len(self._body), _FORM, credentials)
             try:
                 response = self._session.send(request, timeout, f"token (attempt {policy.attempt})")
                 return _decode_token(response, started)

@@ -7,8 +7,6 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
-import requests
-
 from .auth import AccessToken, TokenManager
 from .credentials.find import Credentials, find
 from .credentials.token_cache import TokenCache
@@ -20,6 +18,8 @@ from .transport.session import Session, Timeout, build_post, endpoint, require_t
 from .urls import require_safe_url
 from .wire import EncodedCall, decode
 
+ACCESS_TOKEN_URL = "https://www.sidefx.com/oauth2/application_token"
+ENDPOINT_URL = "https://www.sidefx.com/api/"
 BACKOFF = 0.5  # seconds before the first retry, doubled each time
 
 
@@ -110,30 +110,33 @@ class Client:
 
 def open_client(
     given: tuple[str | None, Secret | None],
-    access_token_url: str,
-    endpoint_url: str,
     token: AccessToken | None,
+    access_token_url: str | None,
+    endpoint_url: str | None,
     timeout: Timeout,
+    *,
     token_cache: str | os.PathLike[str] | None = None,
-    session: requests.Session | None = None,
     retries: int = 3,
-    ca_bundle: str | os.PathLike[str] | None = None,
-    waits: bool = True,
+    **session_options: Any,
 ) -> Client:
     """Return a client with its session and tokens, from the arguments of ``service()``. Nothing is sent yet.
 
-    ``given`` is the caller's client id and secret. Raises ConfigError.
+    ``given`` is the caller's client id and secret; ``session_options`` are those of Session. Raises ConfigError.
     """
-    require_safe_url(access_token_url, "access_token_url")
+    if access_token_url is None:
+        access_token_url = os.environ.get("SIDEFX_ACCESS_TOKEN_URL") or ACCESS_TOKEN_URL
+    if endpoint_url is None:
+        endpoint_url = os.environ.get("SIDEFX_ENDPOINT_URL") or ENDPOINT_URL
+    token_url = require_safe_url(access_token_url, "access_token_url")
     require_safe_url(endpoint_url, "endpoint_url")
     require_timeout(timeout)
     if not isinstance(retries, int) or isinstance(retries, bool) or retries < 0:
         raise ConfigError(f"retries must be a number, 0 or more, not {retries!r}")
 
     def find_credentials() -> Credentials:
-        return find(*given, token_url=access_token_url)
+        return find(*given, token_url=token_url)
 
-    cache = TokenCache(token_cache, access_token_url) if token_cache is not None else None
-    http = Session(session, ca_bundle=ca_bundle, waits=waits)
-    tokens = TokenManager(http, access_token_url, find_credentials, token, cache, retries=retries, backoff=BACKOFF)
-    return Client(http, tokens, endpoint_url, timeout, retries, BACKOFF)
+    cache = TokenCache(token_cache, token_url) if token_cache is not None else None
+    session = Session(**session_options)
+    tokens = TokenManager(session, token_url, find_credentials, token, cache, retries=retries, backoff=BACKOFF)
+    return Client(session, tokens, endpoint_url, timeout, retries, BACKOFF)

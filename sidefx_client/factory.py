@@ -2,43 +2,20 @@
 
 from __future__ import annotations
 
-import functools
 import os
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import requests
 
 from .auth import given_token
 from .client import open_client
-from .documented.functions import near_match
-from .proxy import ENDPOINT_URL, Service, default_token_url
+from .documented.suggest import explains_arguments
+from .proxy import Service
 from .secret import Secret, optional
 from .transport.session import DEFAULT_TIMEOUT, Timeout, require_timeout
 
-_Function = TypeVar("_Function", bound=Callable[..., Any])
 
-
-def _suggests_parameters(function: _Function) -> _Function:
-    """Let the TypeError for an unknown parameter name the likely one, as Python does from version 3.13 on."""
-
-    @functools.wraps(function)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        code = function.__code__
-        known = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-        unknown = next((name for name in kwargs if name not in known), None)
-        given = [args, kwargs]
-        del args, kwargs  # frames that raise must not hold secrets, and the calls of pop() leave this list empty
-        if unknown is not None:
-            given.clear()
-            near = "client_secret_key" if unknown in ("client_secret", "secret") else near_match(unknown, known)
-            raise TypeError(f"service() has no parameter {unknown!r}" + (f": did you mean {near}?" if near else ""))
-        return function(*given.pop(0), **cast("dict[str, Any]", given.pop(0)))
-
-    return cast("_Function", wrapper)
-
-
-@_suggests_parameters
+@explains_arguments(client_secret="client_secret_key", secret="client_secret_key")
 def service(
     client_id: str | None = None,
     client_secret_key: str | None = None,
@@ -71,18 +48,14 @@ def service(
     given = client_id, optional(client_secret_key)
     token = optional(access_token)
     del client_secret_key, access_token  # frames that raise must not hold them
-    return make_service(
-        given,
-        token,
-        access_token_expiry_time,
-        access_token_url,
-        endpoint_url,
-        timeout,
-        token_cache=token_cache,
-        session=session,
-        retries=retries,
-        ca_bundle=ca_bundle,
-    )
+    urls = access_token_url, endpoint_url
+    options: dict[str, Any] = {
+        "token_cache": token_cache,
+        "session": session,
+        "retries": retries,
+        "ca_bundle": ca_bundle,
+    }
+    return make_service(given, token, access_token_expiry_time, *urls, timeout, **options)
 
 
 def make_service(
@@ -95,14 +68,10 @@ def make_service(
     **options: Any,
 ) -> Service:
     """Do the work of ``service()``, which takes its secrets in plain text."""
-    if access_token_url is None:
-        access_token_url = default_token_url()
-    if endpoint_url is None:
-        endpoint_url = os.environ.get("SIDEFX_ENDPOINT_URL") or ENDPOINT_URL
-    client = open_client(given, access_token_url, endpoint_url, given_token(token, token_expiry), timeout, **options)
+    client = open_client(given, given_token(token, token_expiry), access_token_url, endpoint_url, timeout, **options)
     try:
         client.tokens.get(require_timeout(timeout))
     except BaseException:
         client.close()
         raise
-    return Service(endpoint_url, None, None, timeout, client=client)
+    return Service(client.endpoint_url, None, None, timeout, client=client)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from .auth import given_token
 from .client import Client, open_client
 from .documented import functions as documented
+from .documented.suggest import explains_arguments
 from .errors import APIError
 from .secret import Secret, optional
 from .transport.session import DEFAULT_TIMEOUT, Timeout, require_timeout
-
-ACCESS_TOKEN_URL = "https://www.sidefx.com/oauth2/application_token"
-ENDPOINT_URL = "https://www.sidefx.com/api/"
 
 _PROBES = ("getdoc", "trait_names")  # IPython asks any object for these
 _PACKAGE_FUNCTIONS = {  # by the names under which people look for them on a service
@@ -24,11 +21,6 @@ _PACKAGE_FUNCTIONS = {  # by the names under which people look for them on a ser
 }
 # Statuses of a server that does not know a function or a parameter; the vendor's pages do not say which.
 _REJECTED_CALL = (400, 404, 405, 422, 500, 501)
-
-
-def default_token_url() -> str:
-    """Return the token endpoint of the environment, else the vendor's."""
-    return os.environ.get("SIDEFX_ACCESS_TOKEN_URL") or ACCESS_TOKEN_URL
 
 
 class _ServiceTimeout:
@@ -50,6 +42,7 @@ class Service(documented.Catalogue):
     it.
     """
 
+    @explains_arguments(missing="Service takes a URL, a token and its expiry; for an id and a secret use service()")
     def __init__(
         self,
         endpoint_url: str,
@@ -63,7 +56,7 @@ class Service(documented.Catalogue):
             token = optional(access_token)
             del access_token  # frames that raise must not hold it
             given = given_token(token, access_token_expiry_time)
-            client = open_client((None, None), default_token_url(), endpoint_url, given, timeout)
+            client = open_client((None, None), given, None, endpoint_url, timeout)
         self._client = client
 
     def __getattr__(self, name: str) -> APIFunction:
@@ -161,7 +154,7 @@ Service.__doc__ = _Help("doc", Service.__doc__)  # type: ignore[assignment]
 
 
 class APIFunction:
-    __doc__ = _Help("doc", "A function of the API, or a module, whose attributes are functions.")
+    __doc__ = _Help("doc", "A function of the API, or a family of them, whose attributes are its functions.")
     __signature__ = _Help("signature", None)
 
     def __init__(self, function_name: str, service: Service) -> None:

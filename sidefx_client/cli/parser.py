@@ -9,8 +9,8 @@ import re
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from ..client import ACCESS_TOKEN_URL
 from ..documented.functions import MODULES, functions, parameters
-from ..proxy import ACCESS_TOKEN_URL
 from ..transport.session import DEFAULT_TIMEOUT
 from ..version import __version__
 from . import commands

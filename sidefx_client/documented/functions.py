@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from .suggest import near_match
+
 if TYPE_CHECKING:
     from typing import Protocol
 else:
@@ -233,10 +235,3 @@ def hint(name: str, keywords: Iterable[str] = ()) -> str | None:
     return next(
         (f"{keyword} is not a parameter of {name}: did you mean {n}?" for keyword, n in near_keywords if n), None
     )
-
-
-def near_match(word: str, known: Iterable[str], cutoff: float = 0.7) -> str | None:
-    """Return the word in ``known`` that is most like ``word``, or None."""
-    from difflib import get_close_matches  # slow to import, and only needed for the text of an error
-
-    return next(iter(get_close_matches(word, list(known), 1, cutoff)), None)

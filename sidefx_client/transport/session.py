@@ -40,7 +40,7 @@ USER_AGENT = f"sidefx-client/{__version__} {default_user_agent()} Python/{_PYTHO
 class Session:
     """Sends prepared requests from any thread, and waits between retries, until it is closed.
 
-    ``base`` is a session of the caller: its adapters, proxies, ``verify``, ``cert`` and hooks are used, its cookies and
+    ``session`` is one of the caller: its adapters, proxies, ``verify``, ``cert`` and hooks are used, its cookies and
     headers are not sent, and it is not closed. ``ca_bundle`` is the path of a PEM file that replaces the public roots;
     without it ``REQUESTS_CA_BUNDLE`` and ``CURL_CA_BUNDLE`` are used, as in requests. ``waits`` False makes ``wait()``
     return at once, for tests. Raises ConfigError.
@@ -48,20 +48,20 @@ class Session:
 
     def __init__(
         self,
-        base: requests.Session | None = None,
+        session: requests.Session | None = None,
         *,
         ca_bundle: str | os.PathLike[str] | None = None,
         waits: bool = True,
     ) -> None:
-        if base is not None and ca_bundle is not None:
+        if session is not None and ca_bundle is not None:
             raise ConfigError("give a session (its verify names the CA bundle) or a ca_bundle, not both")
         if ca_bundle is not None and not (isinstance(ca_bundle, (str, os.PathLike)) and os.path.exists(ca_bundle)):
             raise ConfigError(f"ca_bundle must be the path of an existing PEM file, not {ca_bundle!r}")
-        self._owned = base is None
+        self._owned = session is None
         self._waits = waits
         self._closed = threading.Event()
         self._settings: dict[str, _HostSettings] = {}
-        self._requests = requests.Session() if base is None else _require_session(base)
+        self._requests = requests.Session() if session is None else _require_session(session)
         if self._owned:
             self._requests.verify = True if ca_bundle is None else os.fspath(ca_bundle)
             self._requests.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))

@@ -88,10 +88,13 @@ def room_of(path: Path) -> str:
 
 
 def imported_rooms(path: Path) -> set[str]:
-    """Return the rooms that a module imports anywhere, except its own."""
+    """Return the rooms that a module imports anywhere, except its own. Imports for type checkers do not count."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.level:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    guards = [node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)]
+    for_types = {child for guard in guards for child in ast.walk(guard)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level and node not in for_types:
             target = path.parents[node.level - 1].joinpath(*(node.module or "").split("."))
             modules = [target / alias.name for alias in node.names] if target.is_dir() else [target]
             found |= {room_of(module.with_suffix(".py")) for module in modules}
