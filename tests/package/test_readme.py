@@ -50,13 +50,6 @@ NOT_RUN = {
     (".github/CONTRIBUTING.md", "Contributing", "CI runs it"),
 }
 
-# Until download_build() creates its directory and knows "latest".
-PENDING = {
-    ("README.md", "Command line"),
-    ("examples/README.md", "The newest build every night"),
-    ("examples/README.md", "GitHub Actions"),
-}
-
 
 class Block(NamedTuple):
     document: str
@@ -92,11 +85,7 @@ def blocks_of(document: str) -> Iterator[Block]:
 
 
 BLOCKS = [block for document in DOCUMENTS for block in blocks_of(document)]
-RUN = [
-    block
-    for block in BLOCKS
-    if not block.not_run and block.comment != "test command" and (block.document, block.section) not in PENDING
-]
+RUN = [block for block in BLOCKS if not block.not_run and block.comment != "test command"]
 TESTS = [block for block in RUN if block.language == "python" and "\ndef test_" in block.code]
 PYTHON = [block for block in RUN if block.language == "python" and block not in TESTS]
 # The blocks of a section share their names.
