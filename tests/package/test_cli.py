@@ -107,14 +107,14 @@ def test_a_download_prints_its_path_and_says_if_the_file_exists(shell: Shell) ->
     (shell.directory / "builds").mkdir()
     words = ("download", "houdini", "-x", "2", "20.5", "production", "-o", "builds", "linux")
     path = os.path.join("builds", BUILD)
-    assert shell(*words) == (0, path + os.linesep, "")
+    assert shell(*words) == (0, path + "\n", "")
     with shell.server.service() as service:
         known = service.download.get_daily_build_download("houdini", "20.5", "583", "linux")
     content = (shell.directory / path).read_bytes()
     assert hashlib.md5(content, usedforsecurity=False).hexdigest() == known["hash"]
     fetched = len(shell.server.downloads)
-    assert shell(*words) == (0, path + os.linesep, f"sidefx-client: {BUILD} is already there{os.linesep}")
-    assert shell(*words, "--quiet") == (0, path + os.linesep, "")
+    assert shell(*words) == (0, path + "\n", f"sidefx-client: {BUILD} is already there\n")
+    assert shell(*words, "--quiet") == (0, path + "\n", "")
     assert len(shell.server.downloads) == fetched
 
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 HAS_PROC = sys.platform == "linux"  # Wine shows /proc too, but it is that of another process
-WINE = sys.platform == "win32" and hasattr(ctypes.WinDLL("ntdll"), "wine_get_version")
+
 
 needs_proc = pytest.mark.skipif(not HAS_PROC, reason="reads /proc of Linux")
-needs_windows = pytest.mark.skipif(sys.platform != "win32" or WINE, reason="a rule of Windows that Wine does not have")
+
