@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +143,11 @@ def filename_sent(request: Request) -> bytes:
         (b"line\r\nX-Injected: yes.hip", b"line%0D%0AX-Injected: yes.hip"),
         (b"dir\\back.hip", b"back.hip"),
         ("Zoë 雪.hip".encode(), "Zoë 雪.hip".encode()),
-        (b"not\xffutf8.hip", b"not?utf8.hip"),
+        pytest.param(
+            b"not\xffutf8.hip",
+            b"not?utf8.hip",
+            marks=pytest.mark.skipif(sys.platform == "darwin", reason="macOS refuses names that are not UTF-8"),
+        ),
         (b"percent%22.hip", b"percent%22.hip"),
     ],
 )

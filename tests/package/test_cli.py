@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from support.scripted import Connection, Request, ScriptedServer, http_response
-from support.shells import ROOT, Shell, needs_terminal, offer, text_of
+from support.shells import ROOT, Shell, needs_full_device, needs_terminal, offer, text_of
 
 from sidefx_client.testing import Call, LocalServer, Stream, Upload
 
@@ -301,7 +301,7 @@ def test_a_license_key_cannot_control_the_terminal_or_add_a_line(shell: Shell) -
 
 
 @needs_terminal
-@pytest.mark.parametrize("stdout", [">&-", ">/dev/full", "| true"])
+@pytest.mark.parametrize("stdout", [">&-", pytest.param(">/dev/full", marks=needs_full_device), "| true"])
 @pytest.mark.parametrize("words", ["license lic 12ab --product HOUDINI-NC", "call farm.make"])
 def test_the_only_copy_of_a_result_goes_to_stderr_if_stdout_fails(shell: Shell, stdout: str, words: str) -> None:
     keys = {"server_key": "SERVER key", "license_keys": ["LICENSE key"]}
