@@ -27,7 +27,7 @@ def api_error(response: requests.Response) -> APIError:
         response.close()
         target = clean(origin(redirect_target(response)), one_line=True)
         return APIError(status, f"the server redirects to {target}, which is not followed: check the URL")
-    message = error_message(status, _text(response)).strip()
+    message = error_message(status, _text(response).strip())
     reason = clean(response.reason or "", one_line=True) or "an error"
     message = message or f"{reason} (the server sent no message)"
     if "EULA not accepted" in message:

@@ -143,7 +143,7 @@ def _raise_for_unserializable(value: Any, place: str, parents: tuple[int, ...]) 
         if isinstance(key, float) and not math.isfinite(key):
             raise ValueError(f"{place}: JSON has no {key}, not even as a key")
         if isinstance(key, str) and not _is_unicode(key):
-            raise ValueError(f"{place}: the key {key!r} contains a lone surrogate, which UTF-8 cannot hold")
+            raise ValueError(f"{place}[{key!r}]: the key contains a lone surrogate, which UTF-8 cannot hold")
         _raise_for_unserializable(item, f"{place}[{key!r}]", (*parents, id(value)))
 
 

@@ -229,8 +229,10 @@ def _key_line_entries(text: str) -> list[Pair | None]:
         words = key.split()
         if len(words) == 3:
             entries.append((words[1], Secret(words[2])) if _is_sidefx(words[0].lower()) else None)
-        elif 1 <= len(words) <= 2:
-            entries.append((words[0], optional(words[1] if words[1:] else None)))
+        elif len(words) == 2:
+            entries.append((words[0], Secret(words[1])))
+        elif len(words) == 1:  # it may be the secret
+            entries.append(("-", None))
     return entries
 
 

@@ -200,7 +200,10 @@ def test_a_refusal_leaves_the_connection_good(sidefx_server: LocalServer) -> Non
 
 def test_a_refusal_for_another_reason_suggests_no_function() -> None:
     with ScriptedServer(answer(403, "EULA not accepted")) as server, service_of(server) as service:
-        with pytest.raises(sidefx.APIError, match=r"^403 EULA not accepted$"):
+        with pytest.raises(
+            sidefx.APIError,
+            match=r"^403 EULA not accepted \(log in and accept it at https://www\.sidefx\.com/services/eula/\)$",
+        ):
             service.download.get_daily_build_list("houdini")
 
 

@@ -112,7 +112,7 @@ def test_the_size_is_that_of_all_bytes_to_be_read_where_it_is_known(framing: str
     assert ResponseBody(received(WHOLE[framing])).size == size
 
 
-@pytest.mark.parametrize("length", ["-1", "+5", "5, 6", "9" * 5000, "five", "0x5", "\xb2"])
+@pytest.mark.parametrize("length", ["-1", "+5", "9" * 5000, "five", "0x5", "\xb2"])
 def test_a_length_that_is_none_is_an_error(length: str) -> None:
     with pytest.raises(sidefx.TransportError, match="invalid Content-Length"):
         ResponseBody(received(answer(200, DATA, {"Content-Length": length})))

@@ -185,4 +185,4 @@ def test_each_sending_again_is_a_warning_that_says_why(caplog: pytest.LogCapture
             service.things.do()
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
-    assert record.getMessage() == "things.do: 429 slow; sent again in 0.0 s (attempt 2)"
+    assert record.getMessage() == "things.do: 429 slow; retrying in 0.0 s (attempt 2)"

@@ -51,8 +51,14 @@ def write(path: Path, content: bytes) -> TokenCache:
 
 
 def entry(token: Any = TOKEN, expiry: Any = None) -> bytes:
-    kept = {"access_token": token, "expiry": soon() if expiry is None else expiry}
-    return json.dumps({f"{URL} {CLIENT}": kept}).encode()
+    fields = {"access_token": token, "expiry": soon() if expiry is None else expiry}
+    return json.dumps({f"{URL} {CLIENT}": fields}).encode()
+
+
+def kept(cache: TokenCache, client_id: str) -> tuple[str, float] | None:
+    """Return the token in plain text, with its expiry."""
+    found = cache.get(client_id)
+    return None if found is None else (found[0].reveal(), found[1])
 
 
 def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -86,15 +92,17 @@ def test_the_second_process_sends_no_token_request(path: Path) -> None:
     assert server.client_secret not in path.read_text()
 
 
-def test_a_refused_token_is_dropped_and_fetched_once(path: Path) -> None:
+def test_after_a_401_a_new_token_is_requested_and_kept(path: Path) -> None:
     with LocalServer() as server:
         server.service(token_cache=path).close()
         server.revoke_tokens()
         with server.service(token_cache=path) as first, server.service(token_cache=path) as second:
             assert first.bugs.get_submission_options() == second.bugs.get_submission_options()
+        # After a 401 a cached token is not used, because it may be revoked as well (A11).
+        assert server.token_requests == 3
         with server.service(token_cache=path) as third:
-            assert third.access_token == first.access_token == second.access_token
-        assert server.token_requests == 2
+            assert third.access_token == second.access_token
+        assert server.token_requests == 3
 
 
 def test_a_call_succeeds_where_the_cache_cannot_be_written(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -111,21 +119,21 @@ def test_a_call_succeeds_where_the_cache_cannot_be_written(tmp_path: Path, caplo
 
 def test_what_is_put_is_got_by_another_process_with_the_same_client_and_url_only(path: Path) -> None:
     expiry = soon()
-    TokenCache(path, URL).put(CLIENT, TOKEN, expiry)
+    TokenCache(path, URL).put(CLIENT, Secret(TOKEN), expiry)
     TokenCache(path, URL).put("another", Secret("its-own"), expiry)
     TokenCache(path, URL + "/").put(CLIENT, Secret("elsewhere"), expiry)
-    assert TokenCache(path, URL).get(CLIENT) == (TOKEN, expiry)
-    assert TokenCache(path, URL).get("another") == ("its-own", expiry)
-    assert TokenCache(path, URL + "/").get(CLIENT) == ("elsewhere", expiry)
-    assert TokenCache(path, URL + "/").get("another") is None
+    assert kept(TokenCache(path, URL), CLIENT) == (TOKEN, expiry)
+    assert kept(TokenCache(path, URL), "another") == ("its-own", expiry)
+    assert kept(TokenCache(path, URL + "/"), CLIENT) == ("elsewhere", expiry)
+    assert kept(TokenCache(path, URL + "/"), "another") is None
 
 
 @needs_modes
 def test_the_file_is_private_and_so_is_a_directory_that_was_made_for_it(path: Path) -> None:
-    TokenCache(path, URL).put(CLIENT, TOKEN, soon())
+    TokenCache(path, URL).put(CLIENT, Secret(TOKEN), soon())
     assert [stat.S_IMODE(p.stat().st_mode) for p in (path, path.parent)] == [0o600, 0o700]
     path.parent.chmod(0o755)
-    TokenCache(path, URL).put(CLIENT, TOKEN, soon())
+    TokenCache(path, URL).put(CLIENT, Secret(TOKEN), soon())
     assert [stat.S_IMODE(p.stat().st_mode) for p in (path, path.parent)] == [0o600, 0o755]
     assert list(path.parent.iterdir()) == [path]
 
@@ -156,8 +164,8 @@ GARBAGE = [b"", b"{", b"\xff\xfe", b"\xef\xbb\xbf{}", b"[" * 100_000, b"9" * 10_
 def test_garbage_is_a_miss_and_gives_way(path: Path, content: bytes, caplog: pytest.LogCaptureFixture) -> None:
     cache = write(path, content)
     assert cache.get(CLIENT) is None
-    cache.put(CLIENT, TOKEN, soon())
-    found = cache.get(CLIENT)
+    cache.put(CLIENT, Secret(TOKEN), soon())
+    found = kept(cache, CLIENT)
     assert found is not None
     assert (found[0], warnings_of(caplog)) == (TOKEN, [])
 
@@ -178,18 +186,17 @@ def test_whatever_is_in_the_file_it_is_a_token_or_none_and_a_new_one_is_kept(
     tmp_path_factory: pytest.TempPathFactory, content: bytes
 ) -> None:
     cache = write(tmp_path_factory.getbasetemp() / "fuzz.json", content)
-    found = cache.get(CLIENT)
+    found = kept(cache, CLIENT)
     assert found is None or (found[0] == TOKEN and time.time() - 60 < found[1] < math.inf)
-    cache.put(CLIENT, TOKEN, expiry := soon())
-    assert cache.get(CLIENT) == (TOKEN, expiry)
+    cache.put(CLIENT, Secret(TOKEN), expiry := soon())
+    assert kept(cache, CLIENT) == (TOKEN, expiry)
 
 
 def test_of_writers_at_the_same_time_some_win_and_none_breaks_the_file(path: Path) -> None:
     caches = [TokenCache(path, URL) for _ in range(8)]
     with ThreadPoolExecutor(8) as threads:
-        list(threads.map(lambda n: caches[n % 8].put(f"client-{n}", TOKEN, soon()), range(80)))
-    kept = json.loads(path.read_text())
-    assert 1 <= len(kept) <= 80
+        list(threads.map(lambda n: caches[n % 8].put(f"client-{n}", Secret(TOKEN), soon()), range(80)))
+    assert 1 <= len(json.loads(path.read_text())) <= 80
     assert list(path.parent.iterdir()) == [path]
 
 
@@ -197,9 +204,7 @@ def test_of_writers_at_the_same_time_some_win_and_none_breaks_the_file(path: Pat
 
 
 def make_odd(path: Path, fault: str) -> None:
-    if fault == "directory":
-        path.mkdir()
-    elif fault == "FIFO":
+    if fault == "FIFO":
         os.mkfifo(path, 0o600)
     elif fault.endswith("link"):
         path.symlink_to(path.parent / ("good.json" if fault == "link" else "nowhere"))
@@ -220,7 +225,6 @@ def make_odd(path: Path, fault: str) -> None:
         ("owner", "it belongs to another user"),
         ("link", "it is a link"),
         ("dangling link", "it is a link"),
-        ("directory", "Is a directory"),
         ("FIFO", "it is not a regular file"),
     ],
 )
@@ -238,7 +242,7 @@ def test_what_is_not_ours_is_left_alone_with_one_warning(
     assert (path.lstat().st_ino, path.lstat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
     assert {p.name for p in path.parent.iterdir()} == {"good.json", "tokens.json"}
     assert json.loads(good.read_text())[f"{URL} {CLIENT}"]["access_token"] == TOKEN
-    assert warnings_of(caplog) == [f"the token cache {str(path)!r} is left alone, tokens are not shared: {reason}"]
+    assert warnings_of(caplog) == [f"the token cache {str(path)!r} is not used, tokens are not shared: {reason}"]
 
 
 @needs_modes
@@ -256,10 +260,27 @@ def test_an_impossible_path_is_a_warning(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     cache = TokenCache(odd, URL)
-    cache.put(CLIENT, TOKEN, soon())
+    cache.put(CLIENT, Secret(TOKEN), soon())
     assert cache.get(CLIENT) is None
     assert len(warnings_of(caplog)) == 1
     assert list(tmp_path.rglob("*")) == []
+
+
+def test_a_directory_is_a_config_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path.parent))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path.parent))
+    for directory in (tmp_path, str(tmp_path), f"~/{tmp_path.name}", f"~/{tmp_path.name}/"):
+        with pytest.raises(sidefx.ConfigError, match="not of a directory"):
+            TokenCache(directory, URL)
+
+
+def test_a_tilde_is_the_home_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    TokenCache("~/made/tokens.json", URL).put(CLIENT, Secret(TOKEN), soon())
+    assert kept(TokenCache(Path("~/made/tokens.json"), URL), CLIENT) is not None
+    assert [path.name for path in tmp_path.iterdir()] == ["made"]
 
 
 @pytest.mark.parametrize("odd", [5, b"bytes", True, ["list"]])
@@ -279,7 +300,7 @@ def test_a_token_is_in_no_local_variable_when_ctrl_c_comes(path: Path, function:
     sys.settrace(interrupt)
     try:
         with pytest.raises(KeyboardInterrupt) as interrupted:
-            cache.put(CLIENT, TOKEN, soon())
+            cache.put(CLIENT, Secret(TOKEN), soon())
     finally:
         sys.settrace(before)
     ours = [entry.frame.f_locals for entry in interrupted.traceback if Path(entry.path).name == "token_cache.py"]

@@ -20,7 +20,6 @@ SIGNED = "https://files.sidefx.com:8443/a/build.tar.gz?signature=5ec4e7"
         "https://www.sidefx.com/päth/?q=ä",
         "http://127.0.0.1:1714/api",
         "http://localhost/api",
-        "http://hserver.localhost/api",
         "http://[::1]:1714/api",
     ],
 )
@@ -41,8 +40,7 @@ def test_messages_hide_password_and_query() -> None:
 
 def test_signed_url_shows_only_its_origin() -> None:
     assert origin(SIGNED) == "https://files.sidefx.com:8443"
-    assert repr(Secret(SIGNED)) == "<Address at https://files.sidefx.com:8443>"
-    assert "5ec4e7" not in repr(vars(Secret(SIGNED)))
+    assert repr(Secret(SIGNED)) == "<Secret>"
     assert Secret(SIGNED).reveal() == SIGNED
 
 
@@ -63,7 +61,7 @@ def test_origin_is_scheme_host_and_port(url: str, shown: str) -> None:
     ("host", "expected"),
     [
         ("localhost", True),
-        ("a.localhost", True),
+        ("a.localhost", False),
         ("127.8.8.8", True),
         ("::1", True),
         ("0.0.0.0", False),
