@@ -100,7 +100,11 @@ def _certificate_problem(error: BaseException) -> str:
     problem = getattr(error, "verify_message", None) or clean(str(error), one_line=True)
     if "Missing Authority Key Identifier" in problem or "Basic Constraints" in problem:
         return f"{problem}; Python 3.13 checks more strictly: renew the CA certificate, or use an older Python"
-    return f"{problem}; ca_bundle= names a studio's own CA" if "issuer" in problem or "self" in problem else problem
+    return (
+        f"{problem}; ca_bundle= or REQUESTS_CA_BUNDLE names a studio's own CA"
+        if "issuer" in problem or "self" in problem
+        else problem
+    )
 
 
 def _tls_problem(error: ssl.SSLError) -> str:
