@@ -202,6 +202,8 @@ class StrictResponse(http.client.HTTPResponse):
             return data
         if left is not None:
             self.length = left - len(data)
+        if self.length == 0:
+            self._look_for_surplus()
         if self.length == 0 or (size and not data):
             self._close_conn()
         return data
@@ -238,17 +240,24 @@ class StrictResponse(http.client.HTTPResponse):
             raise http.client.HTTPException("the response has an invalid chunk size")
         return size
 
+    def _read_and_discard_trailer(self) -> None:
+        super()._read_and_discard_trailer()  # type: ignore[misc]
+        self._look_for_surplus()
+
+    def _look_for_surplus(self) -> None:
+        """Look for bytes after the body: http.client drops them, and the next response would be a wrong one."""
+        with _without_waiting(self._sock):
+            try:
+                self.surplus = bool(self.fp.peek(1))
+            except (ssl.SSLWantReadError, BlockingIOError):
+                pass
+            except (OSError, ValueError):
+                self.surplus = True
+
     def _close_conn(self) -> None:
-        if self.fp is not None and not self.surplus:
-            # http.client drops the buffer here. A second response in it would be that of the next call.
-            with _without_waiting(self._sock):
-                try:
-                    self.surplus = bool(self.fp.peek(1))
-                except (ssl.SSLWantReadError, BlockingIOError):
-                    pass
-                except (OSError, ValueError):
-                    self.surplus = True
-        super()._close_conn()  # type: ignore[misc]
+        fp, self.fp = self.fp, None  # type: ignore[assignment]  # two threads may close it
+        if fp is not None:
+            fp.close()
 
 
 class _Lines(io.BufferedReader):
