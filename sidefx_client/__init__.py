@@ -5,13 +5,13 @@
     with sidefx.service() as service:
         builds = service.download.get_daily_builds_list("houdini", version="20.5", platform="linux")
 
-A call passes these files: ``proxy`` (attribute access), ``client`` (one call, with its retries), ``retry`` (the
-policy), ``wire`` (JSON and multipart), ``auth`` and ``secret`` (the token), then in ``transport/`` ``session``,
-``adapter``, ``connection`` and, on the way back, ``response``. The files by purpose, each group in reading order:
+A call passes these files: ``proxy`` (attribute access), ``client`` (one call, with its retries), ``wire`` (JSON and
+multipart), ``auth`` and ``secret`` (the token), then in ``transport/`` ``session``, ``adapter``, ``connection`` and, on
+the way back, ``raw_response`` and ``response``. The files by purpose, each group in reading order:
 
     a call          proxy, client, retry, wire; error_body (errors of the API), factory (``service()``)
-    its token       auth, secret; credentials/: find, token_cache
-    its bytes       transport/: session, adapter, connection, response, multipart, failures
+    its token       auth, secret; credentials/: find, key_files, token_cache, hserver_file
+    its bytes       transport/: session, adapter, connection, raw_response, response, multipart, failures
     its help        documented/: functions, help, suggest
     files           files (upload and stream), progress, names, atomic
     a download      downloads/: transfer, remote, partial, workers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
@@ -63,18 +64,19 @@ class Client:
         self.session.require_open()
         timeout = require_timeout(timeout)
         label = name if name.isprintable() else clean(name, one_line=True)
-        policy = RetryPolicy(label, self.retries, self.backoff, read_only=is_read_only(name))
+        policy: RetryPolicy | None = None
         with EncodedCall(name, args, kwargs) as call:
             token = self.tokens.get(timeout)
-            while True:
+            for attempt in itertools.count(1):
                 request = build_post(self._endpoint, call.body, call.length, call.content_type, token)
                 try:
-                    return decode(self.session.send(request, timeout, f"{label} (attempt {policy.attempt})"))
+                    return decode(self.session.send(request, timeout, f"{label} (attempt {attempt})"))
                 except SourceError as error:  # from the caller's file or progress function
                     reason = error.error
                     break
                 except SideFXError as error:
                     failure = error
+                policy = policy or RetryPolicy(label, self.retries, self.backoff, read_only=is_read_only(name))
                 delay = policy.delay(failure)
                 rejected = isinstance(failure, APIError) and failure.http_code == 401
                 if rejected:

@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 
 from ..atomic import AtomicFile
 from ..credentials import hserver_file
-from ..credentials.find import Pair, find
+from ..credentials.find import find
+from ..credentials.key_files import Pair, is_sidefx
 from ..credentials.token_cache import TokenCache
 from ..downloads import download_build, this_platform
 from ..errors import ConfigError, DownloadError
@@ -100,7 +101,7 @@ def license_keys(options: argparse.Namespace) -> None:
 
 def login(options: argparse.Namespace) -> None:
     host = urlsplit(require_safe_url(options.token_url, "--token-url")).hostname or ""
-    if not (host == "sidefx.com" or host.endswith(".sidefx.com") or is_loopback(host)):
+    if not (is_sidefx(host) or is_loopback(host)):
         raise ConfigError(f"hserver.ini has credentials for sidefx.com, not for {host}: use environment variables")
     client_id = _read_line("Client id: ")
     client_secret = Secret(_read_line("Client secret: ", getpass.getpass))

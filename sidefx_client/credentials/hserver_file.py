@@ -14,7 +14,7 @@ from pathlib import Path
 from ..atomic import fsync, replace, require_regular_file
 from ..errors import ConfigError
 from ..secret import Secret
-from .find import hserver_ini_paths
+from .key_files import hserver_ini_paths
 
 _BOMS = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be", b"": "utf-8"}
 

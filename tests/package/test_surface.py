@@ -30,8 +30,8 @@ PUBLIC = {
 
 # A module imports only from the rows above its own.
 ROOMS = [
-    {"version", "log", "secret", "progress", "atomic", "forks", "documented", "connection"},
-    {"errors"},
+    {"version", "log", "secret", "progress", "atomic", "forks", "documented", "raw_response"},
+    {"errors", "connection"},
     {"names", "urls", "retry", "multipart"},
     {"failures", "adapter"},
     {"response", "session"},

@@ -19,7 +19,9 @@ from hypothesis import strategies as st
 from support.stage import examples
 
 from sidefx_client.credentials import find as credentials
-from sidefx_client.credentials.find import MAX_FILE_SIZE, Credentials
+from sidefx_client.credentials import key_files
+from sidefx_client.credentials.find import Credentials
+from sidefx_client.credentials.key_files import MAX_FILE_SIZE
 from sidefx_client.errors import ConfigError
 from sidefx_client.secret import optional
 
@@ -49,8 +51,8 @@ class Machine:
             monkeypatch.setenv(name, str(value))
         if not windows:
             # The system's directory is absolute there: only the table can move it.
-            directories = (str(self.system_ini.parent), credentials.HSERVER_INI[system][1])
-            monkeypatch.setitem(credentials.HSERVER_INI, system, directories)
+            directories = (str(self.system_ini.parent), key_files.HSERVER_INI[system][1])
+            monkeypatch.setitem(key_files.HSERVER_INI, system, directories)
 
     def write(self, path: Path, content: str | bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
