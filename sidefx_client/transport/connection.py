@@ -95,7 +95,7 @@ class ObservedConnection:
             self.connect()
         attempt = Attempt.current()
         if not attempt.request_started:
-            if isinstance(self.sock, ssl.SSLSocket):
+            if isinstance(self.sock, ssl.SSLSocket) and _OPENSSL_KEEPS_ERRORS:
                 clear_openssl_errors()
             # urllib3 would apply the connect timeout to the sending of the body.
             self.sock.settimeout(attempt.read_timeout)
@@ -111,7 +111,7 @@ class ObservedConnection:
     def close(self) -> None:
         is_tls = isinstance(self.sock, ssl.SSLSocket)
         super().close()  # type: ignore[misc]
-        if is_tls:
+        if is_tls and _OPENSSL_KEEPS_ERRORS:
             clear_openssl_errors()
 
     def has_surplus(self) -> bool:
@@ -121,6 +121,7 @@ class ObservedConnection:
         return bool(self.sock is not None and hasattr(self.sock, "pending") and self.sock.pending())
 
 
+_OPENSSL_KEEPS_ERRORS = ssl.OPENSSL_VERSION_INFO >= (3, 4)
 _CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
