@@ -6,10 +6,10 @@ import argparse
 import contextlib
 import getpass
 import os
-import shlex
 import sys
 import time
 from collections.abc import Callable
+from itertools import starmap
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,8 +18,8 @@ from ..credentials import hserver_file
 from ..credentials.find import find
 from ..credentials.key_files import Pair, is_sidefx
 from ..credentials.token_cache import TokenCache
-from ..downloads import download_build, this_platform
-from ..errors import ConfigError, DownloadError
+from ..downloads import download_build, newest_build, this_platform
+from ..errors import ConfigError
 from ..factory import make_service
 from ..files import File
 from ..proxy import Service
@@ -32,30 +32,23 @@ from .display import print_text, printable, say
 
 
 def builds(options: argparse.Namespace) -> None:
-    latest = options.build == "latest"
-    platform = options.platform or (this_platform() if latest else None)
     production = options.production or options.build == "production"
     with _service(options) as api:
+        if options.build == "latest":
+            platform = options.platform or this_platform()
+            build = newest_build(api, options.product, options.version, platform, production)
+            print_text(display.json_text(build) if options.json else " ".join(display.build_cells(build)))
+            return
         found = api.download.get_daily_builds_list(
-            options.product, version=options.version, platform=platform, only_production=production
+            options.product, version=options.version, platform=options.platform, only_production=production
         )
-    if not isinstance(found, list) or not all(isinstance(build, dict) for build in found):
-        display.print_result(found)  # an unknown form
-        return
-    if latest:
-        good = sorted((build for build in found if build.get("status") == "good"), key=display.version_key)
-        if not good:
-            wanted = " ".join([options.product, *(options.version or ()), platform or ""])
-            raise DownloadError(f"there is no good build of {wanted}")
-        found = good[-1:]
-    elif options.build not in (None, "production"):
+    is_table = isinstance(found, list) and all(isinstance(build, dict) for build in found)
+    if is_table and options.build not in (None, "production"):
         found = [build for build in found if str(build.get("build")) == options.build]
-    if options.json:
-        display.print_result(found[0] if latest else found)
-    elif latest:
-        print_text(display.build_line(found[0]))
-    else:
+    if is_table and not options.json:
         display.print_builds(found)
+    else:
+        display.print_result(found)
 
 
 def download(options: argparse.Namespace) -> None:
@@ -72,9 +65,8 @@ def call(options: argparse.Namespace) -> None:
     args = [value for name, value in options.items if name is None]
     kwargs = {name: value for name, value in options.items if name is not None}
     target = None if options.output in (None, "-") else Path(options.output)
-    if target is not None:
-        with AtomicFile(target):  # raises now if the file cannot be created: some calls cannot be made again
-            pass
+    with AtomicFile(target) if target else contextlib.nullcontext():
+        pass  # raises before the call if the file cannot be created: some calls cannot be made again
     with _service(options) as api, display.Transfers() as transfers:
         for value in kwargs.values():
             if isinstance(value, File) and not options.quiet:
@@ -146,16 +138,12 @@ def serve(options: argparse.Namespace) -> None:
     from ..testing import LocalServer  # needs the extra "testing"
 
     with LocalServer(port=options.port) as server:
-        variables = server.environment.items()
-        lines = {
-            "sh": [f"export {name}={shlex.quote(value)}" for name, value in variables],
-            "PowerShell": [f"$env:{name} = '{value}'" for name, value in variables],
-            "cmd": [f"set {name}={value}" for name, value in variables],
-        }
+        formats = {"sh": "export {}='{}'", "PowerShell": "$env:{} = '{}'", "cmd": "set {}={}"}
+        lines = {name: "\n".join(starmap(text.format, server.environment.items())) for name, text in formats.items()}
         shell, other = ("PowerShell", "cmd") if os.name == "nt" else ("sh", "PowerShell")
         say(f"Local server at {server.url}, Ctrl-C stops it. In another shell ({shell}):", prefix="")
-        print_text("\n".join(lines[shell]))
-        say(f"In {other}:\n" + "\n".join(lines[other]), prefix="")
+        print_text(lines[shell])
+        say(f"In {other}:\n{lines[other]}", prefix="")
         while True:
             time.sleep(3600)  # on Windows, Ctrl-C ends a sleep but not the wait for a lock
 

@@ -12,12 +12,12 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable
 
 from ..atomic import AtomicFile
-from ..documented.functions import DailyBuild
+from ..downloads import version_key
 from ..errors import ConfigError, clean
 from ..files import ResponseFile
 from ..progress import ProgressCallback
@@ -120,20 +120,12 @@ def discard_unwritable() -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def version_key(build: DailyBuild) -> list[tuple[int, str]]:
-    """Return a key that sorts builds by number; the server sorts them as text."""
-    numbers = f"{build.get('version')}.{build.get('build')}".split(".")
-    # Compared by length, then by digits: int() refuses thousands of digits.
-    digits = (number.lstrip("0") if number.isdecimal() else "" for number in numbers)
-    return [(len(number), number) for number in digits]
+def build_cells(build: Mapping[str, Any]) -> list[str]:
+    """Return the columns of a build for people; "-" stands for a value that it lacks."""
+    return [printable(str(build.get(column) or "-")) for column in _COLUMNS]
 
 
-def build_line(build: DailyBuild) -> str:
-    """Return one build as a line of words separated by blanks."""
-    return " ".join(printable(str(build.get(column, "-"))) for column in _COLUMNS)
-
-
-def print_builds(builds: Sequence[DailyBuild]) -> None:
+def print_builds(builds: Sequence[Mapping[str, Any]]) -> None:
     """Print the builds as a table, newest first."""
     from rich import box
     from rich.console import Console
@@ -149,14 +141,15 @@ def print_builds(builds: Sequence[DailyBuild]) -> None:
         justify: Any = "right" if column == "build" else "left"
         table.add_column(column.title(), justify=justify, no_wrap=column != "platform", overflow="fold")
     for build in sorted(builds, key=version_key, reverse=True):
-        cells = [printable(str(build.get(column, ""))) for column in _COLUMNS]
-        table.add_row(*(Text(cell, _STYLES.get(cell, "")) for cell in cells))
+        table.add_row(*(Text(cell, _STYLES.get(cell, "")) for cell in build_cells(build)))
     with console.capture() as captured:  # rich itself ends the process when a pipe is closed
         console.print(table)
     write(captured.get(), sys.stdout)
+    if not builds:
+        say("there are no such builds")
 
 
-class Transfers:
+class Transfers(contextlib.AbstractContextManager):  # type: ignore[type-arg]
     """The progress of uploads and downloads on stderr: bars on a terminal, else a line every few seconds.
 
     ``already_there`` is True if the first report of the last transfer said that all bytes exist.
@@ -165,9 +158,6 @@ class Transfers:
     def __init__(self) -> None:
         self._bars: Progress | None = None
         self.already_there = False
-
-    def __enter__(self) -> Transfers:
-        return self
 
     def __exit__(self, *exc_info: object) -> None:
         if self._bars is not None:

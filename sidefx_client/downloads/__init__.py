@@ -10,7 +10,7 @@ import hashlib
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +93,8 @@ def download_build(
     folder.mkdir(parents=True, exist_ok=True)
     arguments = (product, version, str(build), platform or this_platform())
     if build == "latest":
-        arguments = _latest_build(service, product, version, arguments[3])
+        newest = newest_build(service, product, version, arguments[3])
+        arguments = (product, str(newest.get("version")), str(newest.get("build")), str(newest.get("platform")))
 
     def request_build() -> BuildDownload:
         return BuildDownload(call(service, "download.get_daily_build_download", arguments))
@@ -143,19 +144,25 @@ class BuildDownload:
         self.name = name
 
 
-def _latest_build(service: Service, product: str, version: str, platform: str) -> tuple[str, str, str, str]:
-    """Return the arguments for the newest good build, with the newest compiler. The API sorts numbers as text."""
-    builds = call(service, "download.get_daily_builds_list", (product, version, platform))
+def newest_build(
+    service: Service, product: str, version: str | list[str] | None, platform: str, only_production: bool = False
+) -> dict[str, Any]:
+    """Return the newest good build for a platform, with its newest compiler, or raise DownloadError."""
+    filters = {"only_production": True} if only_production else {}
+    builds = call(service, "download.get_daily_builds_list", (product, version, platform), filters)
     good = [b for b in builds if isinstance(b, dict) and b.get("status") == "good"] if isinstance(builds, list) else []
     if product not in _PORTABLE:
         good = [b for b in good if _family(str(b.get("platform"))) == _family(platform)]
     good = [b for b in good if b.get("platform") == platform] or good  # a long form names the compiler too
     if not good:
-        raise DownloadError(f"no good build of {product} {version} for {platform}")
-    keys = ("version", "build", "platform")
-    newest = max(good, key=lambda b: [_version_key(str(b.get(key))) for key in keys])
-    found_version, number, found_platform = (str(newest.get(key)) for key in keys)
-    return product, found_version, number, found_platform
+        versions = " ".join([version] if isinstance(version, str) else version or ["of any version"])
+        raise DownloadError(f"no good build of {product} {versions} for {platform}")
+    return max(good, key=version_key)
+
+
+def version_key(build: Mapping[str, Any]) -> list[list[int]]:
+    """Return a key that sorts builds from old to new by number. The API sorts numbers as text."""
+    return [_numbers(str(build.get(name))) for name in ("version", "build", "platform")]
 
 
 def _family(platform: str) -> str:
@@ -164,7 +171,7 @@ def _family(platform: str) -> str:
     return match[1] + (match[2] or "") if match else platform
 
 
-def _version_key(text: str) -> list[int]:
+def _numbers(text: str) -> list[int]:
     return [int(digits) for digits in re.findall("[0-9]{1,18}", text)]
 
 
