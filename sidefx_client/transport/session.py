@@ -23,7 +23,7 @@ from requests.utils import default_user_agent, select_proxy
 from ..errors import ConfigError, SideFXError
 from ..log import logger
 from ..secret import Secret
-from ..urls import is_loopback, origin
+from ..urls import is_loopback, origin, why_unusable_proxy
 from ..version import __version__
 from .adapter import Adapter
 from .connection import Attempt
@@ -95,8 +95,13 @@ class Session:
             raise
         except NETWORK_ERRORS as error:
             proxy = settings.proxy if settings else None
-            failure = transport_error(error, str(request.url), attempt.request_started, proxy)
+            failure: SideFXError = transport_error(error, str(request.url), attempt.request_started, proxy)
             outcome = failure
+        except ValueError:  # raised by requests for an unknown kind of SOCKS, with the password of the proxy
+            problem = why_unusable_proxy(settings.proxy) if settings and settings.proxy else None
+            if problem is None:
+                raise
+            outcome = failure = ConfigError(problem)
         finally:
             milliseconds = (time.monotonic() - started) * 1000
             length = request.headers.get("Content-Length", 0)
