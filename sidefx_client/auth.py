@@ -102,6 +102,7 @@ class TokenManager:
         self._retries = retries
         self._backoff = backoff
         self.token = token
+        self._credentials: Credentials | None = None  # kept, because live secrets are redacted
         self._invalidated: AccessToken | None = None
         self._lock = threading.Lock()
         self._failed: tuple[SideFXError, Timeout] | None = None  # the last failed request, with its timeout
@@ -150,7 +151,7 @@ class TokenManager:
         return token if token is not None and token.unexpired and token is not self._invalidated else None
 
     def _load_or_request(self, timeout: Timeout) -> AccessToken:
-        credentials = self._find()
+        credentials = self._credentials = self._find()
         # After a 401 a cached token is not used, because it may be revoked as well.
         rejected = self._invalidated is not None and self._invalidated is self.token
         if self._cache is not None and not rejected:
