@@ -29,7 +29,11 @@ class AtomicFile:
         self._target = Path(path).absolute()  # the working directory may change meanwhile
         require_regular_file(self._target)
         self._path = sibling(self._target, f".{os.urandom(4).hex()}.tmp")
-        self._file: BinaryIO = open(self._path, "xb", buffering=0)  # noqa: SIM115 (closed by __exit__)
+        try:
+            self._file: BinaryIO = open(self._path, "xb", buffering=0)  # noqa: SIM115 (closed by __exit__)
+        except OSError as error:
+            error.filename = os.fspath(path)  # the caller does not know the temporary name
+            raise
 
     def __enter__(self) -> AtomicFile:
         return self

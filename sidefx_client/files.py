@@ -166,7 +166,7 @@ class ResponseFile(io.BufferedReader):
         None if the server does not say it. Raises TransportError for a truncated stream and OSError for the disk. An
         older file at ``path`` is then left as it was; after an OSError the stream can still be read.
         """
-        target = Path(os.path.abspath(path))
+        target = Path(path)
         if target.is_dir() and self.name:
             target = target / self.name
         steps = Progress(progress, self.size)
