@@ -21,6 +21,7 @@ from ..errors import CallTimeout, ConfigError, SideFXError, TransportError, clea
 from ..urls import origin, why_unusable_proxy
 
 NETWORK_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)
+DISK_ERRORS = (FileExistsError, FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
 
 _TIMEOUTS = (socket.timeout, TimeoutError, requests.Timeout, urllib3.exceptions.TimeoutError)
 _MISCONFIGURED = (

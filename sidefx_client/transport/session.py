@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 import requests
 from requests.auth import AuthBase
+from requests.sessions import SessionRedirectMixin
 from requests.utils import default_user_agent, select_proxy
 
 from ..errors import ConfigError, SideFXError
@@ -27,7 +28,7 @@ from ..urls import is_loopback, origin, why_unusable_proxy
 from ..version import __version__
 from .adapter import Adapter
 from .connection import Attempt
-from .failures import NETWORK_ERRORS, transport_error
+from .failures import DISK_ERRORS, NETWORK_ERRORS, transport_error
 
 # (seconds to connect, seconds between bytes), or one number for both; None waits for ever.
 Timeout = Union[float, tuple[Union[float, None], Union[float, None]], None]
@@ -91,7 +92,7 @@ class Session:
                 response = self._send(request, timeout, settings)
             outcome = response.status_code
             return response
-        except SideFXError:
+        except (SideFXError, *DISK_ERRORS):  # the latter are of a hook
             raise
         except NETWORK_ERRORS as error:
             proxy = settings.proxy if settings else None
@@ -110,7 +111,8 @@ class Session:
 
     def _send(self, request: requests.PreparedRequest, timeout: Timeout, settings: _HostSettings) -> requests.Response:
         location = _WithheldLocation()
-        request.hooks = {"response": [*self._requests.hooks.get("response", ()), location]}
+        hooks = self._requests.hooks.get("response") or []
+        request.hooks = {"response": [*([hooks] if callable(hooks) else hooks), location]}
         try:
             response = self._requests.send(
                 request, stream=True, allow_redirects=False, timeout=timeout, **settings.options
@@ -119,6 +121,8 @@ class Session:
             if error.response is None:
                 raise
             response = error.response
+        if response.raw is None:  # made by a hook
+            response._content = response.content or b""
         location.restore(response)
         return response
 
@@ -224,7 +228,8 @@ def _prepared(method: str, url: str, headers: Mapping[str, str]) -> requests.Pre
 
 
 def _require_session(session: Any) -> requests.Session:
-    if not isinstance(session, requests.Session):
+    is_session = isinstance(session, SessionRedirectMixin)  # its subclass Session is replaced by requests_cache
+    if not is_session:
         raise ConfigError(f"session must be a requests.Session, not {type(session).__name__}")
     if session.verify is not None and not isinstance(session.verify, (bool, str, os.PathLike)):
         raise ConfigError(

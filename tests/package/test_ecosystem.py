@@ -1,0 +1,431 @@
+"""Test and tracing tools for requests see every request of this package. Each test skips if its tool is missing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from support.scripted import ScriptedServer, http_response, json_response, stall
+from support.services import service_of
+
+import sidefx_client as sidefx
+from sidefx_client.client import ACCESS_TOKEN_URL, ENDPOINT_URL
+
+TOKEN = {"access_token": "a-mocked-token", "expires_in": 3600}
+STREAM = {"Content-Type": "application/octet-stream"}
+
+
+@pytest.fixture
+def live() -> Iterator[ScriptedServer]:
+    """Return a server that answers every call with "live". A mocked call must not reach it."""
+    with ScriptedServer(json_response("live"), tls="good") as server:
+        yield server
+
+
+def cold(server: ScriptedServer, **options: Any) -> Any:
+    """Return a service that requests its token."""
+    return service_of(server, access_token=None, access_token_expiry_time=None, **options)
+
+
+# requests_mock
+
+
+def test_requests_mock_started_before_the_service_sees_the_token_request_and_the_calls() -> None:
+    requests_mock = pytest.importorskip("requests_mock")
+    with requests_mock.Mocker() as mock:
+        mock.post(ACCESS_TOKEN_URL, json=TOKEN)
+        mock.post(ENDPOINT_URL, [{"json": "mocked"}, {"status_code": 204}, {"content": b"bytes", "headers": STREAM}])
+        with sidefx.service("an-id", "a-secret") as service:
+            assert service.access_token == "a-mocked-token"
+            assert service.things.do(1) == "mocked"
+            assert service.things.do(b=[2]) is None
+            with service.things.do() as file:
+                assert file.read() == b"bytes"
+        calls = [request for request in mock.request_history if request.url == ENDPOINT_URL]
+        assert "things.do" in calls[0].text
+        assert {request.headers["Authorization"] for request in calls} == {"Bearer a-mocked-token"}
+        assert mock.call_count == 4
+
+
+def test_requests_mock_started_after_the_service_sees_the_calls(live: ScriptedServer) -> None:
+    requests_mock = pytest.importorskip("requests_mock")
+    with service_of(live) as service:
+        assert service.things.do() == "live"
+        with requests_mock.Mocker() as mock:
+            mock.post(live.api_url, json="mocked")
+            assert service.things.do() == "mocked"
+        assert service.things.do() == "live"
+    assert len(live.requests) == 2
+
+
+def test_an_adapter_of_requests_mock_is_used() -> None:
+    requests_mock = pytest.importorskip("requests_mock")
+    with requests.Session() as session:
+        adapter = requests_mock.Adapter()
+        session.mount("https://", adapter)
+        adapter.register_uri("POST", ACCESS_TOKEN_URL, json=TOKEN)
+        adapter.register_uri("POST", ENDPOINT_URL, status_code=422, text="no such build")
+        with sidefx.service("an-id", "a-secret", session=session) as service:
+            with pytest.raises(sidefx.APIError, match=r"^422 no such build$"):
+                service.things.do()
+
+
+def test_a_mocked_download_is_saved(tmp_path: Path) -> None:
+    requests_mock = pytest.importorskip("requests_mock")
+    with requests_mock.Mocker() as mock:
+        mock.get("https://files.example/f.bin", content=b"bytes" * 1000)
+        path = sidefx.download_file("https://files.example/f.bin", tmp_path / "f.bin", size=5000)
+    assert path.read_bytes() == b"bytes" * 1000
+
+
+NOT_CONNECTED = [
+    requests.ConnectTimeout("timed out"),
+    requests.ConnectionError(urllib3.exceptions.NewConnectionError(None, "refused")),  # type: ignore[arg-type]
+    requests.ConnectionError(urllib3.exceptions.ConnectTimeoutError(None, "timed out")),
+]
+POSSIBLY_SENT = [
+    requests.ConnectionError("broken"),
+    requests.ReadTimeout("timed out"),
+    requests.Timeout("timed out"),
+    requests.exceptions.ChunkedEncodingError("broken"),
+    ConnectionResetError("reset"),
+]
+
+
+@pytest.mark.parametrize("error", [*NOT_CONNECTED, *POSSIBLY_SENT], ids=repr)
+def test_a_mocked_exception_may_have_executed_unless_it_says_that_there_was_no_connection(error: Exception) -> None:
+    requests_mock = pytest.importorskip("requests_mock")
+    with requests_mock.Mocker() as mock:
+        mock.post(ENDPOINT_URL, exc=error)
+        with sidefx.service("an-id", "a-secret", access_token="given-token", retries=0) as service:
+            with pytest.raises(sidefx.TransportError) as caught:
+                service.things.do()
+    assert caught.value.may_have_executed is (error in POSSIBLY_SENT)
+    assert isinstance(caught.value, sidefx.CallTimeout) is ("timed out" in repr(error))
+
+
+# responses
+
+
+def test_responses_started_before_the_service_sees_the_token_request_and_the_calls() -> None:
+    responses = pytest.importorskip("responses")
+    with responses.RequestsMock() as mock:
+        mock.post(ACCESS_TOKEN_URL, json=TOKEN)
+        mock.post(ENDPOINT_URL, json="mocked")
+        with sidefx.service("an-id", "a-secret") as service:
+            assert service.things.do() == "mocked"
+        assert [call.request.headers["Authorization"][:6] for call in mock.calls] == ["Basic ", "Bearer"]
+
+
+def test_responses_started_after_the_service_sees_the_calls(live: ScriptedServer) -> None:
+    responses = pytest.importorskip("responses")
+    with service_of(live) as service:
+        assert service.things.do() == "live"
+        with responses.RequestsMock() as mock:
+            mock.post(live.api_url, json={"error": "no such build"}, status=422)
+            with pytest.raises(sidefx.APIError, match=r"^422 no such build$"):
+                service.things.do()
+            mock.post(live.api_url, body=requests.ConnectionError("broken"))
+            mock.remove(responses.POST, live.api_url)
+            mock.post(live.api_url, body=requests.ConnectionError("broken"))
+            with pytest.raises(sidefx.TransportError):
+                service.things.do()
+    assert len(live.requests) == 1
+
+
+def test_responses_that_has_no_answer_for_a_call_does_not_let_it_pass(live: ScriptedServer) -> None:
+    responses = pytest.importorskip("responses")
+    with service_of(live, retries=0) as service, responses.RequestsMock(), pytest.raises(sidefx.TransportError):
+        service.things.do()
+    assert live.requests == []
+
+
+# vcrpy
+
+
+@pytest.fixture
+def vcr(tmp_path: Path) -> Any:
+    """Return a function that opens the cassette of this test."""
+    vcr = pytest.importorskip("vcr")
+
+    def cassette(mode: str, **options: Any) -> Any:
+        return vcr.use_cassette(str(tmp_path / "cassette.yaml"), record_mode=mode, **options)
+
+    return cassette
+
+
+@pytest.mark.parametrize("tls", [None, "good"], ids=["plain", "tls"])
+def test_vcr_records_a_token_and_a_call_and_replays_them_without_the_server(vcr: Any, tls: str | None) -> None:
+    with ScriptedServer(json_response("live"), tls=tls) as server:
+        with vcr("once") as cassette, cold(server) as service:
+            assert service.things.do(1) == "live"
+            assert len(cassette) == 2
+        seen = len(server.requests)
+        with vcr("none") as cassette, cold(server) as service:
+            assert service.things.do(1) == "live"
+            assert cassette.all_played
+        assert len(server.requests) == seen
+
+
+@pytest.mark.parametrize("tls", [None, "good"], ids=["plain", "tls"])
+def test_vcr_started_after_the_service_does_not_let_a_kept_connection_pass(vcr: Any, tls: str | None) -> None:
+    with ScriptedServer([json_response(n) for n in range(4)], tls=tls) as server:
+        with service_of(server) as service:
+            assert service.things.do() == 0
+            with vcr("once"):
+                assert service.things.do() == 1
+            assert service.things.do() == 2
+            seen = len(server.requests)
+            with vcr("none"):
+                assert service.things.do() == 1
+            assert len(server.requests) == seen
+            assert service.things.do() == 3
+
+
+def test_vcr_without_a_recording_of_the_call_lets_nothing_pass(vcr: Any, live: ScriptedServer) -> None:
+    errors = pytest.importorskip("vcr.errors")
+    with service_of(live) as service:
+        with vcr("none"), pytest.raises(errors.CannotOverwriteExistingCassetteException):
+            service.things.do()
+    assert live.requests == []
+
+
+def test_vcr_replays_a_stream_and_a_file(vcr: Any, tmp_path: Path) -> None:
+    with ScriptedServer([http_response(200, b"bytes", STREAM), http_response(200, b"file")]) as server:
+        for mode in ("once", "none"):
+            with vcr(mode), service_of(server) as service:
+                with service.things.do() as file:
+                    assert file.read() == b"bytes"
+                path = sidefx.download_file(server.url + "/f", tmp_path / mode, size=4)
+                assert path.read_bytes() == b"file"
+        assert len(server.requests) == 2
+
+
+# betamax and requests-cache
+
+
+def test_betamax_records_and_replays(tmp_path: Path, live: ScriptedServer) -> None:
+    betamax = pytest.importorskip("betamax")
+    for mode in ("once", "none"):
+        with requests.Session() as session:
+            session.verify = live.ca_bundle or True
+            recorder = betamax.Betamax(session, cassette_library_dir=str(tmp_path))
+            with recorder.use_cassette("calls", record=mode), cold(live, session=session) as service:
+                assert service.things.do() == "live"
+    assert len(live.requests) == 2
+
+
+def test_a_cached_session_returns_the_kept_response(live: ScriptedServer) -> None:
+    requests_cache = pytest.importorskip("requests_cache")
+    with requests_cache.CachedSession(backend="memory", allowable_methods=["GET", "POST"]) as session:
+        session.verify = live.ca_bundle or True
+        with cold(live, session=session) as service:
+            assert [service.things.get_all(1) for _ in range(3)] == ["live"] * 3
+    assert len(live.token_requests) == 1
+    assert len(live.api_requests) == 1
+
+
+def test_install_cache_holds_for_services_made_later(live: ScriptedServer) -> None:
+    requests_cache = pytest.importorskip("requests_cache")
+    with requests.Session() as before:
+        before.verify = live.ca_bundle or True
+        requests_cache.install_cache(backend="memory", allowable_methods=["GET", "POST"])
+        try:
+            with service_of(live) as service:
+                assert [service.things.get_all(1) for _ in range(3)] == ["live"] * 3
+            assert len(live.requests) == 1
+            with service_of(live, session=before) as service:  # a session made before is not a cached one
+                assert [service.things.get_all(1) for _ in range(2)] == ["live"] * 2
+            assert len(live.requests) == 3
+        finally:
+            requests_cache.uninstall_cache()
+
+
+# OpenTelemetry
+
+
+def test_opentelemetry_sees_a_span_for_each_request_and_its_header_is_sent(
+    live: ScriptedServer, tmp_path: Path
+) -> None:
+    instrumentation = pytest.importorskip("opentelemetry.instrumentation.requests")
+    sdk = pytest.importorskip("opentelemetry.sdk.trace")
+    export = pytest.importorskip("opentelemetry.sdk.trace.export")
+    memory = pytest.importorskip("opentelemetry.sdk.trace.export.in_memory_span_exporter")
+    exporter, provider = memory.InMemorySpanExporter(), sdk.TracerProvider()
+    provider.add_span_processor(export.SimpleSpanProcessor(exporter))
+    instrumentation.RequestsInstrumentor().instrument(tracer_provider=provider)
+    try:
+        with cold(live) as service:
+            assert service.things.do(scene=b"bytes") == "live"
+            with requests.Session() as session:
+                session.verify = live.ca_bundle or True
+                sidefx.download_file(live.url + "/f", tmp_path / "f", session=session)
+    finally:
+        instrumentation.RequestsInstrumentor().uninstrument()
+        provider.shutdown()
+    assert [span.attributes["http.method"] for span in exporter.get_finished_spans()] == ["POST", "POST", "GET"]
+    assert all(request.header("traceparent") for request in live.requests)
+    assert len(live.requests) == 3
+
+
+# Subclasses and hooks
+
+
+class Tagging(requests.Session):
+    """A session that counts requests and adds a header."""
+
+    sent = 0
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        self.sent += 1
+        request.headers["X-Studio"] = "tagged"
+        return super().send(request, **kwargs)
+
+
+def test_a_session_that_overrides_send_sees_every_request(live: ScriptedServer, tmp_path: Path) -> None:
+    with Tagging() as session:
+        session.verify = live.ca_bundle or True
+        with cold(live, session=session) as service:
+            assert service.things.do() == "live"
+            sidefx.download_file(live.url + "/f", tmp_path / "f", session=session)
+        assert session.sent == 3
+    assert {request.header("X-Studio") for request in live.requests} == {"tagged"}
+
+
+class Refusing(HTTPAdapter):
+    """An adapter that returns the status as an exception, as some wrappers do."""
+
+    def send(self, *args: Any, **kwargs: Any) -> requests.Response:
+        response = super().send(*args, **kwargs)
+        response.raise_for_status()
+        return response
+
+
+def read_body(response: requests.Response, *args: Any, **kwargs: Any) -> None:
+    assert response.content
+
+
+def raise_for_status(response: requests.Response, *args: Any, **kwargs: Any) -> None:
+    response.raise_for_status()
+
+
+def replace(response: requests.Response, *args: Any, **kwargs: Any) -> requests.Response:
+    found = requests.Response()
+    found.status_code, found.url, found.request = 200, response.url, response.request
+    found._content = b'"replaced"'
+    return found
+
+
+@pytest.fixture
+def session(live: ScriptedServer) -> Iterator[requests.Session]:
+    with requests.Session() as session:
+        session.verify = live.ca_bundle or True
+        yield session
+
+
+@pytest.mark.parametrize("hook", [read_body, raise_for_status])
+def test_a_hook_may_read_the_body_or_check_the_status(
+    hook: Any, live: ScriptedServer, session: requests.Session
+) -> None:
+    session.hooks["response"] = [hook]
+    with cold(live, session=session) as service:
+        assert [service.things.do() for _ in range(2)] == ["live", "live"]
+    session.hooks["response"] = hook  # requests takes a function instead of a list, too
+    with cold(live, session=session) as service:
+        assert service.things.do() == "live"
+
+
+@pytest.mark.parametrize("hook", [read_body, raise_for_status])
+@pytest.mark.parametrize("status", [401, 403, 404, 422, 500, 503])
+def test_an_error_response_is_the_same_error_if_a_hook_reads_it_or_raises_for_it(hook: Any, status: int) -> None:
+    with ScriptedServer(http_response(status, "the reason")) as server, requests.Session() as session:
+        session.hooks["response"].append(hook)
+        with service_of(server, session=session) as service:
+            with pytest.raises(sidefx.APIError, match=f"^{status} the reason$"):
+                service.things.do()
+        assert len(server.api_requests) == (2 if status == 401 else 1)
+
+
+def test_an_adapter_that_raises_for_a_status_is_read_as_that_response() -> None:
+    with ScriptedServer(http_response(422, "the reason")) as server, requests.Session() as session:
+        session.mount("http://", Refusing())
+        with service_of(server, session=session) as service, pytest.raises(sidefx.APIError, match=r"^422 the reason$"):
+            service.things.do()
+
+
+def test_a_hook_may_replace_the_response(live: ScriptedServer, session: requests.Session) -> None:
+    session.hooks["response"].append(replace)
+    with service_of(live, session=session) as service:
+        assert service.things.do() == "replaced"
+
+
+class StudioError(Exception):
+    """An error of the caller's own hook."""
+
+
+@pytest.mark.parametrize(
+    "error", [StudioError("stop"), ValueError("stop"), PermissionError("stop"), KeyboardInterrupt()]
+)
+def test_an_exception_of_a_hook_reaches_the_caller_unchanged_and_is_not_retried(
+    error: BaseException, live: ScriptedServer, session: requests.Session
+) -> None:
+    def stop(response: requests.Response, *args: Any, **kwargs: Any) -> None:
+        raise error
+
+    with service_of(live, session=session) as service:
+        session.hooks["response"].append(stop)
+        with pytest.raises(type(error)) as caught:
+            service.things.get_all()
+        assert caught.value is error
+    assert len(live.requests) == 1
+
+
+def test_a_hook_sees_the_location_of_a_redirect() -> None:
+    seen = []
+
+    def look(response: requests.Response, *args: Any, **kwargs: Any) -> None:
+        seen.append(response.headers.get("Location"))
+
+    with ScriptedServer(http_response(302, headers={"Location": "/login"})) as server, requests.Session() as session:
+        session.hooks["response"].append(look)
+        with service_of(server, session=session) as service, pytest.raises(sidefx.APIError, match="redirects to"):
+            service.things.do()
+    assert seen == ["/login"]
+
+
+# freezegun
+
+
+def test_a_wait_ends_while_freezegun_stops_the_clock() -> None:
+    freezegun = pytest.importorskip("freezegun")
+    script = [http_response(429, headers={"Retry-After": "0"}), json_response("done")]
+    with ScriptedServer(script) as server, freezegun.freeze_time("2025-10-01"):
+        with service_of(server, access_token_expiry_time=None) as service:
+            service._client.backoff = 0.6
+            assert service.things.do() == "done"
+    assert server.requests[1].time - server.requests[0].time >= 0.4
+
+
+def test_a_timeout_ends_while_freezegun_stops_the_clock() -> None:
+    freezegun = pytest.importorskip("freezegun")
+    with ScriptedServer([stall]) as server, freezegun.freeze_time("2025-10-01"):
+        with service_of(server, access_token_expiry_time=None, timeout=0.1) as service:
+            with pytest.raises(sidefx.CallTimeout):
+                service.things.do()
+
+
+def test_a_token_expires_as_freezegun_moves_the_clock() -> None:
+    freezegun = pytest.importorskip("freezegun")
+    with ScriptedServer(json_response("done")) as server, freezegun.freeze_time("2025-10-01") as clock:
+        with cold(server) as service:
+            service.things.do()
+            clock.move_to("2025-10-02")
+            service.things.do()
+        assert time.time() > 0
+    assert len(server.token_requests) == 2
