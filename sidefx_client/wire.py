@@ -85,10 +85,12 @@ def decode(response: requests.Response) -> Any:
         except (ValueError, RecursionError):  # also text that is not in its charset
             pass
         if not body.is_confirmed:
+            data, value = b"", None  # server text may echo a secret, so the frames of errors do not hold it
             body.fail("the connection was closed")
     excerpt = clean(" ".join(data[: 40 * EXCERPT_LENGTH].decode("utf-8", "replace").split()), one_line=True)
-    shown = clean(media, one_line=True)[:EXCERPT_LENGTH] or "an unknown type"
-    raise APIError(response.status_code, f"expected JSON, got {shown}: {excerpt[:EXCERPT_LENGTH]}")
+    media = clean(media, one_line=True)[:EXCERPT_LENGTH] or "an unknown type"
+    del data
+    raise APIError(response.status_code, f"expected JSON, got {media}: {excerpt[:EXCERPT_LENGTH]}")
 
 
 def _multipart(text: str, uploads: Mapping[str, Any]) -> MultipartBody:

@@ -48,7 +48,8 @@ class ResponseBody(io.RawIOBase):
         known = coding in ("gzip", "x-gzip", "deflate")
         self._decoder = _Decoder(raw_allowed=coding == "deflate") if known else None
         if not known and _UNSUPPORTED.search(coding):
-            self.fail(f"unsupported Content-Encoding {clean(coding, one_line=True)[:40]!r}", permanent=True)
+            coding = clean(coding, one_line=True)[:40]  # a frame of an error must not hold an echoed secret
+            self.fail(f"unsupported Content-Encoding {coding!r}", permanent=True)
 
     @property
     def size(self) -> int | None:

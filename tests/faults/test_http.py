@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import email.utils
 import gzip
 import html
 import json
+import re
 import struct
 import time
+import urllib.parse
 import zlib
 
 import pytest
-from support.case import ATTEMPTS, PEAK_MEMORY, SIGNATURE, Case, check_object
-from support.scripted import Connection, Request, ScriptedServer, Step, http_response, json_response, send_and_close
+from support.case import ATTEMPTS, BASIC, CLIENT_SECRET, PEAK_MEMORY, SIGNATURE, TOKEN, Case, check_error, check_object
+from support.scripted import (
+    Connection,
+    Request,
+    ScriptedServer,
+    Step,
+    http_response,
+    json_response,
+    send_and_close,
+    token_response,
+)
 from support.systems import needs_proc
 
 import sidefx_client as sidefx
@@ -326,3 +338,86 @@ def test_H11_endless_error_body_is_read_up_to_64_KiB(case: Case, tls: str | None
             case.service(server).bugs.submit_issue(summary="x")
     assert len(caught.value.message) <= 64 * 1024
     assert sent < 50 * MIB
+
+
+@pytest.mark.parametrize("skew", [-3000, 3000])
+def test_H15_retry_after_date_is_relative_to_the_servers_clock(case: Case, skew: int) -> None:
+    def told(connection: Connection, request: Request) -> None:
+        connection.read_body(request)
+        dates = [email.utils.formatdate(time.time() + skew + wait, usegmt=True) for wait in (0, 1)]
+        connection.send(http_response(429, "slow down", {"Date": dates[0], "Retry-After": dates[1]}))
+
+    with ScriptedServer([told, OK]) as server:
+        assert case.service(server).bugs.submit_issue(summary="x") == "done"
+        assert server.requests[1].time - server.requests[0].time >= 1
+
+
+@pytest.mark.parametrize("header", ["0", "Sun, 06 Nov 1994 08:49:37 GMT"])
+def test_H15_elapsed_retry_after_uses_our_own_backoff(case: Case, header: str) -> None:
+    with ScriptedServer([busy(header)] * 3 + [OK]) as server:
+        assert case.service(server).bugs.submit_issue(summary="x") == "done"
+
+
+@pytest.mark.parametrize(("retry_after", "sendings"), [("1", 2), ("86400", 1)])
+def test_H15_retry_after_of_a_503_is_honored_for_read_only_functions(
+    case: Case, retry_after: str, sendings: int
+) -> None:
+    with ScriptedServer([http_response(503, "busy", {"Retry-After": retry_after}), OK]) as server:
+        with contextlib.suppress(sidefx.APIError):
+            assert case.service(server).things.get_all() == "done"
+        assert len(server.requests) == sendings
+        assert sendings == 1 or server.requests[1].time - server.requests[0].time >= 1
+
+
+ECHOED = f"{TOKEN} {CLIENT_SECRET} {BASIC} https://files.invalid/x?{SIGNATURE}"
+ECHOES = {
+    "body": http_response(422, ECHOED),
+    "other case": http_response(422, ECHOED.upper()),
+    "URL-escaped": http_response(422, urllib.parse.quote(BASIC, safe="")),
+    "JSON": http_response(200, f'{{"{ECHOED}"', JSON_TYPE),
+    "Content-Type": http_response(200, "x", {"Content-Type": f"text/{TOKEN}"}),
+    "Content-Encoding": http_response(200, "x", {**JSON_TYPE, "Content-Encoding": f"br, {TOKEN}"}),
+    "Location": http_response(302, headers={"Location": f"https://{TOKEN}.invalid/?{SIGNATURE}"}),
+    "reason phrase": f"HTTP/1.1 422 {ECHOED}\r\nContent-Length: 0\r\n\r\n".encode(),
+}
+
+
+@pytest.mark.parametrize("sent", ECHOES.values(), ids=ECHOES)
+def test_H16_echoed_secrets_are_redacted(case: Case, sent: bytes) -> None:
+    with ScriptedServer([sent], tokens=[token_response(TOKEN)]) as server:
+        with pytest.raises((sidefx.APIError, sidefx.TransportError)) as caught:
+            case.cold(server).bugs.submit_issue(summary="x")
+    check_error(caught.value)
+    shown = str(caught.value).lower()
+    assert "<redacted>" in shown
+    for secret in (TOKEN, CLIENT_SECRET, BASIC, SIGNATURE, urllib.parse.quote(BASIC, safe="")):
+        assert secret.lower() not in shown
+
+
+def test_H16_control_characters_of_a_server_are_escaped(case: Case, caplog: pytest.LogCaptureFixture) -> None:
+    text = "\x1b]0;title\x07 \u202e\r\nsecond line"
+    with ScriptedServer([http_response(429, text, {"Retry-After": "0"}), http_response(422, text)]) as server:
+        with case.raises(sidefx.APIError) as caught:
+            case.service(server).bugs.submit_issue(summary="x")
+    assert re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", str(caught.value)) is None
+    assert caught.value.message.endswith("\nsecond line")
+    assert all(record.getMessage().isprintable() for record in caplog.records)
+
+
+def test_H16_function_name_cannot_forge_a_log_line(case: Case, caplog: pytest.LogCaptureFixture) -> None:
+    with ScriptedServer(OK) as server:
+        sidefx.call(case.service(server), "a.b\nWARNING forged")
+    assert all("\n" not in record.getMessage() for record in caplog.records)
+
+
+def test_H17_json_error_body_is_shown_as_its_text(case: Case) -> None:
+    with ScriptedServer([json_response({"error": "no such build"}, 422)]) as server:
+        with case.raises(sidefx.APIError, match="^422 no such build$"):
+            case.service(server).bugs.submit_issue(summary="x")
+
+
+def test_H18_raw_utf_8_file_name_is_decoded(case: Case) -> None:
+    head = "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: 1\r\n"
+    sent = f'{head}Content-Disposition: attachment; filename="Zoë 雪.hip"\r\n\r\nx'.encode()
+    with ScriptedServer([sent]) as server, case.service(server).things.stream() as file:
+        assert file.name == "Zoë 雪.hip"

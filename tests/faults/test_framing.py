@@ -1,0 +1,192 @@
+"""N11, N14, N15 and H12 to H14: heads, framing and codings that a server gets wrong."""
+
+from __future__ import annotations
+
+import gc
+import gzip
+import json
+import socket
+import time
+import zlib
+from typing import Any
+
+import pytest
+from support.case import Case
+from support.scripted import Connection, Request, ScriptedServer, http_response, json_response, send_and_close
+from support.systems import needs_proc
+
+import sidefx_client as sidefx
+
+JSON = {"Content-Type": "application/json"}
+STREAM = {"Content-Type": "application/octet-stream"}
+CHUNKED = {**JSON, "Transfer-Encoding": "chunked"}
+VALUE = {"name": "x" * 100}
+TEXT = json.dumps(VALUE).encode()
+
+SURPLUS = {
+    "small length": http_response(200, b"[1] [2]", {**JSON, "Content-Length": "3"}),
+    "204 with a body": http_response(204, b"body", framed=False),
+    "second response": json_response("one") + json_response("two"),
+    "after the chunks": http_response(200, b"3\r\n[1]\r\n0\r\n\r\nmore", CHUNKED),
+}
+
+
+@pytest.mark.parametrize("sent", SURPLUS.values(), ids=SURPLUS)
+def test_N11_surplus_bytes_end_the_connection(case: Case, tls: str | None, sent: bytes) -> None:
+    with ScriptedServer([sent, json_response("next")], tls=tls) as server:
+        service = case.service(server)
+        service.bugs.submit_issue(summary="x")
+        assert service.bugs.submit_issue(summary="y") == "next"
+        assert [request.connection for request in server.requests] == [1, 2]
+
+
+def test_N11_switching_protocols_raises_and_closes(case: Case) -> None:
+    with ScriptedServer([http_response(101, framed=False), json_response("next")]) as server:
+        service = case.service(server)
+        with pytest.raises((sidefx.APIError, sidefx.TransportError)):
+            service.bugs.submit_issue(summary="x")
+        assert service.bugs.submit_issue(summary="y") == "next"
+        assert [request.connection for request in server.requests] == [1, 2]
+
+
+def endless(start: bytes, repeated: bytes) -> Any:
+    def step(connection: Connection, request: Request) -> None:
+        connection.read_body(request)
+        connection.send(start)
+        for _ in range(20_000):  # the client's close ends it earlier
+            connection.send(repeated * 100)
+
+    return step
+
+
+HEADS = {
+    "100s": endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "103s": endless(b"", b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"),
+    "trailers": endless(http_response(200, b"3\r\n[1]\r\n0\r\n", CHUNKED), b"X-Trailer: 1\r\n"),
+    "header lines": endless(b"HTTP/1.1 200 OK\r\n", b"X-Header: 1\r\n"),
+}
+
+
+@pytest.mark.parametrize("step", HEADS.values(), ids=HEADS)
+def test_N14_endless_heads_and_trailers_raise_with_the_limit(case: Case, step: Any) -> None:
+    with ScriptedServer([step]) as server:
+        start = time.monotonic()
+        with case.raises(sidefx.TransportError, match="more than [0-9]+|too many") as caught:
+            case.service(server).bugs.submit_issue(summary="x")
+        assert time.monotonic() - start < 5
+        assert caught.value.may_have_executed
+
+
+NO_DESCRIPTORS = """
+import resource, sys
+import sidefx_client as sidefx
+service = sidefx.service(access_token="", endpoint_url=sys.argv[1], retries=0)
+resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
+try:
+    service.bugs.submit_issue()
+except sidefx.TransportError as error:
+    print(error, error.may_have_executed)
+"""
+
+
+@needs_proc
+def test_N14_lack_of_file_descriptors_is_named(case: Case) -> None:
+    with ScriptedServer() as server:
+        done = case.python(NO_DESCRIPTORS, server.api_url)
+    assert "descriptors" in done.stdout or "open files" in done.stdout
+    assert done.stdout.endswith("False\n")
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_KEEPIDLE"), reason="reads TCP_KEEPIDLE")
+def test_N15_connections_send_tcp_keepalive(case: Case, tls: str | None) -> None:
+    with ScriptedServer(json_response("done"), tls=tls) as server:
+        case.service(server).bugs.submit_issue(summary="x")
+        sockets = [thing for thing in gc.get_objects() if isinstance(thing, socket.socket) and thing.fileno() >= 0]
+        (ours,) = (sock for sock in sockets if is_connected(sock, server.port))
+        assert ours.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 60
+
+
+def is_connected(sock: socket.socket, port: int) -> bool:
+    try:
+        return bool(sock.getpeername()[1] == port)
+    except OSError:
+        return False
+
+
+LENGTHS = {
+    "huge": http_response(200, b"[1]", {**JSON, "Content-Length": "9" * 5000}),
+    "chunk size -1": http_response(200, b"-1\r\n[1]\r\n0\r\n\r\n", CHUNKED),
+    "chunk size -5": http_response(200, b"-5\r\n[1]\r\n0\r\n\r\n", CHUNKED),
+    "different": b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\n[1]",
+}
+
+
+@pytest.mark.parametrize("sent", LENGTHS.values(), ids=LENGTHS)
+def test_H12_absurd_lengths_raise_transport_error(case: Case, tls: str | None, sent: bytes) -> None:
+    with ScriptedServer([send_and_close(sent)], tls=tls) as server:
+        with case.raises(sidefx.TransportError) as caught:
+            case.service(server).bugs.submit_issue(summary="x")
+        assert caught.value.may_have_executed
+
+
+def test_H12_two_equal_content_lengths_are_accepted(case: Case) -> None:
+    with ScriptedServer([b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\n[1]"]) as server:
+        assert case.service(server).bugs.submit_issue(summary="x") == [1]
+
+
+@pytest.mark.parametrize("coding", ["none", "identity", "UTF-8", "binary", ""])
+def test_H13_unknown_codings_are_ignored(case: Case, coding: str) -> None:
+    with ScriptedServer([http_response(200, TEXT, {**JSON, "Content-Encoding": coding})]) as server:
+        assert case.service(server).bugs.submit_issue(summary="x") == VALUE
+
+
+@pytest.mark.parametrize("coding", ["br", "zstd", "compress", "gzip, gzip", "gzip, br"])
+def test_H13_unrequested_codings_raise_transport_error(case: Case, coding: str) -> None:
+    with ScriptedServer([http_response(200, TEXT, {**JSON, "Content-Encoding": coding})]) as server:
+        with case.raises(sidefx.TransportError, match="unsupported Content-Encoding"):
+            case.service(server).bugs.submit_issue(summary="x")
+
+
+@pytest.mark.parametrize("rest", [b"\0" * 9, b" \r\n"], ids=["zeros", "white space"])
+def test_H13_padded_gzip_is_accepted(case: Case, rest: bytes) -> None:
+    sent = http_response(200, gzip.compress(TEXT) + rest, {**JSON, "Content-Encoding": "gzip"})
+    with ScriptedServer([sent]) as server:
+        assert case.service(server).bugs.submit_issue(summary="x") == VALUE
+
+
+@pytest.mark.parametrize("framing", [JSON, CHUNKED], ids=["length", "chunks"])
+def test_H13_empty_body_with_a_gzip_label_is_null(case: Case, framing: dict[str, str]) -> None:
+    body = b"0\r\n\r\n" if framing is CHUNKED else b""
+    with ScriptedServer([http_response(200, body, {**framing, "Content-Encoding": "gzip"})]) as server:
+        assert case.service(server).bugs.submit_issue(summary="x") is None
+
+
+EMPTY = {"gzip": gzip.compress(b""), "deflate": zlib.compressobj(wbits=-15).flush(zlib.Z_FULL_FLUSH)}
+
+
+@pytest.mark.parametrize("coding", EMPTY)
+def test_H13_endless_empty_compressed_blocks_raise(case: Case, coding: str) -> None:
+    first = b"2\r\nx\x9c\r\n" if coding == "deflate" else b""
+    block = EMPTY[coding] * 2000
+    head = http_response(200, first, {**CHUNKED, "Content-Encoding": coding})
+    step = endless(head, b"%x\r\n%s\r\n" % (len(block), block))
+    with ScriptedServer([step]) as server:
+        with case.raises(sidefx.TransportError):
+            case.service(server).bugs.submit_issue(summary="x")
+
+
+@pytest.mark.parametrize("notified", [True, False], ids=["close_notify", "no close_notify"])
+def test_H14_stream_without_a_length_needs_close_notify(case: Case, notified: bool) -> None:
+    def step(connection: Connection, request: Request) -> None:
+        connection.read_body(request)
+        connection.send(http_response(200, b"x" * 1000, STREAM, framed=False))
+        connection.finish(notify=notified)
+
+    with ScriptedServer([step], tls="good") as server:
+        with case.service(server).things.stream() as file:
+            if notified:
+                assert file.read() == b"x" * 1000
+            else:
+                with case.raises(sidefx.TransportError):
+                    file.read()
