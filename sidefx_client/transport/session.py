@@ -98,7 +98,7 @@ class Session:
             proxy = settings.proxy if settings else None
             failure: SideFXError = transport_error(error, str(request.url), attempt.request_started, proxy)
             outcome = failure
-        except ValueError:  # raised by requests for an unknown kind of SOCKS, with the password of the proxy
+        except (ValueError, TypeError):  # of requests, for a proxy URL that it cannot read; may show its password
             problem = why_unusable_proxy(settings.proxy) if settings and settings.proxy else None
             if problem is None:
                 raise

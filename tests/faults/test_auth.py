@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 import pytest
-from support.case import NEW_TOKEN, TOKEN, Case
+from support.case import NEW_TOKEN, TOKEN, Case, check_object
 from support.scripted import Connection, Request, ScriptedServer, http_response, json_response, token_response
 
 import sidefx_client as sidefx
@@ -206,3 +206,12 @@ def test_A10_empty_token_sends_no_authorization_header(case: Case) -> None:
         with case.raises(sidefx.APIError, match="^401 token refused"):
             service.things.get_all()
         assert [request.header("Authorization") for request in server.requests] == [None, None]
+
+
+def test_A14_request_of_a_response_file_has_no_authorization(case: Case) -> None:
+    stream = http_response(200, b"bytes", {"Content-Type": "application/octet-stream"})
+    with ScriptedServer([stream]) as server, case.service(server).things.stream() as file:
+        assert "Authorization" not in file.response.request.headers
+        check_object(file.response)
+        assert file.read() == b"bytes"
+        check_object(file.response)

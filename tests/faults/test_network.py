@@ -399,3 +399,55 @@ def test_N10_refusing_proxy_sees_only_host_and_port(
         assert not caught.value.may_have_executed
         assert {(request.method, request.path) for request in proxy.requests} == {("CONNECT", "api.invalid:443")}
         assert "Bearer" not in str([request.headers for request in proxy.requests])
+
+
+def socks(connection: Connection) -> None:
+    """Accept a SOCKS5 request for elsewhere.invalid:443. The server itself plays the destination."""
+    assert connection.read(100) == b"\x05\x01\x00"
+    connection.send(b"\x05\x00")
+    assert connection.read(100) == b"\x05\x01\x00\x03\x11elsewhere.invalid\x01\xbb"
+    connection.send(b"\x05\x00\x00\x01" + bytes(6))
+
+
+def test_N12_socks_proxy_is_used_for_calls_and_downloads(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("socks", reason="PySocks is not installed")
+    with ScriptedServer([OK, OK], tls="wrong-name", greetings=[socks, socks]) as server:  # valid for elsewhere.invalid
+        monkeypatch.setenv("HTTPS_PROXY", f"socks5h://127.0.0.1:{server.port}")
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", server.ca_bundle or "")
+        service = case.service(endpoint_url="https://elsewhere.invalid/api/")
+        assert service.bugs.submit_issue(summary="x") == "done"
+        path = sidefx.download_file("https://elsewhere.invalid/file", case.directory / "file")
+        case.declared.add(path)
+        assert path.read_bytes() == b'"done"'
+
+
+def test_N12_socks_proxy_without_pysocks_raises_config_error(
+    case: Case, monkeypatch: pytest.MonkeyPatch, connects: list[Any]
+) -> None:
+    monkeypatch.setitem(sys.modules, "socks", None)
+    monkeypatch.setenv("HTTPS_PROXY", f"socks5://someone:{PROXY_PASSWORD}@127.0.0.1:1")
+    with case.raises(sidefx.ConfigError, match="PySocks"):
+        case.service(endpoint_url="https://api.invalid/api/").bugs.submit_issue(summary="x")
+    assert connects == []
+
+
+@pytest.mark.parametrize("proxy", ["socks://{}@127.0.0.1:1", "http://:{}", "ftp://a:{}@127.0.0.1:1", "http://:{}@"])
+def test_N12_unusable_proxy_url_raises_config_error(
+    case: Case, monkeypatch: pytest.MonkeyPatch, connects: list[Any], proxy: str
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy.format(PROXY_PASSWORD))
+    with case.raises(sidefx.ConfigError, match="HTTPS_PROXY"):
+        case.service(endpoint_url="https://api.invalid/api/").bugs.submit_issue(summary="x")
+    assert connects == []
+
+
+def test_N12_tls_to_a_plain_port_is_named(case: Case) -> None:
+    def speak_http(connection: Connection) -> None:
+        connection.read()
+        connection.send(http_response(400))
+        connection.close()
+
+    with ScriptedServer(tls="good", greetings=[speak_http]) as server:
+        with case.raises(sidefx.TransportError, match="(?i)TLS|https") as caught:
+            case.service(server, retries=0).bugs.submit_issue(summary="x")
+        assert not caught.value.may_have_executed

@@ -7,6 +7,8 @@ import io
 import os
 import re
 import sys
+import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -254,4 +256,90 @@ def test_U6_unserializable_argument_raises_with_its_place(
             service.bugs.submit_issue(*args, **kwargs)
         assert not isinstance(caught.value, sidefx.SideFXError)
         assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+        assert connects == []
+
+
+@needs_proc
+def test_U7_file_of_proc_needs_a_size_or_its_bytes(case: Case, connects: list[Any]) -> None:
+    with ScriptedServer([OK]) as server:
+        service = case.service(server)
+        with case.raises(ValueError, match="size="):
+            service.bugs.submit_issue(scene=sidefx.File("/proc/version"))
+        assert connects == []
+        assert service.bugs.submit_issue(scene=sidefx.File("/proc/version", size=5)) == "done"
+        assert b"\r\n\r\nLinux\r\n--" in server.requests[0].body
+
+
+class Remote(io.BytesIO):
+    """A file object that returns None from seek(), like the SFTPFile of paramiko."""
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        super().seek(offset, whence)
+        return None  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("kind", [Remote, tempfile.SpooledTemporaryFile], ids=["seek returns None", "spooled"])
+def test_U7_odd_file_objects_are_uploaded(case: Case, kind: Any) -> None:
+    with ScriptedServer([OK]) as server, kind() as file:
+        file.write(b"beforecontent")
+        file.seek(6)
+        assert case.service(server).bugs.submit_issue(scene=sidefx.File(file)) == "done"
+        assert b"\r\n\r\ncontent\r\n--" in server.requests[0].body
+
+
+def test_U7_read_that_returns_none_raises_a_clear_error(case: Case) -> None:
+    class Empty(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            return b"" if size == 0 else None  # type: ignore[return-value]
+
+    with ScriptedServer([lambda connection, request: connection.read_body(request)]) as server:
+        with pytest.raises((TypeError, ValueError, OSError), match="None"):
+            case.service(server).bugs.submit_issue(scene=sidefx.File(Empty(b"content")))
+
+
+@pytest.mark.parametrize(
+    "error", [sidefx.APIError(401, "mine"), sidefx.TransportError("mine"), ConnectionError(), EOFError()]
+)
+def test_U8_exception_of_progress_ends_the_upload_once(case: Case, error: Exception) -> None:
+    def progress(done: int, total: int | None) -> None:
+        if done:
+            raise error
+
+    with ScriptedServer([lambda connection, request: connection.read_body(request)]) as server:
+        with pytest.raises(type(error)) as caught:
+            case.service(server).bugs.submit_issue(scene=sidefx.File(io.BytesIO(b"content"), progress=progress))
+        assert caught.value is error
+        assert len(server.requests) <= 1
+
+
+def test_U8_call_in_progress_does_not_change_the_timeout_of_the_upload(case: Case) -> None:
+    def slowly(connection: Connection, request: Request) -> None:
+        connection.read_body(request)
+        time.sleep(0.5)
+        connection.send(OK)
+
+    with ScriptedServer([slowly, OK]) as server:
+        service = case.service(server, timeout=20)
+
+        def progress(done: int, total: int | None) -> None:
+            if not done:
+                sidefx.call(service, "things.nested", timeout=0.3)
+
+        assert service.bugs.submit_issue(scene=sidefx.File(io.BytesIO(b"content"), progress=progress)) == "done"
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "place"),
+    [
+        (("\ud800",), {}, "args[0]"),
+        ((), {"a": [1, "x\udc80"]}, "kwargs['a'][1]"),
+        ((), {"a": {"\udc80": 1}}, "kwargs['a']"),
+    ],
+)
+def test_U9_lone_surrogate_raises_with_its_place(
+    case: Case, connects: list[Any], args: tuple[Any, ...], kwargs: dict[str, Any], place: str
+) -> None:
+    with ScriptedServer() as server:
+        with case.raises(ValueError, match=f"^{re.escape(place)}.*lone surrogate"):
+            case.service(server).bugs.submit_issue(*args, **kwargs)
         assert connects == []
