@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any, NamedTuple, Union
+from typing import Any, NamedTuple, Union, cast
 from urllib.parse import urlsplit
 
 import requests
@@ -235,7 +235,7 @@ def _require_session(session: Any) -> requests.Session:
         raise ConfigError(
             f"the session's verify must be True, False or the path of a CA bundle, not {session.verify!r}"
         )
-    return session
+    return cast(requests.Session, session)
 
 
 def require_timeout(timeout: Any) -> Timeout:
