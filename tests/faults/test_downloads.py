@@ -17,6 +17,7 @@ from support.files import (
     cut_200,
     fetch,
     fetch_build,
+    head,
     keep_partial,
     left,
     send,
@@ -26,6 +27,7 @@ from support.files import (
     whole,
 )
 from support.scripted import Action, Connection, Request, ScriptedServer, answer
+from support.served import Served, content_of
 
 import sidefx_client as sidefx
 
@@ -224,3 +226,43 @@ def test_D6_a_url_that_is_refused_twice_is_an_error(case: Case) -> None:
         fetch_build(case, api)
     assert caught.value.http_code == 403
     case.declared.update(case.directory.iterdir())
+
+
+@pytest.mark.parametrize("connections", [1, 4])
+def test_D14_connections_that_break_after_every_300_KiB_complete_the_file(case: Case, connections: int) -> None:
+    content = content_of(4 * MIB)
+    served = Served(content, cuts=[300 << 10] * 40)
+    with ScriptedServer(served) as server:
+        path = fetch(case, server, connections=connections)
+        assert path.read_bytes() == content
+        assert served.sent == len(content)  # every byte was kept
+    case.declared.add(path)
+
+
+def test_D14_slow_download_reports_progress(case: Case) -> None:
+    content = content_of(30 << 10)
+    steps: list[int] = []
+
+    def slowly(connection: Connection, request: Request) -> None:
+        connection.send(
+            head(request, content), *(content[at : at + 5120] for at in range(0, 30 << 10, 5120)), pause=0.3
+        )
+
+    with ScriptedServer([slowly]) as server:
+        path = fetch(case, server, progress=lambda done, total: steps.append(done))
+    assert path.read_bytes() == content
+    assert len(set(steps)) >= 4
+    case.declared.add(path)
+
+
+def test_D18_blanks_and_utf_8_in_urls_are_quoted(case: Case) -> None:
+    location = answer(302, b"", {"Location": "/a b/ë?x=1 2".encode().decode("latin-1")})
+    told: dict[str, Any] = {"size": str(MIB), "hash": ""}
+    api = API([lambda connection, _: connection.send(location), serve()], told)
+    with ScriptedServer(api) as server:
+        api.server = server
+        told["download_url"] = f"{server.url}/c d/ö?{SIGNATURE}"
+        with case.service(server) as service:
+            sidefx.download_build(service, "houdini", "20.5", 445, "linux", directory=case.directory)
+    assert [request.path for request in api.signed] == [f"/c%20d/%C3%B6?{SIGNATURE}", "/a%20b/%C3%AB?x=1%202"]
+    whole(case)
