@@ -11,7 +11,7 @@ from typing import NoReturn
 
 SHORTEST_REDACTED = 8  # characters: shorter values are those of mocks, and could match ordinary words
 
-_live: dict[int, weakref.ref[Secret]] = {}
+_live: weakref.WeakValueDictionary[int, Secret] = weakref.WeakValueDictionary()
 
 
 class Secret:
@@ -22,8 +22,7 @@ class Secret:
     def __init__(self, value: str) -> None:
         self._value = value
         if isinstance(value, str) and len(value) >= SHORTEST_REDACTED:
-            key = id(self)
-            _live[key] = weakref.ref(self, lambda _: _live.pop(key, None))
+            _live[id(self)] = self
 
     def reveal(self) -> str:
         """Return the value in plain text."""
@@ -34,12 +33,6 @@ class Secret:
 
     def __repr__(self) -> str:
         return "<Secret>"
-
-    def __copy__(self) -> Secret:
-        return self
-
-    def __deepcopy__(self, memo: object) -> Secret:
-        return self
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a secret cannot be pickled")
@@ -52,5 +45,5 @@ def optional(value: str | None) -> Secret | None:
 
 def live_secrets() -> list[Secret]:
     """Return every Secret that is held now and is long enough to be redacted."""
-    found = [reference() for reference in list(_live.values())]
+    found = [reference() for reference in _live.valuerefs()]  # values() fails if another thread adds one
     return [secret for secret in found if secret is not None]

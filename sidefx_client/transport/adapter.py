@@ -8,13 +8,12 @@ import re
 import ssl
 import time
 import weakref
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
 import urllib3
 from requests.adapters import HTTPAdapter
-from requests.utils import DEFAULT_CA_BUNDLE_PATH
+from requests.utils import DEFAULT_CA_BUNDLE_PATH, prepend_scheme_if_needed, select_proxy
 from urllib3.connectionpool import HTTPConnectionPool
 
 from .. import forks
@@ -23,7 +22,6 @@ from ..urls import why_unusable_proxy
 from .connection import Attempt, ObservedConnection, observed
 
 _POOL_SIZE = 64  # idle connections kept for a host: urllib3 warns of a full pool if there are more threads
-_TLS_OPTIONS = ("cert_reqs", "ca_certs", "ca_cert_dir", "ca_cert_data", "cert_file", "key_file", "ssl_context")
 
 
 class Adapter(HTTPAdapter):
@@ -34,25 +32,16 @@ class Adapter(HTTPAdapter):
     was idle for more than ``idle_limit`` seconds is not reused. Raises ConfigError if a file cannot be read.
     """
 
-    __attrs__ = [*HTTPAdapter.__attrs__, "_verify", "_cert", "_idle_limit"]  # copied and pickled by requests
-
     def __init__(
         self, verify: bool | str | os.PathLike[str] = True, cert: Any = None, idle_limit: float = 30.0
     ) -> None:
         self._verify = verify
         self._cert = cert
         self._idle_limit = idle_limit
-        self._prepare()
-        super().__init__(pool_maxsize=_POOL_SIZE)
-
-    def __setstate__(self, state: Any) -> None:
-        self._prepare()
-        super().__setstate__(state)
-
-    def _prepare(self) -> None:
         self._context: ssl.SSLContext | None = None
         # Kept alive after fork, because closing could deadlock on a lock held by a parent thread.
         self._inherited_from_parent: list[Any] = []
+        super().__init__(pool_maxsize=_POOL_SIZE)
         forks.run_after_fork(self)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -64,8 +53,7 @@ class Adapter(HTTPAdapter):
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
         if proxy in self.proxy_manager:
             return self.proxy_manager[proxy]
-        reason = why_unusable_proxy(proxy)
-        if reason:
+        if reason := why_unusable_proxy(proxy):
             raise ConfigError(reason)
         if proxy.lower().startswith("https:"):
             kwargs["proxy_ssl_context"] = self._tls()
@@ -73,29 +61,22 @@ class Adapter(HTTPAdapter):
         self._observe(manager)
         return manager
 
-    # Without a proxy requests parses the URL five times a call, a sixth of its CPU, to find the same pool again.
+    def get_connection_with_tls_context(self, request: Any, verify: Any, proxies: Any = None, cert: Any = None) -> Any:
+        return self.get_connection(request.url, proxies)
 
-    def get_connection_with_tls_context(
-        self, request: Any, verify: Any, proxies: Any = None, cert: Any = None
-    ) -> HTTPConnectionPool:
-        find = super().get_connection_with_tls_context
-        return self._pool_for(request.url, proxies, lambda: find(request, verify, proxies, cert))
-
-    def get_connection(self, url: Any, proxies: Any = None) -> HTTPConnectionPool:
-        find = super().get_connection  # called by requests before 2.32
-        return self._pool_for(url, proxies, lambda: find(url, proxies))
-
-    def request_url(self, request: Any, proxies: Any) -> str:
-        return super().request_url(request, proxies) if proxies else request.path_url
-
-    def _pool_for(self, url: str, proxies: Any, find: Callable[[], HTTPConnectionPool]) -> HTTPConnectionPool:
-        if proxies:
-            return find()
+    def get_connection(self, url: Any, proxies: Any = None) -> Any:  # called by requests before 2.32
+        proxy = proxies and select_proxy(url, proxies)
+        if proxy:
+            return self.proxy_manager_for(prepend_scheme_if_needed(proxy, "http")).connection_from_url(url)
+        # Requests would parse the URL five times a call, a sixth of its CPU, to find the same pool again.
         host = urlsplit(url)[:2]
         pool = self._direct.get(host)
         if pool is None or pool.pool is None:  # new, or closed: the manager keeps a limited number of pools
-            pool = self._direct[host] = find()
+            pool = self._direct[host] = self.poolmanager.connection_from_url(url)
         return pool
+
+    def request_url(self, request: Any, proxies: Any) -> str:
+        return super().request_url(request, proxies) if proxies else request.path_url
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
         pass  # The shared context has them. urllib3 would load the CA bundle (16 ms) again for each connection.
@@ -130,8 +111,6 @@ class Adapter(HTTPAdapter):
         }
 
     def _new_pool(self, scheme: str, pool_class: Any, host: str, port: int, **options: Any) -> HTTPConnectionPool:
-        for name in _TLS_OPTIONS:
-            options.pop(name, None)
         if scheme == "https":
             options["ssl_context"] = self._tls()
         pool: HTTPConnectionPool = pool_class(host, port, **options)

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import copy
-import pickle
 import threading
 from pathlib import Path
-from typing import Any
 
 import pytest
 import requests
@@ -16,7 +13,6 @@ from support.scripted import Connection, Request, ScriptedServer, answer, cut, j
 from support.services import service_of
 
 import sidefx_client as sidefx
-from sidefx_client.transport.adapter import Adapter
 
 OK = json_answer("done")
 
@@ -54,14 +50,6 @@ def test_a_ca_bundle_is_read_once_for_all_hosts_and_connections(tmp_path: Path) 
             assert service.things.do() == "done"
             assert service.things.do() == "done"
         assert (tokens.handshakes, server.handshakes) == (1, 2)
-
-
-@pytest.mark.parametrize("copied", [copy.deepcopy, lambda adapter: pickle.loads(pickle.dumps(adapter))])
-def test_a_copy_works_as_the_adapters_of_requests_do(copied: Any) -> None:
-    with ScriptedServer(OK) as server, requests.Session() as session:
-        session.mount("http://", copied(Adapter(idle_limit=0.3)))
-        with service_of(server, session=session) as service:
-            assert service.things.do() == "done"
 
 
 def test_more_hosts_than_pools_are_kept_are_all_reached_again() -> None:
