@@ -122,7 +122,6 @@ class ObservedConnection:
 
 
 _OPENSSL_KEEPS_ERRORS = ssl.OPENSSL_VERSION_INFO >= (3, 4)
-_CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def clear_openssl_errors() -> None:
@@ -132,7 +131,12 @@ def clear_openssl_errors() -> None:
     has to wait raises them again, on every connection of the thread. Refusing a cipher list empties the queue.
     """
     with contextlib.suppress(ssl.SSLError):
-        _CONTEXT.set_ciphers("")
+        _idle_context().set_ciphers("")
+
+
+@functools.cache
+def _idle_context() -> ssl.SSLContext:
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 @functools.cache
