@@ -1,4 +1,4 @@
-"""The adapter: one TLS context for all connections, a CA bundle of one's own, nothing older than TLS 1.2."""
+"""Tests of Adapter: CA bundles, pools, TLS versions and proxies."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import sidefx_client as sidefx
 OK = json_answer("done")
 
 
-def test_a_ca_bundle_is_trusted_and_nothing_else() -> None:
+def test_only_the_ca_bundle_is_trusted() -> None:
     with ScriptedServer(OK, tls="good") as server:
         with service_of(server, ca_bundle=Path(certificates.CA_BUNDLE)) as service:
             assert service.things.do() == "done"
@@ -26,7 +26,7 @@ def test_a_ca_bundle_is_trusted_and_nothing_else() -> None:
                 service.things.do()
 
 
-def test_a_ca_bundle_that_cannot_be_used_is_a_config_error(tmp_path: Path) -> None:
+def test_unusable_ca_bundle_raises_config_error(tmp_path: Path) -> None:
     no_pem = tmp_path / "no.pem"
     no_pem.write_text("no certificate")
     with ScriptedServer(tls="good") as server, requests.Session() as session:
@@ -39,7 +39,7 @@ def test_a_ca_bundle_that_cannot_be_used_is_a_config_error(tmp_path: Path) -> No
         assert server.handshakes == 0
 
 
-def test_a_ca_bundle_is_read_once_for_all_hosts_and_connections(tmp_path: Path) -> None:
+def test_ca_bundle_is_read_once(tmp_path: Path) -> None:
     bundle = tmp_path / "ca.pem"
     bundle.write_bytes(Path(certificates.CA_BUNDLE).read_bytes())
     closing = json_answer("done", headers={"Connection": "close"})
@@ -52,7 +52,7 @@ def test_a_ca_bundle_is_read_once_for_all_hosts_and_connections(tmp_path: Path) 
         assert (tokens.handshakes, server.handshakes) == (1, 2)
 
 
-def test_more_hosts_than_pools_are_kept_are_all_reached_again() -> None:
+def test_more_hosts_than_pools_are_reachable() -> None:
     with contextlib.ExitStack() as stack:
         servers = [stack.enter_context(ScriptedServer(OK)) for _ in range(12)]
         service = stack.enter_context(service_of(servers[0], retries=0))
@@ -61,7 +61,7 @@ def test_more_hosts_than_pools_are_kept_are_all_reached_again() -> None:
             assert service.things.do() == "done"
 
 
-def test_all_connections_are_closed_however_many_hosts_there_were() -> None:
+def test_close_closes_the_connections_to_all_hosts() -> None:
     closed = [threading.Event() for _ in range(12)]
     with contextlib.ExitStack() as stack:
         servers = [stack.enter_context(ScriptedServer([keep(OK, event)])) for event in closed]
@@ -73,7 +73,7 @@ def test_all_connections_are_closed_however_many_hosts_there_were() -> None:
         assert all(event.wait(5) for event in closed)
 
 
-def test_tls_1_3_and_1_2_are_offered_and_nothing_older() -> None:
+def test_tls_1_2_and_1_3_are_offered() -> None:
     hellos: list[bytes] = []
 
     def listen(connection: Connection) -> None:
@@ -87,10 +87,10 @@ def test_tls_1_3_and_1_2_are_offered_and_nothing_older() -> None:
     assert supported_versions in hellos[0]
 
 
-def test_through_a_proxy_the_connections_are_ours_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxy_tunnel_uses_our_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     def tunnel(connection: Connection, request: Request) -> None:
         connection.send(answer(200, framed=False))
-        context = certificates.server_context("wrong-name")  # the one for elsewhere.invalid
+        context = certificates.server_context("wrong-name")  # valid for elsewhere.invalid
         connection.socket = context.wrap_socket(connection.socket, server_side=True)
 
     with ScriptedServer([tunnel, OK, cut()]) as proxy:

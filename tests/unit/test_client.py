@@ -1,4 +1,4 @@
-"""The client: what a call needs, its timeout, what comes back from a caller's own files, and the end."""
+"""Tests of Client: arguments, timeouts, the caller's files, and closing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sidefx_client.testing import LocalServer, Refusal
 OK = json_answer("done")
 
 
-def test_what_a_call_needs_beside_a_service_is_checked() -> None:
+def test_call_checks_the_types_of_its_arguments() -> None:
     with sidefx.Service("http://127.0.0.1:1/api", "", None) as service:
         wrong: list[tuple[Any, ...]] = [(None, "a.b"), (service, ""), (service, 5), (service, "a.b", "text")]
         for arguments in (*wrong, (service, "a.b", {1}), (service, "a.b", (), []), (service, "a.b", (), {1: 2})):
@@ -32,7 +32,7 @@ def test_what_a_call_needs_beside_a_service_is_checked() -> None:
 # Its timeout
 
 
-def test_a_call_may_have_a_timeout_of_its_own() -> None:
+def test_call_timeout_replaces_the_services_timeout() -> None:
     with ScriptedServer(stall) as server, service_of(server) as service:
         started = time.monotonic()
         with pytest.raises(sidefx.CallTimeout):
@@ -48,7 +48,7 @@ def test_a_call_may_have_a_timeout_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("expired", [True, False], ids=["expired", "refused"])
-def test_the_timeout_of_a_call_holds_for_its_token_too(expired: bool) -> None:
+def test_call_timeout_applies_to_its_token_request(expired: bool) -> None:
     with ScriptedServer(answer(401), tokens=stall) as server, service_of(server) as service:
         service.access_token_expiry_time = 0 if expired else None
         with pytest.raises(sidefx.CallTimeout):
@@ -56,7 +56,7 @@ def test_the_timeout_of_a_call_holds_for_its_token_too(expired: bool) -> None:
         assert len(server.api_requests) == (0 if expired else 1)
 
 
-def test_retries_hold_for_a_token_too() -> None:
+def test_retries_apply_to_token_requests() -> None:
     with ScriptedServer(tokens=answer(503)) as server:
         with pytest.raises(sidefx.AuthorizationError, match="503"):
             service_of(server, access_token=None, retries=0)
@@ -64,7 +64,7 @@ def test_retries_hold_for_a_token_too() -> None:
 
 
 @pytest.mark.parametrize("retries", [-1, 1.5, True, "3", None])
-def test_retries_is_a_number(retries: Any) -> None:
+def test_invalid_retries_raise_config_error(retries: Any) -> None:
     with pytest.raises(sidefx.ConfigError, match=r"^retries must be"):
         sidefx.service(access_token="", retries=retries)
 
@@ -77,7 +77,7 @@ ERRORS = [ValueError("mine"), ConnectionResetError("mine"), http.client.HTTPExce
 
 @pytest.mark.parametrize("who", ["the file", "progress"])
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
-def test_what_a_callers_file_or_progress_raises_comes_back_as_it_is(who: str, error: Exception) -> None:
+def test_exception_of_a_callers_file_or_progress_reaches_the_caller(who: str, error: Exception) -> None:
 
     class Broken(io.BytesIO):
         def read(self, size: int | None = -1) -> bytes:
@@ -94,10 +94,10 @@ def test_what_a_callers_file_or_progress_raises_comes_back_as_it_is(who: str, er
             service.a.b(scene=sidefx.File(Broken(b"content"), progress=progress))
         assert caught.value is error
         assert server.calls == []
-        assert service.download.get_daily_builds_list("houdini")  # on a connection that nothing is left over on
+        assert service.download.get_daily_builds_list("houdini")  # the connection has no leftover bytes
 
 
-def test_an_upload_that_cannot_be_read_twice_is_not_sent_twice() -> None:
+def test_unseekable_upload_is_not_retried_after_429() -> None:
     reading, writing = os.pipe()
     os.write(writing, b"content")
     os.close(writing)
@@ -110,7 +110,7 @@ def test_an_upload_that_cannot_be_read_twice_is_not_sent_twice() -> None:
 # The end
 
 
-def test_a_service_ends_with_its_block(sidefx_server: LocalServer) -> None:
+def test_service_is_closed_by_its_with_block(sidefx_server: LocalServer) -> None:
     with sidefx_server.service() as service:
         assert service.bugs.get_submission_options()
     service.close()
@@ -120,19 +120,7 @@ def test_a_service_ends_with_its_block(sidefx_server: LocalServer) -> None:
     assert len(sidefx_server.calls) == 1
 
 
-def test_closing_ends_a_wait(sidefx_server: LocalServer) -> None:
-    sidefx_server.rate_limit(50)
-    service = sidefx_server.service(waits=True)
-    ending = threading.Timer(0.05, service.close)
-    ending.start()
-    started = time.monotonic()
-    with pytest.raises(TypeError, match="this service is closed"):
-        service.bugs.get_submission_options()
-    assert time.monotonic() - started < 5
-    ending.join()
-
-
-def test_a_file_that_the_caller_closes_meanwhile_hides_nothing(tmp_path: Path) -> None:
+def test_closed_file_does_not_hide_the_exception_of_progress(tmp_path: Path) -> None:
     class Cancelled(Exception):
         pass
 
@@ -147,14 +135,7 @@ def test_a_file_that_the_caller_closes_meanwhile_hides_nothing(tmp_path: Path) -
         service.things.do(scene=sidefx.File(file, progress=cancel))
 
 
-def test_a_wrong_pair_is_told_once() -> None:
-    with LocalServer() as server:
-        with pytest.raises(sidefx.AuthorizationError, match=r"^403: Invalid client id"):
-            server.service(client_secret_key="another")
-        assert (server.token_requests, server.connections) == (1, 1)
-
-
-def test_a_service_that_could_not_be_made_leaves_no_connection() -> None:
+def test_failed_service_closes_its_connection() -> None:
     left = threading.Event()
 
     def refuse(connection: Connection, request: Request) -> None:
@@ -165,11 +146,11 @@ def test_a_service_that_could_not_be_made_leaves_no_connection() -> None:
     with ScriptedServer(tokens=[refuse]) as server:
         with pytest.raises(sidefx.AuthorizationError) as caught:
             service_of(server, access_token=None)
-        assert caught.traceback  # whose frames hold all that was not closed
+        assert caught.traceback  # its frames keep unclosed objects alive
         assert left.wait(2)
 
 
-def test_the_endpoint_can_be_changed() -> None:
+def test_endpoint_url_can_be_changed() -> None:
     with LocalServer() as first, LocalServer(authenticate=False) as second, first.service() as service:
         service.endpoint_url = second.endpoint_url
         assert service.bugs.get_submission_options()
@@ -179,14 +160,14 @@ def test_the_endpoint_can_be_changed() -> None:
         assert (len(first.calls), len(second.calls)) == (0, 1)
 
 
-def test_a_client_says_where_it_goes_and_cannot_be_pickled() -> None:
+def test_client_repr_and_pickle() -> None:
     with sidefx.Service("http://127.0.0.1:1/api", "secret", None) as service:
         assert repr(service._client) == "<Client of http://127.0.0.1:1/api>"
         with pytest.raises(TypeError, match="make one in each process"):
             pickle.dumps(service._client)
 
 
-def test_a_refusal_leaves_the_connection_good(sidefx_server: LocalServer) -> None:
+def test_connection_is_reused_after_an_api_error(sidefx_server: LocalServer) -> None:
     def refuse() -> None:
         raise Refusal(422, "no")
 
@@ -198,7 +179,7 @@ def test_a_refusal_leaves_the_connection_good(sidefx_server: LocalServer) -> Non
     assert sidefx_server.connections == 1
 
 
-def test_a_refusal_for_another_reason_suggests_no_function() -> None:
+def test_other_403_does_not_suggest_a_function() -> None:
     with ScriptedServer(answer(403, "EULA not accepted")) as server, service_of(server) as service:
         with pytest.raises(
             sidefx.APIError,
@@ -207,7 +188,7 @@ def test_a_refusal_for_another_reason_suggests_no_function() -> None:
             service.download.get_daily_build_list("houdini")
 
 
-def test_a_token_on_another_host_is_asked_for_there() -> None:
+def test_token_url_may_be_on_another_host() -> None:
     with ScriptedServer(tokens=[token_answer("t")]) as tokens, ScriptedServer([OK]) as server:
         with service_of(server, access_token=None, access_token_url=tokens.token_url) as service:
             assert service.a.b() == "done"

@@ -1,4 +1,4 @@
-"""Answers that are no results, as errors in the server's own words."""
+"""Tests of error responses: messages, tracebacks, redirects and JSON errors. See also H6 and H7."""
 
 from __future__ import annotations
 
@@ -39,32 +39,32 @@ both_line_ends = pytest.mark.parametrize("newline", ["\n", "\r\n"], ids=["LF", "
 
 @both_line_ends
 @pytest.mark.parametrize(("page", "traceback"), [("debug_page_old.http", OLD), ("debug_page.http", NEW)])
-def test_of_a_debug_page_the_message_is_the_traceback_unescaped(page: str, traceback: str, newline: str) -> None:
+def test_debug_page_message_is_the_unescaped_traceback(page: str, traceback: str, newline: str) -> None:
     error = api_error(sample(page, newline))
     assert error.message == traceback
     assert str(error) == f"500 {traceback}"
 
 
 @both_line_ends
-def test_a_stack_trace_in_production_is_the_message(newline: str) -> None:
+def test_production_stack_trace_is_the_message(newline: str) -> None:
     error = api_error(sample("stack_trace.http", newline))
     assert error.message.splitlines()[0] == "Traceback (most recent call last):"
     assert error.message.splitlines()[-1] == "KeyError: '<newest>'"
     assert len(error.message.splitlines()) == 6
 
 
-def test_a_traceback_on_a_page_of_another_status_is_left_as_it_is() -> None:
+def test_traceback_page_of_another_status_is_unchanged() -> None:
     page = "<textarea>\nTraceback:\nx\n</textarea>"
     assert error_message(502, page) == page
     assert error_message(500, page) == "Traceback:\nx"
 
 
 @pytest.mark.parametrize("page", ["Traceback:\nx", "</textarea>\nTraceback:\nx", "the Traceback:\nx\n</textarea>", ""])
-def test_what_has_no_such_lines_is_shown_whole(page: str) -> None:
+def test_page_without_a_traceback_is_unchanged(page: str) -> None:
     assert error_message(500, page) == page
 
 
-def test_a_long_traceback_keeps_its_end() -> None:
+def test_long_traceback_keeps_its_end() -> None:
     page = f"Traceback:\n{'  filler “&lt;”' * 10_000}\nKeyError: 1\n</textarea>"
     message = error_message(500, page)
     assert message.startswith("…\n")
@@ -72,34 +72,34 @@ def test_a_long_traceback_keeps_its_end() -> None:
     assert 8180 < len(message.encode()) <= 8192
 
 
-def test_a_message_for_the_user_is_the_message() -> None:
+def test_text_body_is_the_message() -> None:
     error = api_error(sample("message.http"))
     assert (type(error), error.http_code) == (sidefx.APIError, 422)
     assert str(error) == "422 There is no build 1 of houdini 20.5 for linux."
 
 
-def test_a_rate_limit_has_its_own_error_with_the_wait_that_was_asked_for() -> None:
+def test_rate_limit_error_has_the_retry_after() -> None:
     error = api_error(sample("rate_limit.http"))
     assert isinstance(error, sidefx.RateLimitError)
     assert (error.http_code, error.retry_after) == (429, 7.0)
     assert error.message == "Too many requests, try again later."
 
 
-def test_a_redirect_names_its_target_and_not_its_query() -> None:
+def test_redirect_names_its_target_without_its_query() -> None:
     error = api_error(sample("redirect.http"))
     assert error.http_code == 302
     assert "redirects to https://login.sidefx.com, which is not followed" in error.message
     assert "5ec4e7" not in error.message
 
 
-def test_a_redirect_to_a_path_is_one_to_the_same_host() -> None:
+def test_relative_redirect_names_the_same_host() -> None:
     assert (
         "redirects to https://www.sidefx.com," in api_error(received(answer(307, headers={"Location": "/x"}))).message
     )
 
 
 @pytest.mark.parametrize("body", [b"", b" \r\n\t "])
-def test_no_message_is_ever_empty(body: bytes) -> None:
+def test_message_of_an_empty_body(body: bytes) -> None:
     assert str(api_error(received(answer(503, body)))) == "503 Service Unavailable (the server sent no message)"
     assert str(api_error(received(b"HTTP/1.1 599\r\n\r\n"))) == "599 an error (the server sent no message)"
 
@@ -112,21 +112,21 @@ def test_no_message_is_ever_empty(body: bytes) -> None:
         ("text/plain; charset=cp1252", "Zoë™".encode("cp1252")),
     ],
 )
-def test_a_message_is_decoded_as_it_says_itself(content_type: str, body: bytes) -> None:
+def test_message_is_decoded_by_its_charset(content_type: str, body: bytes) -> None:
     assert api_error(received(answer(422, body, {"Content-Type": content_type}))).message == "Zoë™"
 
 
-def test_bytes_that_are_no_text_are_no_second_error() -> None:
+def test_invalid_bytes_are_replaced() -> None:
     assert api_error(received(answer(422, b"\xff!"))).message == "\ufffd!"
 
 
-def test_a_cut_message_is_shown_as_far_as_it_came() -> None:
+def test_truncated_message_is_shown() -> None:
     assert api_error(received(answer(422, b"half a mess", {"Content-Length": "100"}))).message == "half a mess"
     assert api_error(received(answer(422, b"xx", {"Content-Length": "none"}))).http_code == 422
     assert api_error(received(answer(422, b"xx", {"Content-Encoding": "br"}))).http_code == 422
 
 
-def test_of_an_endless_message_the_first_64_kib_are_read() -> None:
+def test_error_body_is_read_up_to_64_KiB() -> None:
     response = received(answer(500, b"x" * (1 << 20)))
     assert api_error(response).message == "x" * MAX_ERROR_TEXT
     assert response.raw.closed
@@ -149,6 +149,6 @@ def test_the_oauth_errors_of_token_endpoints_are_unfolded(text: str, shown: str)
     assert oauth_error(text) == shown
 
 
-def test_what_was_escaped_twice_is_unescaped_once() -> None:
+def test_traceback_is_unescaped_once() -> None:
     twice = html.escape(html.escape("<b>"))
     assert error_message(500, f"Traceback:\n{twice}\n</textarea>") == "Traceback:\n&lt;b&gt;"

@@ -1,4 +1,4 @@
-"""What the libraries raise becomes one TransportError, in words of our own and with nothing chained."""
+"""Tests of failures: exceptions of requests and urllib3 become one TransportError without a chain."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import requests
 from support import certificates
-from support.scripted import Connection, ScriptedServer, answer, cut, json_answer, stall
+from support.scripted import Connection, ScriptedServer, answer, json_answer, stall
 from support.services import service_of
 
 import sidefx_client as sidefx
@@ -16,14 +16,14 @@ import sidefx_client as sidefx
 
 @pytest.fixture(params=["our adapter", "requests' adapter"])
 def options(request: pytest.FixtureRequest) -> Any:
-    """The session is ours, or one of a caller's that knows nothing of our connections."""
+    """Return options for our own session, or for a caller's session with the adapter of requests."""
     with requests.Session() as session:
         session.verify = certificates.CA_BUNDLE
         yield {"retries": 0} if request.param == "our adapter" else {"retries": 0, "session": session}
 
 
 def failure(server: ScriptedServer, **options: Any) -> sidefx.TransportError:
-    """How a call fails, checked for what the libraries would have left on it."""
+    """Return the error of a call, and check that it neither chains exceptions nor holds the token."""
     with service_of(server, **options) as service, pytest.raises(sidefx.TransportError) as caught:
         service.things.do()
     assert (caught.value.__cause__, caught.value.__context__) == (None, None)
@@ -31,21 +31,21 @@ def failure(server: ScriptedServer, **options: Any) -> sidefx.TransportError:
     return caught.value
 
 
-def test_a_refused_connection(options: Any) -> None:
+def test_refused_connection(options: Any) -> None:
     with ScriptedServer(listening=False) as server:
         error = failure(server, **options)
     assert (type(error), str(error)) == (sidefx.TransportError, f"the connection was refused: {server.url}")
     assert not error.may_have_executed
 
 
-def test_a_foreign_adapter_is_not_judged_by_what_ours_has_sent() -> None:
+def test_custom_adapter_is_not_affected_by_earlier_requests() -> None:
     with ScriptedServer(json_answer("done")) as server, requests.Session() as session, service_of(server) as service:
         service.things.do()
         error = failure(server, endpoint_url="http://127.0.0.1:1/api/", retries=0, session=session)
     assert not error.may_have_executed
 
 
-def test_a_name_that_does_not_resolve(options: Any) -> None:
+def test_unresolvable_host(options: Any) -> None:
     with ScriptedServer() as server:
         error = failure(server, endpoint_url="https://api.invalid/api/", **options)
     assert str(error) == "the host name does not resolve: https://api.invalid"
@@ -53,7 +53,7 @@ def test_a_name_that_does_not_resolve(options: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", ["self-signed", "expired"])
-def test_a_bad_certificate(options: Any, kind: str) -> None:
+def test_bad_certificate(options: Any, kind: str) -> None:
     with ScriptedServer(tls=kind) as server:
         error = failure(server, **options)
     assert "the certificate was refused (" in str(error)
@@ -62,17 +62,7 @@ def test_a_bad_certificate(options: Any, kind: str) -> None:
     assert (error.may_have_executed, error.permanent) == (False, True)
 
 
-def test_a_cut_connection(options: Any) -> None:
-    with ScriptedServer([cut()]) as server:
-        error = failure(server, **options)
-    assert (type(error), str(error)) == (
-        sidefx.TransportError,
-        f"the connection was closed before the response was complete: {server.url}",
-    )
-    assert error.may_have_executed
-
-
-def test_silence(options: Any) -> None:
+def test_response_timeout(options: Any) -> None:
     with ScriptedServer([stall]) as server:
         error = failure(server, timeout=0.05, **options)
     assert (type(error), str(error)) == (
@@ -82,12 +72,12 @@ def test_silence(options: Any) -> None:
     assert error.may_have_executed
 
 
-def test_no_connection_in_time(options: Any) -> None:
+def test_connect_timeout(options: Any) -> None:
     with socket.socket() as full, ScriptedServer() as server:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
         port = full.getsockname()[1]
-        with socket.create_connection(("127.0.0.1", port)):  # the only one that waits to be accepted
+        with socket.create_connection(("127.0.0.1", port)):  # fills the backlog
             error = failure(server, endpoint_url=f"http://127.0.0.1:{port}/api/", timeout=(0.1, 5), **options)
     assert (type(error), str(error)) == (
         sidefx.CallTimeout,
@@ -96,7 +86,7 @@ def test_no_connection_in_time(options: Any) -> None:
     assert not error.may_have_executed
 
 
-def test_no_tls_on_the_other_side() -> None:
+def test_tls_to_a_plain_port() -> None:
     def speak_http(connection: Connection) -> None:
         connection.read()
         connection.send(answer(400))
@@ -110,7 +100,7 @@ def test_no_tls_on_the_other_side() -> None:
 
 
 @pytest.mark.parametrize("before", ["http://someone:secret@", "http://", ""])
-def test_a_proxy_that_refuses_is_named_without_its_password(before: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refusing_proxy_is_named_without_its_password(before: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(connection: Connection, _: object) -> None:
         connection.send(answer(407, headers={"Connection": "close"}))
         connection.finish()
@@ -124,7 +114,7 @@ def test_a_proxy_that_refuses_is_named_without_its_password(before: str, monkeyp
     assert (error.may_have_executed, error.permanent) == (False, True)
 
 
-def test_a_proxy_url_that_is_none_is_a_config_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unusable_proxy_url_raises_config_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://:secret")
     with ScriptedServer() as server, service_of(server, endpoint_url="https://api.invalid/api/") as service:
         with pytest.raises(sidefx.ConfigError, match=r"the proxy URL has no host"):

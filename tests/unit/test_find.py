@@ -1,4 +1,4 @@
-"""Where the id and the secret come from, on every system, and that the secret shows nowhere."""
+"""Tests of credential search: its places on every system, their formats, and that the secret is hidden."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from sidefx_client.credentials.key_files import MAX_FILE_SIZE
 from sidefx_client.errors import ConfigError
 from sidefx_client.secret import optional
 
-SECRET = "s3cr3t"  # in no message, no repr and no local variable of ours
+SECRET = "s3cr3t"  # hidden in messages, reprs and our local variables
 SIDEFX = "https://www.sidefx.com/oauth2/application_token"
 STUDIO = "https://tokens.studio.example/token"
 SYSTEMS = ("win32",) if os.name == "nt" else ("linux", "darwin", "win32", "cygwin")  # whose paths exist here
@@ -36,7 +36,7 @@ def find(client_id: Any, client_secret_key: Any, *, token_url: str) -> Credentia
 
 
 class Machine:
-    """A machine of the given system below a temporary directory, with a file for each place."""
+    """A simulated system with its credential files below a temporary directory."""
 
     def __init__(self, root: Path, system: str, monkeypatch: pytest.MonkeyPatch) -> None:
         windows = system in ("win32", "cygwin")
@@ -50,7 +50,7 @@ class Machine:
         for name, value in (("HOME", self.home), ("USERPROFILE", self.home), ("SystemDrive", root)):
             monkeypatch.setenv(name, str(value))
         if not windows:
-            # The system's directory is absolute there: only the table can move it.
+            # The system's directory is absolute, so only the table can move it.
             directories = (str(self.system_ini.parent), key_files.HSERVER_INI[system][1])
             monkeypatch.setitem(key_files.HSERVER_INI, system, directories)
 
@@ -70,7 +70,7 @@ def linux(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
 
 
 def refusal(client_id: object = None, client_secret_key: object = None, *, token_url: str = SIDEFX) -> str:
-    """The message of the ConfigError that ``find`` raises; no secret is in it, in its chain or in our locals."""
+    """Return the message of find's ConfigError, and check that the error and our frames hide the secret."""
     with pytest.raises(ConfigError) as caught:
         find(client_id, client_secret_key, token_url=token_url)
     assert caught.value.__context__ is None
@@ -91,7 +91,7 @@ def pair(found: Credentials) -> tuple[str, str]:
 # The places, in their order
 
 
-def test_the_first_place_that_has_a_pair_wins(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_first_place_with_credentials_wins(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     machine.write(machine.netrc, f"machine www.sidefx.com login six password {SECRET}\n")
     assert pair(find(None, None, token_url=SIDEFX)) == ("six", SECRET)
     machine.write(machine.user_ini, f"ClientID = five\nClientSecret = {SECRET}\n")
@@ -107,7 +107,7 @@ def test_the_first_place_that_has_a_pair_wins(machine: Machine, monkeypatch: pyt
     assert pair(find("one", SECRET, token_url=SIDEFX)) == ("one", SECRET)
 
 
-def test_the_source_is_a_place_that_a_person_finds(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_source_names_the_place(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     machine.write(machine.netrc, f"machine www.sidefx.com login id password {SECRET}\n")
     assert find(None, None, token_url=SIDEFX).source == str(machine.netrc)
     machine.write(machine.user_ini, f"APIKey=id {SECRET}")
@@ -123,7 +123,7 @@ def test_the_source_is_a_place_that_a_person_finds(machine: Machine, monkeypatch
     assert find("id", SECRET, token_url=SIDEFX).source == "arguments"
 
 
-def test_an_empty_variable_is_an_unset_one(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_empty_variable_counts_as_unset(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("SIDEFX_CLIENT_ID", "SIDEFX_CLIENT_SECRET", "HOUDINI_API_KEY_FILE", "NETRC"):
         monkeypatch.setenv(name, "")
     assert "SIDEFX_CLIENT_SECRET_KEY): not set" in refusal()
@@ -132,7 +132,7 @@ def test_an_empty_variable_is_an_unset_one(machine: Machine, monkeypatch: pytest
     assert pair(find(None, None, token_url=SIDEFX)) == ("id", SECRET)
 
 
-def test_nothing_found_lists_every_place_and_says_what_to_do(machine: Machine) -> None:
+def test_missing_credentials_list_every_place(machine: Machine) -> None:
     lines = refusal().splitlines()
     assert lines[0] == "No credentials for www.sidefx.com. Searched, in this order:"
     assert lines[1:4] == [
@@ -156,15 +156,13 @@ def test_nothing_found_lists_every_place_and_says_what_to_do(machine: Machine) -
         ("cygwin", ["D:/ProgramData/SideFX", "D:/Users/me/AppData/Roaming/SideFX"]),
     ],
 )
-def test_hserver_ini_is_looked_for_where_the_vendor_keeps_it(
-    system: str, expected: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_hserver_ini_paths_of_each_system(system: str, expected: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     if os.name == "nt" and system not in SYSTEMS:
         pytest.skip("these paths do not exist on Windows")
     monkeypatch.setattr(sys, "platform", system)
     for name, value in (("HOME", "/h"), ("SystemDrive", "D:"), ("USERPROFILE", "D:/Users/me")):
         monkeypatch.setenv(name, value)
-    # For a foreign host the files are listed and not read: the test holds where Houdini is installed, too.
+    # For another host the files are listed but not read, so an installed Houdini does not matter.
     listed = [line for line in refusal(token_url=STUDIO).splitlines() if "hserver.ini: " in line]
     reason = "not read, because its keys are not for tokens.studio.example"
     assert listed == [f"  {Path(directory, 'hserver.ini')}: {reason}" for directory in expected]
@@ -186,13 +184,13 @@ def test_hserver_ini_is_looked_for_where_the_vendor_keeps_it(
         f"id {SECRET}\r\n".encode("utf-16"),
     ],
 )
-def test_a_key_file_has_key_lines(content: str | bytes, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_key_file_formats(content: str | bytes, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     machine.write(machine.key_file, content)
     monkeypatch.setenv("HOUDINI_API_KEY_FILE", str(machine.key_file))
     assert pair(find(None, None, token_url=SIDEFX)) == ("id", SECRET)
 
 
-def test_a_key_file_for_other_servers_is_passed_over(linux: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_key_file_for_other_servers_is_skipped(linux: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     linux.write(linux.key_file, f"licences.studio.example id {SECRET}\nsidefx.com.example id {SECRET}")
     monkeypatch.setenv("HOUDINI_API_KEY_FILE", str(linux.key_file))
     assert "HOUDINI_API_KEY_FILE: has keys for other servers only" in refusal()
@@ -204,7 +202,7 @@ UNENDING = "\n" * MAX_FILE_SIZE + f"id {SECRET}"
 @pytest.mark.parametrize(
     "content", [None, "", "\n\n", "this is not a key", b"\xff\xfe", "directory", UNENDING], ids=range(7)
 )
-def test_a_key_file_that_is_named_and_of_no_use_is_an_error(
+def test_unusable_key_file_raises_config_error(
     content: str | bytes | None, linux: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     linux.write(linux.user_ini, f"APIKey = id {SECRET}")
@@ -216,12 +214,12 @@ def test_a_key_file_that_is_named_and_of_no_use_is_an_error(
     assert refusal().startswith("HOUDINI_API_KEY_FILE names a file that ")
 
 
-def test_bytes_that_are_no_utf8_are_refused_and_never_sent_as_another_secret(linux: Machine) -> None:
+def test_invalid_utf8_raises_config_error(linux: Machine) -> None:
     linux.write(linux.user_ini, f"APIKey = id {SECRET}é".encode("latin-1"))
     assert "the client secret has a line break or another character that no key has" in refusal()
 
 
-def test_the_key_itself_in_the_variable_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_key_in_place_of_a_path_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOUDINI_API_KEY_FILE", f"id {SECRET}")
     assert "does not exist" in refusal()
 
@@ -240,18 +238,18 @@ def test_the_key_itself_in_the_variable_is_not_shown(monkeypatch: pytest.MonkeyP
         "APIKeyFile = nowhere\nAPIKeyFile = {key_file}",
     ],
 )
-def test_hserver_ini_has_pairs_and_keys_and_key_files(content: str, machine: Machine) -> None:
+def test_hserver_ini_formats(content: str, machine: Machine) -> None:
     machine.write(machine.key_file, f"licences.studio.example no key\nid {SECRET}\n")
     machine.write(machine.user_ini, content.replace("{key_file}", str(machine.key_file)))
     assert pair(find(None, None, token_url=SIDEFX)) == ("id", SECRET)
 
 
-def test_a_secret_in_hserver_ini_may_hold_every_character_of_a_secret(machine: Machine) -> None:
+def test_hserver_ini_values_may_contain_separators(machine: Machine) -> None:
     machine.write(machine.system_ini, "ClientID=i=d;\nClientSecret = a=b:c;d#é\n")
     assert pair(find(None, None, token_url=SIDEFX)) == ("i=d;", "a=b:c;d#é")
 
 
-def test_an_unreadable_hserver_ini_is_passed_over_and_listed(machine: Machine) -> None:
+def test_unreadable_hserver_ini_is_skipped_and_listed(machine: Machine) -> None:
     machine.system_ini.mkdir(parents=True)
     machine.write(machine.user_ini, f"APIKeyFile = {SECRET}\nAPIKeyFile = a\0b\nAPIKey=studio.example no key")
     message = refusal()
@@ -264,7 +262,7 @@ def test_an_unreadable_hserver_ini_is_passed_over_and_listed(machine: Machine) -
     assert pair(find(None, None, token_url=SIDEFX)) == ("id", SECRET)
 
 
-def test_netrc_counts_only_with_an_entry_for_that_very_host(machine: Machine) -> None:
+def test_netrc_needs_an_entry_for_the_host(machine: Machine) -> None:
     machine.write(
         machine.netrc,
         f"machine sidefx.com login no password {SECRET}\n"
@@ -289,7 +287,7 @@ def test_netrc_may_begin_with_a_byte_order_mark(linux: Machine) -> None:
     assert ".netrc: cannot be read as a netrc file" in refusal()
 
 
-def test_the_variable_netrc_names_another_file(linux: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_netrc_variable_names_another_file(linux: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     linux.write(linux.netrc, "machine www.sidefx.com login no password other")
     linux.write(linux.home / "studio", f"machine www.sidefx.com login id password {SECRET}")
     monkeypatch.setenv("NETRC", "~/studio")
@@ -302,7 +300,7 @@ def test_the_variable_netrc_names_another_file(linux: Machine, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("host", ["tokens.studio.example", "notsidefx.com", "sidefx.com.example"])
-def test_pairs_from_the_vendors_files_do_not_go_to_strangers(
+def test_vendor_files_are_not_read_for_other_hosts(
     host: str, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for path in (machine.key_file, machine.system_ini, machine.user_ini):
@@ -313,12 +311,12 @@ def test_pairs_from_the_vendors_files_do_not_go_to_strangers(
 
 
 @pytest.mark.parametrize("host", ["sidefx.com", "WWW.SideFX.com:443", "localhost:1", "127.0.0.1", "[::1]:8443"])
-def test_pairs_from_the_vendors_files_go_to_the_vendor_and_to_this_machine(host: str, machine: Machine) -> None:
+def test_vendor_files_are_read_for_sidefx_and_loopback(host: str, machine: Machine) -> None:
     machine.write(machine.system_ini, f"APIKey = id {SECRET}")
     assert pair(find(None, None, token_url=f"https://{host}/token")) == ("id", SECRET)
 
 
-def test_half_a_pair_is_an_error_and_never_a_fall_through(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_incomplete_credentials_raise_config_error(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     assert refusal("id", None).startswith("Credentials from arguments: the client secret is missing")
     assert refusal(None, SECRET).startswith("Credentials from arguments: the client id is missing")
     half = "machine www.sidefx.com login id\n" if sys.version_info >= (3, 11) else ""
@@ -353,19 +351,14 @@ def test_half_a_pair_is_an_error_and_never_a_fall_through(machine: Machine, monk
         (7, SECRET, "the client id must be a str, not int"),
     ],
 )
-def test_a_pair_that_basic_cannot_carry_is_refused(client_id: object, client_secret: object, reason: str) -> None:
+def test_credentials_that_basic_cannot_carry_raise(client_id: object, client_secret: object, reason: str) -> None:
     assert reason in refusal(client_id, client_secret)
 
 
 # The secret shows nowhere
 
 
-def test_basic_is_the_utf8_of_the_pair() -> None:
-    found = find("ïd", "s:é", token_url=SIDEFX)
-    assert found._basic.reveal() == base64.b64encode("ïd:s:é".encode()).decode()
-
-
-def test_the_secret_is_in_no_repr_no_attribute_and_no_pickle() -> None:
+def test_secret_is_hidden_in_repr_vars_and_pickle() -> None:
     found = find("id", SECRET, token_url=SIDEFX)
     assert repr(found) == "Credentials(client_id='id', source='arguments')"
     assert SECRET not in repr(vars(found))
@@ -383,7 +376,7 @@ WORDS += b" login password account macdef www.sidefx.com id " + SECRET.encode()
     place=st.sampled_from(("key_file", "system_ini", "user_ini", "netrc")),
     content=st.binary(max_size=80) | st.lists(st.sampled_from(WORDS.split(b" ")), max_size=16).map(b" ".join),
 )
-def test_whatever_a_file_holds_the_outcome_is_a_pair_or_a_config_error(place: str, content: bytes) -> None:
+def test_any_file_content_gives_credentials_or_config_error(place: str, content: bytes) -> None:
     with tempfile.TemporaryDirectory() as directory, pytest.MonkeyPatch.context() as monkeypatch:
         machine = Machine(Path(directory), "linux", monkeypatch)
         machine.write(getattr(machine, place), content)

@@ -1,4 +1,4 @@
-"""What the headers of an answer say: when to come again, which part of a file this is, and in which state."""
+"""Tests of Retry-After, Content-Range and validators."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_retry_after_in_seconds(header: str, seconds: float) -> None:
     ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %d %H:%M:%S %Y", "%d %b %Y %H:%M:%S -0000"],
 )
 @pytest.mark.parametrize("zone", ["UTC0", "EST5", "JST-9"])
-def test_retry_after_as_a_date_wherever_we_are(monkeypatch: pytest.MonkeyPatch, form: str, zone: str) -> None:
+def test_retry_after_as_a_date_in_any_time_zone(monkeypatch: pytest.MonkeyPatch, form: str, zone: str) -> None:
     if not hasattr(time, "tzset"):
         pytest.skip("the time zone cannot be changed here")
     with monkeypatch.context() as context:
@@ -35,7 +35,7 @@ def test_retry_after_as_a_date_wherever_we_are(monkeypatch: pytest.MonkeyPatch, 
     assert wait in (29.0, 30.0)
 
 
-def test_retry_after_is_rounded_up_and_never_negative() -> None:
+def test_retry_after_date_is_rounded_up_and_not_negative() -> None:
     assert retry_after({"Retry-After": email.utils.formatdate(time.time() - 3600, usegmt=True)}) == 0.0
     wait = retry_after({"Retry-After": email.utils.formatdate(time.time() + 30, usegmt=True)})
     assert wait == round(wait or 0)
@@ -45,7 +45,7 @@ NO_TIMES = ["Sun, 99 Nov 2099", "1 Jan 99999999999999999999 00:00:00 GMT", "Dec 
 
 
 @pytest.mark.parametrize("header", ["", "soon", "-5", "1,5", "+1", "٣", "9" * 30, "0x10", *NO_TIMES])
-def test_a_retry_after_that_says_nothing_is_none(header: str) -> None:
+def test_invalid_retry_after_is_ignored(header: str) -> None:
     assert retry_after({"Retry-After": header}) is None
     assert retry_after({}) is None
 
@@ -60,7 +60,7 @@ def test_a_retry_after_that_says_nothing_is_none(header: str) -> None:
         ("bytes */*", (None, None, None)),
     ],
 )
-def test_a_content_range_is_told_as_start_end_and_total(header: str, told: tuple[object, ...]) -> None:
+def test_content_range_has_start_end_and_total(header: str, told: tuple[object, ...]) -> None:
     assert content_range({"Content-Range": header}) == told
 
 
@@ -69,7 +69,7 @@ def test_a_content_range_is_told_as_start_end_and_total(header: str, told: tuple
     ["", "bytes", "bytes 0-99", "bytes=0-99/200", "lines 0-99/200", "bytes 9-1/200", "bytes 0-200/200", "bytes -1-2/3",
      "bytes 0-99/200 ", "bytes 0-٩/20", "bytes 0-9/-1", f"bytes 0-{'9' * 30}/*"],
 )  # fmt: skip
-def test_a_content_range_that_cannot_be_true_is_none(header: str) -> None:
+def test_impossible_content_range_is_ignored(header: str) -> None:
     assert content_range({"Content-Range": header}) is None
     assert content_range({}) is None
 
@@ -87,5 +87,5 @@ def test_a_content_range_that_cannot_be_true_is_none(header: str) -> None:
         ({}, None),
     ],
 )
-def test_only_what_names_one_state_of_the_file_is_a_validator(headers: dict[str, str], state: str | None) -> None:
+def test_validator_is_a_strong_etag_or_last_modified(headers: dict[str, str], state: str | None) -> None:
     assert validator(headers) == state

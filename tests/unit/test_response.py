@@ -1,4 +1,4 @@
-"""The body of an answer: all that its framing promises, its coding undone, or an error; never a part of it."""
+"""Tests of response bodies: framing, codings, sizes and charsets."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ CUT = {
 
 @pytest.mark.parametrize("framing", WHOLE)
 @pytest.mark.parametrize("size", [1, 100, 1 << 20, -1, None])
-def test_a_whole_body_is_read_in_any_steps(framing: str, size: int | None) -> None:
+def test_body_is_read_in_any_steps(framing: str, size: int | None) -> None:
     with ResponseBody(received(WHOLE[framing])) as body:
         assert not body.finished
         assert b"".join(iter(lambda: body.read(size), b"")) == DATA
@@ -58,7 +58,7 @@ def test_a_whole_body_is_read_in_any_steps(framing: str, size: int | None) -> No
 
 @pytest.mark.parametrize("framing", CUT)
 @pytest.mark.parametrize("size", [1, 100, 1 << 20])
-def test_a_cut_or_damaged_body_is_an_error_and_stays_one(framing: str, size: int) -> None:
+def test_truncated_or_damaged_body_raises_every_time(framing: str, size: int) -> None:
     with ResponseBody(received(CUT[framing])) as body:
         for _ in range(2):
             with pytest.raises(sidefx.TransportError, match=r": https://www\.sidefx\.com$") as caught:
@@ -67,31 +67,31 @@ def test_a_cut_or_damaged_body_is_an_error_and_stays_one(framing: str, size: int
         assert not body.finished
 
 
-def test_a_step_of_a_coded_body_never_grows_beyond_what_was_asked_for() -> None:
+def test_read_of_a_compressed_body_returns_at_most_size_bytes() -> None:
     bomb = gzip.compress(bytes(5 << 20))
     with ResponseBody(received(answer(200, bomb, GZIP))) as body:
         for _ in range(50):
             assert len(body.read(1000)) <= 1000
 
 
-def test_an_empty_body_is_empty_whatever_its_coding() -> None:
+def test_empty_body_with_any_coding() -> None:
     assert ResponseBody(received(answer(200, b"", GZIP))).read() == b""
     assert ResponseBody(received(answer(200, chunks(b""), CHUNKED))).read() == b""
 
 
-def test_bytes_after_the_promised_ones_are_not_of_this_body() -> None:
+def test_body_ends_at_its_content_length() -> None:
     assert ResponseBody(received(answer(200, DATA) + b"HTTP/1.1 200 OK\r\n")).read() == DATA
 
 
 @pytest.mark.parametrize("coding", ["br", "zstd", "compress", "gzip, gzip", "gzip,deflate", "br" + "," * 1000])
-def test_a_coding_that_nobody_asked_for_is_refused_for_good(coding: str) -> None:
+def test_unrequested_content_encoding_raises(coding: str) -> None:
     with pytest.raises(sidefx.TransportError, match="unsupported Content-Encoding") as caught:
         ResponseBody(received(answer(200, DATA, {"Content-Encoding": coding})))
     assert caught.value.permanent
     assert len(str(caught.value)) < 200
 
 
-def test_a_body_can_be_read_as_it_was_sent() -> None:
+def test_body_can_be_read_undecoded() -> None:
     coded = gzip.compress(DATA)
     with ResponseBody(received(answer(200, coded, GZIP)), decoded=False) as body:
         assert body.size == len(coded)
@@ -108,22 +108,22 @@ def test_a_body_can_be_read_as_it_was_sent() -> None:
         ("gzip", None),
     ],
 )
-def test_the_size_is_that_of_all_bytes_to_be_read_where_it_is_known(framing: str, size: int | None) -> None:
+def test_size_is_the_decoded_length_if_known(framing: str, size: int | None) -> None:
     assert ResponseBody(received(WHOLE[framing])).size == size
 
 
 @pytest.mark.parametrize("length", ["-1", "+5", "9" * 5000, "five", "0x5", "\xb2"])
-def test_a_length_that_is_none_is_an_error(length: str) -> None:
+def test_invalid_content_length_raises(length: str) -> None:
     with pytest.raises(sidefx.TransportError, match="invalid Content-Length"):
         ResponseBody(received(answer(200, DATA, {"Content-Length": length})))
 
 
-def test_chunks_beat_a_length() -> None:
+def test_chunked_framing_overrides_content_length() -> None:
     sent = answer(200, chunks(DATA, b""), {"Content-Length": "3", **CHUNKED})
     assert ResponseBody(received(sent)).read() == DATA
 
 
-def test_it_is_a_readable_raw_io_and_nothing_else() -> None:
+def test_body_is_a_readable_raw_io() -> None:
     body = ResponseBody(received(WHOLE["gzip"]))
     assert isinstance(body, io.RawIOBase)
     assert (body.readable(), body.writable(), body.seekable()) == (True, False, False)
@@ -147,9 +147,9 @@ def test_it_is_a_readable_raw_io_and_nothing_else() -> None:
         ("text/plain; charset=klingon", "utf-8-sig"),
     ],
 )
-def test_a_charset_is_the_one_that_is_named_or_utf_8(content_type: str, expected: str) -> None:
+def test_charset_is_the_named_one_or_utf_8(content_type: str, expected: str) -> None:
     assert charset(received(answer(200, b"", {"Content-Type": content_type}))) == expected
 
 
-def test_a_text_without_a_content_type_is_utf_8() -> None:
+def test_charset_without_a_content_type_is_utf_8() -> None:
     assert charset(received(answer(200))) == charset(sample("value.http")) == "utf-8-sig"

@@ -1,4 +1,4 @@
-"""What is sent again: the four reasons and no other, how often, and after which wait."""
+"""Tests of the retry policy: which failures are retried, how often, and after how long."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 from typing import Any
 
 import pytest
-from support.scripted import ScriptedServer, answer, cut, json_answer, stall, token_answer
+from support.scripted import ScriptedServer, answer, json_answer
 from support.services import service_of
 
 import sidefx_client as sidefx
@@ -24,7 +24,7 @@ OTHERS = [sidefx.APIError(code, "no") for code in (400, 403, 404, 408, 413, 422,
 
 
 class Sending:
-    """Sends that fail as told, one failure after the other, and the waits between them."""
+    """A sender that raises the given failures in order, and records the waits."""
 
     def __init__(self, *failures: sidefx.SideFXError) -> None:
         self.failures = list(failures)
@@ -53,7 +53,7 @@ class Sending:
 
 
 def sendings(*failures: sidefx.SideFXError, **options: Any) -> int:
-    """How often a request is sent that fails so, and would then succeed."""
+    """Return how often a request is sent that raises these failures, then succeeds."""
     sending = Sending(*failures)
     with contextlib.suppress(sidefx.SideFXError):
         sending.deliver(**options)
@@ -63,12 +63,12 @@ def sendings(*failures: sidefx.SideFXError, **options: Any) -> int:
 # The reasons
 
 
-def test_what_succeeds_is_sent_once() -> None:
+def test_success_is_sent_once() -> None:
     assert sendings() == 1
     assert Sending().deliver() == "done"
 
 
-def test_the_last_failure_is_raised_as_it_came() -> None:
+def test_last_failure_is_raised() -> None:
     with pytest.raises(sidefx.TransportError) as caught:
         Sending(BUSY, UNSENT, BUSY, DROPPED).deliver()
     assert caught.value is DROPPED
@@ -76,45 +76,45 @@ def test_the_last_failure_is_raised_as_it_came() -> None:
 
 @pytest.mark.parametrize("read_only", [True, False])
 @pytest.mark.parametrize("failure", [BUSY, UNSENT])
-def test_what_cannot_have_been_executed_is_sent_four_times(failure: sidefx.SideFXError, read_only: bool) -> None:
+def test_unexecuted_failures_are_sent_four_times(failure: sidefx.SideFXError, read_only: bool) -> None:
     assert sendings(*[failure] * 3, read_only=read_only) == 4
     assert sendings(*[failure] * 9, read_only=read_only) == 4
 
 
 @pytest.mark.parametrize("read_only", [True, False])
-def test_a_401_is_sent_again_once(read_only: bool) -> None:
+def test_401_is_retried_once(read_only: bool) -> None:
     assert sendings(UNAUTHORIZED, read_only=read_only) == 2
     assert sendings(UNAUTHORIZED, UNAUTHORIZED, read_only=read_only) == 2
     assert sendings(UNAUTHORIZED, BUSY, UNAUTHORIZED, read_only=read_only) == 3
 
 
 @pytest.mark.parametrize("failure", [DROPPED, *UNAVAILABLE], ids=str)
-def test_a_drop_or_a_missing_backend_is_a_reason_for_what_only_reads(failure: sidefx.SideFXError) -> None:
+def test_drops_and_gateway_errors_are_retried_for_read_only_functions(failure: sidefx.SideFXError) -> None:
     assert sendings(*[failure] * 9, read_only=True) == 4
     assert sendings(*[failure] * 9, read_only=False) == 1
 
 
-def test_a_timeout_is_a_reason_for_what_only_reads_and_only_once() -> None:
+def test_timeout_is_retried_once_for_read_only_functions() -> None:
     assert sendings(SILENT, SILENT, read_only=True) == 2
     assert sendings(SILENT, DROPPED, SILENT, read_only=True) == 3
     assert sendings(SILENT, read_only=False) == 1
 
 
 @pytest.mark.parametrize("failure", [LASTING, *OTHERS], ids=str)
-def test_nothing_else_is_a_reason(failure: sidefx.SideFXError) -> None:
+def test_other_failures_are_not_retried(failure: sidefx.SideFXError) -> None:
     assert sendings(failure, read_only=True) == 1
 
 
 # The budget
 
 
-def test_one_call_is_sent_four_times_at_most_whatever_the_mix() -> None:
+def test_mixed_failures_are_sent_at_most_four_times() -> None:
     assert sendings(UNAUTHORIZED, BUSY, DROPPED, BUSY, read_only=True) == 4
     assert sendings(BUSY, UNSENT, SILENT, UNAVAILABLE[0], read_only=True) == 4
 
 
 @pytest.mark.parametrize("retries", [0, 1, 5])
-def test_retries_is_how_often_it_is_sent_again(retries: int) -> None:
+def test_retries_limit_the_attempts(retries: int) -> None:
     assert sendings(*[BUSY] * 9, retries=retries) == retries + 1
     assert sendings(UNAUTHORIZED, retries=retries) == min(2, retries + 1)
 
@@ -128,7 +128,7 @@ def test_attempts_are_numbered() -> None:
 # The waits
 
 
-def test_our_own_wait_doubles_with_some_jitter() -> None:
+def test_backoff_doubles_with_jitter() -> None:
     sendings = [Sending(BUSY, UNSENT, BUSY) for _ in range(50)]
     for sending in sendings:
         sending.deliver()
@@ -137,24 +137,24 @@ def test_our_own_wait_doubles_with_some_jitter() -> None:
     assert 0.95 < max(jitter) <= 1
 
 
-def test_our_own_wait_has_a_ceiling_however_often_we_try() -> None:
+def test_backoff_is_limited() -> None:
     sending = Sending(*[BUSY] * 1100)
     assert sending.deliver(retries=1100) == "done"
     assert 45 <= max(sending.waits) <= MAX_BACKOFF
 
 
-def test_the_servers_wait_is_kept_to() -> None:
+def test_retry_after_is_honored() -> None:
     sending = Sending(*[sidefx.RateLimitError(429, "slow down", wait) for wait in (0.0, 7.0, MAX_RETRY_AFTER)])
     sending.deliver()
     assert 0 < sending.waits[0] <= 0.5
     assert sending.waits[1:] == [7.0, 120.0]
 
 
-def test_a_wait_of_over_a_minute_is_the_callers_to_decide() -> None:
+def test_long_retry_after_is_not_retried() -> None:
     assert sendings(sidefx.RateLimitError(429, "slow down", MAX_RETRY_AFTER + 1)) == 1
 
 
-def test_a_new_token_is_used_without_a_wait() -> None:
+def test_401_is_retried_without_a_wait() -> None:
     sending = Sending(UNAUTHORIZED)
     sending.deliver()
     assert sending.waits == [0.0]
@@ -163,23 +163,7 @@ def test_a_new_token_is_used_without_a_wait() -> None:
 # The same over sockets, once for each reason
 
 
-@pytest.mark.parametrize(
-    ("function", "script", "requests"),
-    [
-        ("bugs.submit_issue", [answer(429, headers={"Retry-After": "0"}), answer(401, "expired")], 3),
-        ("things.get_all", [cut(), answer(503)], 3),
-        ("things.get_all", [stall], 2),
-    ],
-)
-def test_a_call_is_sent_again(function: str, script: list[Any], requests: int) -> None:
-    with ScriptedServer([*script, json_answer("done")], tokens=[token_answer("new")]) as server:
-        with service_of(server, timeout=0.3) as service:
-            assert sidefx.call(service, function) == "done"
-        assert len({request.body for request in server.api_requests}) == 1
-        assert len(server.api_requests) == requests
-
-
-def test_each_sending_again_is_a_warning_that_says_why(caplog: pytest.LogCaptureFixture) -> None:
+def test_each_retry_logs_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     with ScriptedServer([answer(429, "slow\ndown", {"Retry-After": "0"}), json_answer("done")]) as server:
         with service_of(server) as service:
             service.things.do()

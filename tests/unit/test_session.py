@@ -1,4 +1,4 @@
-"""The session: how a host is reached, what of the environment and of a caller's session counts, what goes out."""
+"""Tests of Session: proxies, CA bundles, the caller's session, the log and timeouts."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from sidefx_client.transport.adapter import Adapter
 from sidefx_client.transport.session import require_timeout
 
 OK = json_answer("done")
-ELSEWHERE = "https://api.invalid/api/"  # no connection leaves this machine: only a proxy can be asked for it
+ELSEWHERE = "https://api.invalid/api/"  # reachable through a proxy only
 
 
 def refuse(connection: Connection, request: Request) -> None:
-    """What a proxy says that wants to be left alone."""
+    """Refuse a proxy request."""
     connection.send(answer(403, headers={"Connection": "close"}))
     connection.finish()
 
@@ -31,7 +31,7 @@ def refuse(connection: Connection, request: Request) -> None:
 # Routes
 
 
-def test_the_proxies_of_the_environment_are_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxies_are_looked_up_once_per_host(monkeypatch: pytest.MonkeyPatch) -> None:
     with ScriptedServer(refuse) as proxy, ScriptedServer() as other:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         with service_of(other, endpoint_url=ELSEWHERE) as service:
@@ -44,7 +44,7 @@ def test_the_proxies_of_the_environment_are_looked_up_once(monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("tls", [None, "good"])
-def test_loopback_is_never_reached_through_a_proxy(monkeypatch: pytest.MonkeyPatch, tls: str | None) -> None:
+def test_loopback_bypasses_proxies(monkeypatch: pytest.MonkeyPatch, tls: str | None) -> None:
     with ScriptedServer() as proxy, ScriptedServer(OK, tls=tls) as server, requests.Session() as session:
         for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
             monkeypatch.setenv(name, proxy.url)
@@ -68,7 +68,7 @@ class Counting(HTTPAdapter):
         return super().send(*args, **kwargs)
 
 
-def test_a_callers_adapters_are_used_and_its_session_is_left_open() -> None:
+def test_callers_adapters_are_used_and_its_session_stays_open() -> None:
     with ScriptedServer(OK) as server, requests.Session() as session:
         adapter = Counting()
         session.mount("http://", adapter)
@@ -76,10 +76,10 @@ def test_a_callers_adapters_are_used_and_its_session_is_left_open() -> None:
             assert service.things.do() == "done"
         assert session.post(server.api_url).json() == "done"
         assert adapter.sent == 2
-        assert server.connections == 1  # the very one that the service used is still open
+        assert server.connections == 1  # the connection of the service is still open
 
 
-def test_a_session_without_an_adapter_for_the_url_is_a_config_error() -> None:
+def test_session_without_an_adapter_raises_config_error() -> None:
     with requests.Session() as session:
         session.adapters.clear()
         with sidefx.service(access_token="", endpoint_url="http://127.0.0.1:1/", session=session) as service:
@@ -87,14 +87,14 @@ def test_a_session_without_an_adapter_for_the_url_is_a_config_error() -> None:
                 service.things.do()
 
 
-def test_a_session_whose_verify_is_no_path_is_a_config_error() -> None:
+def test_invalid_verify_raises_config_error() -> None:
     with requests.Session() as session:
         session.verify = 1  # type: ignore[assignment]
         with pytest.raises(sidefx.ConfigError, match="verify must be"):
             sidefx.service(access_token="", session=session)
 
 
-def test_an_empty_proxy_is_none() -> None:
+def test_empty_proxy_is_ignored() -> None:
     with ScriptedServer() as server, requests.Session() as session:
         session.proxies = {"https": ""}
         with service_of(server, session=session, endpoint_url=ELSEWHERE, retries=0) as service:
@@ -104,7 +104,7 @@ def test_an_empty_proxy_is_none() -> None:
 
 
 @pytest.mark.parametrize("place", ["", "/", "/api", "/api/"])
-def test_a_callers_adapter_is_found_wherever_requests_would_find_it(place: str) -> None:
+def test_callers_adapter_is_found_by_any_url_prefix(place: str) -> None:
     with ScriptedServer(OK) as server, requests.Session() as session:
         adapter = Counting()
         session.mount(server.url + place, adapter)
@@ -113,7 +113,7 @@ def test_a_callers_adapter_is_found_wherever_requests_would_find_it(place: str) 
         assert adapter.sent == 1
 
 
-def test_a_callers_headers_cookies_and_auth_are_not_sent() -> None:
+def test_callers_headers_cookies_and_auth_are_not_sent() -> None:
     with ScriptedServer(json_answer("done", headers={"Set-Cookie": "ours=1"})) as server, requests.Session() as session:
         session.headers["X-Studio"] = "secret"
         session.cookies.set("session", "secret")
@@ -129,7 +129,7 @@ def test_a_callers_headers_cookies_and_auth_are_not_sent() -> None:
 
 
 @pytest.mark.parametrize("kind", [str, Path])
-def test_a_callers_ca_bundle_is_used_for_calls_and_for_files(kind: Any, tmp_path: Path) -> None:
+def test_callers_ca_bundle_is_used_for_calls_and_downloads(kind: Any, tmp_path: Path) -> None:
     with ScriptedServer(OK, tls="good") as server, requests.Session() as session:
         session.verify = kind(certificates.CA_BUNDLE)
         with service_of(server, session=session) as service:
@@ -139,7 +139,7 @@ def test_a_callers_ca_bundle_is_used_for_calls_and_for_files(kind: Any, tmp_path
 
 
 @pytest.mark.parametrize("setting", ["verify", "cert"])
-def test_a_callers_file_that_is_not_there_is_a_config_error(setting: str) -> None:
+def test_missing_verify_or_cert_file_raises_config_error(setting: str) -> None:
     with ScriptedServer(tls="good") as server, requests.Session() as session:
         setattr(session, setting, "nowhere.pem")
         with service_of(server, session=session) as service, pytest.raises(sidefx.ConfigError, match=r"nowhere\.pem"):
@@ -148,7 +148,7 @@ def test_a_callers_file_that_is_not_there_is_a_config_error(setting: str) -> Non
 
 
 @pytest.mark.parametrize("ours", [True, False], ids=["our adapter", "requests' adapter"])
-def test_a_callers_client_certificate_is_used(ours: bool, tmp_path: Path) -> None:
+def test_callers_client_certificate_is_used(ours: bool, tmp_path: Path) -> None:
     with ScriptedServer(OK, greetings=[demand_a_certificate]) as server, requests.Session() as session:
         path = str(tmp_path / "client.pem")
         certificates.AUTHORITY.issue_cert("farm").private_key_and_cert_chain_pem.write_to_path(path)
@@ -167,7 +167,7 @@ def demand_a_certificate(connection: Connection) -> None:
     connection.socket = context.wrap_socket(connection.socket, server_side=True)
 
 
-def test_the_environments_ca_bundle_counts_where_none_is_given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_ca_bundle_of_the_environment_is_the_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with ScriptedServer(OK, tls="good") as server:
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", certificates.CA_BUNDLE)
         with service_of(server, ca_bundle=None) as service:
@@ -178,7 +178,7 @@ def test_the_environments_ca_bundle_counts_where_none_is_given(monkeypatch: pyte
 
 
 @pytest.mark.parametrize("session", ["a string", object(), HTTPAdapter()])
-def test_what_is_no_session_is_a_config_error(session: Any) -> None:
+def test_invalid_session_raises_config_error(session: Any) -> None:
     with pytest.raises(sidefx.ConfigError, match=r"must be a requests\.Session"):
         sidefx.service(access_token="", session=session)
 
@@ -186,7 +186,7 @@ def test_what_is_no_session_is_a_config_error(session: Any) -> None:
 # The log, and timeouts
 
 
-def test_each_request_is_a_debug_line_without_a_secret(caplog: pytest.LogCaptureFixture) -> None:
+def test_each_request_logs_a_debug_line(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, logger="sidefx_client")
     with ScriptedServer([OK]) as server, service_of(server, access_token=None) as service:
         service.things.do()
@@ -196,13 +196,13 @@ def test_each_request_is_a_debug_line_without_a_secret(caplog: pytest.LogCapture
 
 
 @pytest.mark.parametrize("good", [1, 0.5, None, (1, None), (None, 0.5), (10.0, 300.0)])
-def test_a_timeout_is_seconds_a_pair_or_none(good: Any) -> None:
+def test_valid_timeouts(good: Any) -> None:
     assert require_timeout(good) == (good if isinstance(good, tuple) else (good, good))
 
 
 @pytest.mark.parametrize(
     "bad", [0, -1, True, "5", float("nan"), float("inf"), 1e12, (1,), (1, 2, 3), (0, 1), [1, 2], object()]
 )
-def test_any_other_timeout_is_a_config_error(bad: Any) -> None:
+def test_invalid_timeout_raises_config_error(bad: Any) -> None:
     with pytest.raises(sidefx.ConfigError, match="timeout must be"):
         sidefx.service(access_token="", timeout=bad)
