@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import random
 import signal
@@ -30,6 +29,7 @@ from support.files import (
     whole,
 )
 from support.scripted import Action, Connection, Request, ScriptedServer, answer, stall
+from support.served import Served, content_of
 from support.systems import needs_proc
 
 import sidefx_client as sidefx
@@ -41,36 +41,34 @@ FETCHING = """
 import sys
 import sidefx_client as sidefx
 print("ready", flush=True)
-sidefx.download_file(sys.argv[1], sys.argv[2], md5=sys.argv[3])
+sidefx.download_file(sys.argv[1], sys.argv[2], md5=sys.argv[3], connections=int(sys.argv[4]))
 """
 
 
-def test_D11_a_download_that_is_killed_anywhere_resumes_in_the_next_run(case: Case) -> None:
-    def slowly(connection: Connection, request: Request) -> None:
-        connection.send(head(request), pause=0.005)
-        start = start_of(request)
-        connection.send(*(CONTENT[at : at + 65536] for at in range(start, MIB, 65536)), pause=0.002)
-
-    target = case.directory / NAME
-    chance = random.Random(11)
-    resumed = 0
-    with ScriptedServer(slowly) as server:
-        command = [sys.executable, "-c", FETCHING, f"{server.url}/{NAME}", str(target), md5(CONTENT)]
+@pytest.mark.parametrize("connections", [1, 4])
+def test_D11_killed_download_is_resumed_by_the_next_run(case: Case, connections: int) -> None:
+    content = content_of(4 * MIB)
+    served, target, chance = Served(content, pause=0.004), case.directory / NAME, random.Random(connections)
+    complete = 0
+    with ScriptedServer(served) as server:
+        url = f"{server.url}/{NAME}"
+        command = [sys.executable, "-c", FETCHING, url, str(target), md5(content), str(connections)]
         for _ in range(20):
-            before = len(server.requests)
             with subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": ROOT}) as child:
                 assert child.stdout is not None
                 child.stdout.readline()
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    child.wait(chance.uniform(0.0, 0.07))
+                time.sleep(chance.uniform(0.02, 0.2))
                 child.kill()
-            resumed += any(start_of(request) for request in server.requests[before:])
             if target.exists():
-                assert target.read_bytes() == CONTENT
+                assert target.read_bytes() == content
                 target.unlink()
-        fetch(case, server, md5=md5(CONTENT))
-    assert resumed
-    whole(case)
+                complete += 1
+        sidefx.download_file(url, target, md5=md5(content), connections=connections)
+        case.declared.add(target)
+        assert (target.read_bytes(), left(case)) == (content, [NAME])
+        assert sum(start > 0 for start in served.starts) >= 5
+        # A kill costs the bytes in flight, and with several connections also those after a hole.
+        assert served.sent < (complete + 1) * len(content) + 21 * connections * 2 * MIB
 
 
 KILLED_AT_EACH_STEP = """
@@ -120,7 +118,7 @@ print(step)
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 @pytest.mark.parametrize("rest", [serve(), send(answer(200, CONTENT, {"ETag": ETAG}))], ids=["resumed", "restarted"])
-def test_D11_a_download_that_is_killed_at_any_step_on_the_disk_leaves_nothing_behind(case: Case, rest: Action) -> None:
+def test_D11_download_killed_at_any_disk_access_leaves_no_wrong_file(case: Case, rest: Action) -> None:
     def cut_at_half(connection: Connection, request: Request) -> None:
         (rest if start_of(request) else cut_200())(connection, request)
 
@@ -132,7 +130,7 @@ def test_D11_a_download_that_is_killed_at_any_step_on_the_disk_leaves_nothing_be
         assert int(done.stdout) >= 4
 
 
-def test_D12_a_stall_is_reconnected_and_resumed(case: Case, tls: str | None) -> None:
+def test_D12_stall_is_resumed(case: Case, tls: str | None) -> None:
     def stall_at_half(connection: Connection, request: Request) -> None:
         connection.send(head(request), CONTENT[: MIB // 2])
         connection.stall()
@@ -143,7 +141,7 @@ def test_D12_a_stall_is_reconnected_and_resumed(case: Case, tls: str | None) -> 
     whole(case)
 
 
-def test_D12_five_tries_without_a_new_byte_are_an_error_and_the_partial_is_kept(case: Case, tls: str | None) -> None:
+def test_D12_five_attempts_without_a_new_byte_raise_and_keep_the_partial_file(case: Case, tls: str | None) -> None:
     with ScriptedServer([cut_200(), *[stall] * 5], tls=tls) as server:
         with case.raises(sidefx.DownloadError) as caught:
             fetch(case, server)
@@ -157,7 +155,7 @@ def test_D12_five_tries_without_a_new_byte_are_an_error_and_the_partial_is_kept(
 
 
 @pytest.mark.parametrize("status", [403, 404, 500])
-def test_D12_a_refused_file_is_an_error_with_the_status(case: Case, tls: str | None, status: int) -> None:
+def test_D12_error_status_raises_with_http_code(case: Case, tls: str | None, status: int) -> None:
     with ScriptedServer(send(answer(status, "no such file")), tls=tls) as server:
         with case.raises(sidefx.DownloadError, match=str(status)) as caught:
             fetch(case, server)
@@ -187,7 +185,7 @@ except KeyboardInterrupt:
 
 @needs_proc
 @pytest.mark.parametrize("what", ["sending", "receiving", "waiting", "backing off"])
-def test_D13_ctrl_c_ends_whatever_is_under_way(case: Case, what: str) -> None:
+def test_D13_ctrl_c_ends_any_request(case: Case, what: str) -> None:
     def half_way(connection: Connection, request: Request) -> None:
         if what == "receiving":
             connection.send(head(request), CONTENT[: MIB // 2])

@@ -1,4 +1,4 @@
-"""D: where a file comes from and where it goes: other hosts, names from the server, disks that refuse."""
+"""D: redirects and other hosts, names from the server, disks and directories."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def redirect(target: str) -> bytes:
     return answer(302, b"", {"Location": target, "Set-Cookie": "session=1; Path=/"})
 
 
-def test_D7_another_host_sees_no_token_no_cookie_and_no_referer(case: Case, tls: str | None) -> None:
+def test_D7_another_host_gets_neither_token_nor_cookie_nor_referer(case: Case, tls: str | None) -> None:
     with ScriptedServer([serve()], tls=tls) as storage:
         elsewhere = f"{storage.url.replace('127.0.0.1', 'localhost')}/{NAME}?{SIGNATURE}"
         api = API([lambda connection, _: connection.send(redirect(elsewhere))], {})
@@ -60,8 +60,18 @@ def test_D7_at_most_five_redirects_are_followed(case: Case, hops: int, arrives: 
             assert len(server.requests) == 6
 
 
-@pytest.mark.parametrize("target", ["http://files.invalid/x", "ftp://127.0.0.1/x", "file:///etc/passwd", "http://"])
-def test_D7_a_redirect_to_an_unsafe_place_is_refused(case: Case, connects: list[Any], target: str) -> None:
+@pytest.mark.parametrize(
+    "target",
+    [
+        "http://files.invalid/x",
+        "ftp://127.0.0.1/x",
+        "file:///etc/passwd",
+        "http://",
+        f"http://[{SIGNATURE}",
+        f"https://user:{SIGNATURE}@localhost/",
+    ],
+)
+def test_D7_unsafe_redirect_raises(case: Case, connects: list[Any], target: str) -> None:
     with ScriptedServer([redirect(target)], tls="good") as server:
         with pytest.raises((sidefx.DownloadError, sidefx.ConfigError)):
             fetch(case, server)
@@ -69,7 +79,7 @@ def test_D7_a_redirect_to_an_unsafe_place_is_refused(case: Case, connects: list[
     assert left(case) == []
 
 
-def test_D7_a_redirect_is_followed_anew_for_each_try(case: Case) -> None:
+def test_D7_redirect_is_followed_again_for_each_attempt(case: Case) -> None:
     script: list[Step] = [redirect(f"/a?{SIGNATURE}"), serve(upto=1000), redirect(f"/b?{SIGNATURE}"), serve()]
     with ScriptedServer(script) as server:
         fetch(case, server, md5=md5(CONTENT))
@@ -87,7 +97,7 @@ NAMES: list[Any] = [
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_D8_a_name_from_the_server_stays_inside_the_directory(case: Case, name: Any) -> None:
+def test_D8_server_name_stays_inside_the_directory(case: Case, name: Any) -> None:
     inside = case.directory / "inside"
     inside.mkdir()
     target = None
@@ -114,7 +124,7 @@ except OSError as error:
 """
 
 
-def test_D9_a_full_disk_keeps_its_errno_and_the_partial(case: Case) -> None:
+def test_D9_full_disk_keeps_errno_and_partial_file(case: Case) -> None:
     with ScriptedServer([serve(), serve()]) as server:
         done = case.python(FULL_DISK, f"{server.url}/{NAME}", str(case.directory / NAME), md5(CONTENT))
         assert (done.stdout.split(), done.stderr) == (["OSError", "True"], "")
@@ -134,19 +144,19 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
 try:
     sidefx.download_file(sys.argv[1], sys.argv[2], md5=sys.argv[3])
 except OSError:
-    print([fd for fd in os.listdir("/proc/self/fd") if int(fd) > 3])  # 3: of the listing itself
+    print([fd for fd in os.listdir("/proc/self/fd") if int(fd) > 3])  # 3 is the descriptor of the listing
 """
 
 
 @needs_proc
-def test_D9_a_disk_that_does_not_even_take_the_note_leaves_nothing_open(case: Case) -> None:
+def test_D9_disk_without_space_for_the_sidecar_leaks_no_descriptor(case: Case) -> None:
     with ScriptedServer(serve()) as server:
         done = case.python(NO_ROOM_AT_ALL, f"{server.url}/{NAME}", str(case.directory / NAME), md5(CONTENT))
         assert (done.stdout.split(), done.stderr) == (["[]"], "")
         assert len(server.requests) == 1
 
 
-def test_D9_a_missing_directory_is_an_error_before_any_request(case: Case, connects: list[Any]) -> None:
+def test_D9_missing_directory_raises_before_the_request(case: Case, connects: list[Any]) -> None:
     with ScriptedServer() as server:
         with pytest.raises(FileNotFoundError):
             sidefx.download_file(server.url, case.directory / "missing" / NAME)
@@ -154,7 +164,7 @@ def test_D9_a_missing_directory_is_an_error_before_any_request(case: Case, conne
 
 
 @pytest.mark.skipif(os.name != "posix", reason="mode bits are POSIX'")
-def test_D9_a_read_only_directory_is_an_error_before_any_request(case: Case, connects: list[Any]) -> None:
+def test_D9_read_only_directory_raises_before_the_request(case: Case, connects: list[Any]) -> None:
     locked = case.directory / "locked"
     locked.mkdir(mode=0o555)
     with ScriptedServer() as server, without_root_privileges():
@@ -163,7 +173,7 @@ def test_D9_a_read_only_directory_is_an_error_before_any_request(case: Case, con
         assert connects == []
 
 
-def test_D10_a_file_that_is_there_and_right_is_not_asked_for(case: Case) -> None:
+def test_D10_existing_correct_file_is_not_requested(case: Case) -> None:
     target = case.write(NAME, CONTENT)
     before = target.stat().st_mtime_ns
     api = API([], {})
@@ -173,7 +183,7 @@ def test_D10_a_file_that_is_there_and_right_is_not_asked_for(case: Case) -> None
 
 
 @pytest.mark.parametrize("content", [b"short", CONTENT[:-1] + b"?"], ids=["shorter", "as long"])
-def test_D10_a_file_that_is_there_and_wrong_is_replaced_only_by_a_right_one(case: Case, content: bytes) -> None:
+def test_D10_existing_wrong_file_is_replaced_only_by_a_right_one(case: Case, content: bytes) -> None:
     target = case.write(NAME, content)
     wrong = random.Random(3).randbytes(MIB)
     with ScriptedServer([serve(wrong), serve()]) as server:

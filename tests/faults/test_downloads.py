@@ -1,4 +1,4 @@
-"""D: files that come in pieces, come wrong, or do not come."""
+"""D: broken connections, wrong ranges and checksums, expired URLs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ import sidefx_client as sidefx
 pytestmark = pytest.mark.usefixtures("hasty")
 
 
-def test_D1_two_cuts_and_the_rest_are_three_requests(case: Case, tls: str | None) -> None:
+def test_D1_two_breaks_are_resumed_in_three_requests(case: Case, tls: str | None) -> None:
     script = [serve(upto=300_000), serve(upto=700_000), serve()]
     with ScriptedServer(script, tls=tls) as server:
         assert fetch(case, server, md5=md5(CONTENT)) == case.directory / NAME
@@ -44,7 +44,7 @@ def test_D1_two_cuts_and_the_rest_are_three_requests(case: Case, tls: str | None
     whole(case)
 
 
-def test_D2_a_range_that_is_ignored_starts_again(case: Case, tls: str | None) -> None:
+def test_D2_ignored_range_starts_again(case: Case, tls: str | None) -> None:
     with ScriptedServer([cut_200(), send(answer(200, CONTENT, {"ETag": ETAG}))], tls=tls) as server:
         fetch(case, server, md5=md5(CONTENT))
         assert starts(server) == [0, MIB // 2]
@@ -52,7 +52,7 @@ def test_D2_a_range_that_is_ignored_starts_again(case: Case, tls: str | None) ->
 
 
 def lie(range_sent: str | None, body: bytes) -> Action:
-    """A 206 that is not what was asked for."""
+    """Return a step that sends a 206 with another range than requested."""
     return send(answer(206, body, {"ETag": ETAG, **({"Content-Range": range_sent} if range_sent else {})}))
 
 
@@ -70,7 +70,7 @@ LIES = [
 
 
 @pytest.mark.parametrize("lying", LIES)
-def test_D2_a_range_that_is_lied_about_is_never_appended(case: Case, lying: Action) -> None:
+def test_D2_wrong_range_is_not_appended(case: Case, lying: Action) -> None:
     with ScriptedServer([cut_200(), lying, serve()]) as server:
         fetch(case, server, md5=md5(CONTENT))
         assert starts(server) == [0, MIB // 2, 0]
@@ -78,7 +78,7 @@ def test_D2_a_range_that_is_lied_about_is_never_appended(case: Case, lying: Acti
 
 
 @pytest.mark.parametrize("lying", LIES)
-def test_D2_a_server_that_goes_on_lying_is_given_up(case: Case, lying: Action) -> None:
+def test_D2_server_that_repeats_wrong_ranges_is_given_up(case: Case, lying: Action) -> None:
     def honest_only_at_first(connection: Connection, request: Request) -> None:
         (lying if start_of(request) else cut_200())(connection, request)
 
@@ -91,14 +91,14 @@ def test_D2_a_server_that_goes_on_lying_is_given_up(case: Case, lying: Action) -
     case.declared.update(case.directory.iterdir())
 
 
-def test_D2_a_part_that_nobody_asked_for_is_not_begun_with(case: Case) -> None:
+def test_D2_unrequested_range_is_not_used(case: Case) -> None:
     with ScriptedServer([lie(f"bytes 0-{MIB // 2 - 1}/{MIB}", CONTENT[: MIB // 2]), serve()]) as server:
         fetch(case, server, md5=md5(CONTENT))
         assert starts(server) == [0, 0]
     whole(case)
 
 
-def test_D2_a_part_that_is_shorter_than_was_asked_for_is_gone_on_with(case: Case) -> None:
+def test_D2_range_shorter_than_requested_is_resumed(case: Case) -> None:
     end = 3 * MIB // 4
     script = [cut_200(), lie(f"bytes {MIB // 2}-{end - 1}/{MIB}", CONTENT[MIB // 2 : end]), serve()]
     with ScriptedServer(script) as server:
@@ -108,7 +108,7 @@ def test_D2_a_part_that_is_shorter_than_was_asked_for_is_gone_on_with(case: Case
 
 
 def partial_of(case: Case, content: bytes) -> None:
-    """Leaves a partial of ``content`` behind, as a run that was cut does."""
+    """Leave a partial file with ``content``, like an interrupted run."""
 
     def once(connection: Connection, request: Request) -> None:
         connection.send(answer(200, content, {"Content-Length": str(len(content) + 5), "ETag": ETAG}))
@@ -123,7 +123,7 @@ def range_not_satisfiable(size: int = MIB) -> bytes:
     return answer(416, b"", {"Content-Range": f"bytes */{size}"})
 
 
-def test_D3_a_416_for_a_partial_that_is_the_whole_file_finishes_it(case: Case) -> None:
+def test_D3_416_for_a_complete_partial_file_finishes_it(case: Case) -> None:
     partial_of(case, CONTENT)
     with ScriptedServer([range_not_satisfiable()]) as server:
         fetch(case, server, md5=md5(CONTENT))
@@ -132,25 +132,25 @@ def test_D3_a_416_for_a_partial_that_is_the_whole_file_finishes_it(case: Case) -
 
 
 @pytest.mark.parametrize("content", [CONTENT + b"more", CONTENT[:-1] + b"?"], ids=["longer", "wrong"])
-def test_D3_a_416_for_any_other_partial_starts_once_more(case: Case, content: bytes) -> None:
+def test_D3_416_for_another_partial_file_starts_again(case: Case, content: bytes) -> None:
     partial_of(case, content)
     with ScriptedServer([range_not_satisfiable(), serve()]) as server:
         try:
             fetch(case, server, md5=md5(CONTENT))
-        except sidefx.ChecksumError:  # a full partial of the right size is verified first, and the next run starts anew
+        except sidefx.ChecksumError:  # a complete partial file is verified first, and the next run starts again
             fetch(case, server, md5=md5(CONTENT))
         assert starts(server)[-1] == 0
     whole(case)
 
 
-def test_D3_a_416_does_not_make_a_part_the_whole(case: Case) -> None:
+def test_D3_416_does_not_complete_a_short_file(case: Case) -> None:
     with ScriptedServer([cut_200(1000), range_not_satisfiable(1000)]) as server:
         with case.raises(sidefx.DownloadError, match="has 1000 bytes, expected"):
             fetch(case, server, size=MIB)
     assert left(case) == []
 
 
-def test_D3_a_416_for_ever_is_an_error(case: Case) -> None:
+def test_D3_permanent_416_raises(case: Case) -> None:
     partial_of(case, CONTENT[:1000])
     with ScriptedServer(range_not_satisfiable(500)) as server:
         with case.raises(sidefx.DownloadError) as caught:
@@ -160,7 +160,7 @@ def test_D3_a_416_for_ever_is_an_error(case: Case) -> None:
     case.declared.update(case.directory.iterdir())
 
 
-def test_D4_a_wrong_checksum_leaves_the_older_file_and_the_next_run_starts_anew(case: Case, tls: str | None) -> None:
+def test_D4_wrong_md5_keeps_the_older_file_and_the_next_run_starts_again(case: Case, tls: str | None) -> None:
     old = case.write(NAME, b"the older file")
     with ScriptedServer([serve(), serve()], tls=tls) as server:
         with case.raises(sidefx.ChecksumError):
@@ -173,9 +173,7 @@ def test_D4_a_wrong_checksum_leaves_the_older_file_and_the_next_run_starts_anew(
 
 
 @pytest.mark.parametrize("known", [{"size": MIB}, {"md5": md5(CONTENT)}])
-def test_D5_a_file_of_unknown_length_that_was_cut_is_no_file(
-    case: Case, tls: str | None, known: dict[str, Any]
-) -> None:
+def test_D5_truncated_file_of_unknown_length_is_detected(case: Case, tls: str | None, known: dict[str, Any]) -> None:
     short = send(answer(200, CONTENT[: MIB // 2], framed=False))
     with ScriptedServer(short, tls=tls) as server:
         with pytest.raises(sidefx.DownloadError):
@@ -188,7 +186,7 @@ def test_D5_a_file_of_unknown_length_that_was_cut_is_no_file(
 FORBIDDEN = send(answer(403, "the signature has expired"))
 
 
-def test_D6_a_signed_url_that_dies_midway_is_renewed_and_the_file_resumed(case: Case, tls: str | None) -> None:
+def test_D6_expired_url_is_renewed_and_the_file_resumed(case: Case, tls: str | None) -> None:
     api = API([cut_200(), FORBIDDEN, serve()], {}, {})
     assert fetch_build(case, api, tls) == case.directory / NAME
     assert [start_of(request) for request in api.signed] == [0, MIB // 2, MIB // 2]
@@ -196,7 +194,7 @@ def test_D6_a_signed_url_that_dies_midway_is_renewed_and_the_file_resumed(case: 
     whole(case)
 
 
-def test_D6_another_file_behind_the_new_url_is_not_appended(case: Case) -> None:
+def test_D6_another_file_at_the_new_url_is_not_appended(case: Case) -> None:
     other = random.Random(2).randbytes(MIB + 3)
     renewed = {"size": len(other), "hash": md5(other)}
     api = API([cut_200(), FORBIDDEN, serve(other, etag='"two"')], {}, renewed)
@@ -207,7 +205,7 @@ def test_D6_another_file_behind_the_new_url_is_not_appended(case: Case) -> None:
     case.declared.add(case.directory / NAME)
 
 
-def test_D6_a_newer_build_in_place_of_the_old_one_is_an_error(case: Case) -> None:
+def test_D6_newer_build_at_the_new_url_raises(case: Case) -> None:
     api = API([cut_200(), FORBIDDEN], {}, {"filename": "houdini-20.5.446-linux.tar.gz"})
     with case.raises(sidefx.DownloadError, match="replaced by a newer build"):
         fetch_build(case, api)
@@ -215,12 +213,12 @@ def test_D6_a_newer_build_in_place_of_the_old_one_is_an_error(case: Case) -> Non
 
 
 @pytest.mark.parametrize("place", ["http://files.invalid", "https://files.invalid"])
-def test_D6_a_signed_url_is_in_no_frame_that_refuses_it(case: Case, place: str) -> None:
+def test_D6_signed_url_is_hidden_in_frames(case: Case, place: str) -> None:
     with case.raises(sidefx.ConfigError):
         sidefx.download_file(f"{place}/{NAME}?{SIGNATURE}", case.directory / NAME, size=-1)
 
 
-def test_D6_a_url_that_is_refused_twice_is_an_error(case: Case) -> None:
+def test_D6_url_refused_twice_raises(case: Case) -> None:
     api = API([FORBIDDEN, FORBIDDEN], {}, {})
     with case.raises(sidefx.DownloadError, match="signature has expired|403") as caught:
         fetch_build(case, api)

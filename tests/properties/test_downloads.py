@@ -1,9 +1,8 @@
-"""Any sequence of cuts, lies and restarts of a download ends in the right file or in none.
+"""Property of downloads: any sequence of faults, cancels and restarts ends in the right file or an error.
 
-Right: the bytes of the MD5 where it is known; else a file that the server has had under this URL, whole. Some lies
-nobody can tell, and they are not tried: without an MD5 other bytes under the same ETag, a page with status 200, a body
-without Content-Length that is cut, changed bytes in a partial on disk; without a size too the wrong length of the first
-answer. The profiles: see properties.py.
+The right file has the known MD5, or is a complete version that the server had at this URL. Undetectable faults are not
+tried. Without an MD5 these are other bytes with the same ETag, a page with status 200, a truncated body without
+Content-Length, and changed bytes in the partial file; without a size also a wrong length of the first response.
 """
 
 from __future__ import annotations
@@ -32,11 +31,11 @@ from sidefx_client.downloads import workers as ranges
 SIZE = 10_000
 PIECE = 1000  # bytes of a range, for several connections
 OLD = b"an older file"
-HONEST = ("whole", "cut", "dropped", "busy", "range ignored", "redirected", "not found", "gone", "416")
+HARMLESS = ("whole", "cut", "dropped", "busy", "range ignored", "redirected", "not found", "gone", "416")
 LIES = ("other start", "no Content-Range", "If-Range ignored", "other ETag", "416 of another size")
 OF_LENGTH = ("other total", "too much", "too little")
 OF_CONTENT = ("other bytes", "a page", "cut without a length")
-PLAYS = st.tuples(st.sampled_from(HONEST + LIES + OF_LENGTH + OF_CONTENT), st.integers(0, SIZE))
+PLAYS = st.tuples(st.sampled_from(HARMLESS + LIES + OF_LENGTH + OF_CONTENT), st.integers(0, SIZE))
 
 
 class Cancel(Exception):
@@ -44,7 +43,7 @@ class Cancel(Exception):
 
 
 class Host:
-    """Serves the file, in one version after the other, and plays what is scripted for the next requests."""
+    """A step that serves the current version of the file, and plays faults for the next requests."""
 
     def __init__(self, headers: str, known: str, connections: int) -> None:
         self.version = 1
@@ -68,7 +67,7 @@ class Host:
             self._file(connection, request, play, place)
 
     def _simple(self, connection: Connection, play: str) -> bool:
-        """Whether ``play`` was an answer that has nothing of the file."""
+        """Play a response without bytes of the file. Return False for other plays."""
         answers = {
             "dropped": b"",
             "busy": answer(503, b"busy", {"Retry-After": "0"}),
@@ -206,7 +205,7 @@ class Downloads(RuleBasedStateMachine):
                 shutil.rmtree(self.folder)
 
     def _end_well(self) -> None:
-        """With an honest server, at the second try at the latest, the file comes, and nothing is left beside it."""
+        """Check that a correct server completes the file in two runs, and that it is the only file left."""
         if self.with_md5:
             self.host.version = 1
         for _ in range(2):
@@ -222,12 +221,12 @@ def in_no_time(hasty: None, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("in_no_time", "uncollected")
-def test_any_sequence_of_cuts_lies_and_restarts_ends_in_the_right_file_or_in_none() -> None:
+def test_any_sequence_of_faults_ends_in_the_right_file_or_an_error() -> None:
     run_state_machine_as_test(Downloads, settings=settings(examples(40), stateful_step_count=6))
 
 
 @pytest.mark.usefixtures("in_no_time")
-@pytest.mark.parametrize("play", HONEST + LIES + OF_LENGTH + OF_CONTENT)
+@pytest.mark.parametrize("play", HARMLESS + LIES + OF_LENGTH + OF_CONTENT)
 def test_a_partial_that_is_gone_on_with_meets_any_lie(play: str) -> None:
     """What chance may leave out: the first answer of the second run, with and without a change of the file."""
     for known, change in itertools.product(("md5", "size", ""), (0, 1)):

@@ -30,7 +30,7 @@ def write(file: Any, data: bytes) -> None:
     file.write(0, data) if isinstance(file, Partial) else file.write(data)
 
 
-def test_a_file_appears_when_it_is_committed(target: Path) -> None:
+def test_file_appears_when_committed(target: Path) -> None:
     target.write_bytes(b"old")
     with AtomicFile(target) as file:
         file.write(b"new")
@@ -40,7 +40,7 @@ def test_a_file_appears_when_it_is_committed(target: Path) -> None:
     assert left(target) == [target.name]
 
 
-def test_a_file_that_was_not_committed_is_removed(target: Path) -> None:
+def test_uncommitted_file_is_removed(target: Path) -> None:
     with AtomicFile(target) as file:
         file.write(b"new")
     assert left(target) == []
@@ -48,7 +48,7 @@ def test_a_file_that_was_not_committed_is_removed(target: Path) -> None:
 
 @posix_only
 @both
-def test_a_file_gets_the_mode_of_the_umask(target: Path, kind: Any) -> None:
+def test_file_has_the_mode_of_the_umask(target: Path, kind: Any) -> None:
     umask = os.umask(0o027)
     try:
         with kind(target) as file:
@@ -60,14 +60,14 @@ def test_a_file_gets_the_mode_of_the_umask(target: Path, kind: Any) -> None:
 
 
 @both
-def test_a_directory_is_refused_before_a_file_is_created(tmp_path: Path, kind: Any) -> None:
+def test_directory_as_a_target_raises_at_once(tmp_path: Path, kind: Any) -> None:
     with pytest.raises(IsADirectoryError):
         kind(tmp_path)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs on this platform")
 @both
-def test_a_target_that_is_not_a_regular_file_is_not_replaced(target: Path, kind: Any) -> None:
+def test_target_that_is_not_a_regular_file_is_not_replaced(target: Path, kind: Any) -> None:
     os.mkfifo(target)
     with pytest.raises(OSError, match="not a regular file"), kind(target) as file:
         file.commit()
@@ -75,13 +75,13 @@ def test_a_target_that_is_not_a_regular_file_is_not_replaced(target: Path, kind:
 
 
 @both
-def test_a_missing_directory_raises_the_error_of_the_system(tmp_path: Path, kind: Any) -> None:
+def test_missing_directory_raises(tmp_path: Path, kind: Any) -> None:
     with pytest.raises(FileNotFoundError), kind(tmp_path / "missing" / "file"):
         pass
 
 
 @both
-def test_a_name_of_the_longest_legal_length_can_be_the_target(tmp_path: Path, kind: Any) -> None:
+def test_D20_longest_legal_name_can_be_the_target(tmp_path: Path, kind: Any) -> None:
     for length in range(230, 256):
         target = tmp_path / ("n" * length)
         with kind(target) as file:
@@ -92,7 +92,7 @@ def test_a_name_of_the_longest_legal_length_can_be_the_target(tmp_path: Path, ki
 
 
 @both
-def test_the_working_directory_may_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: Any) -> None:
+def test_D19_working_directory_may_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: Any) -> None:
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path)
     with kind(Path("file").absolute() if kind is Partial else "file") as file:
@@ -105,7 +105,7 @@ def test_the_working_directory_may_change(tmp_path: Path, monkeypatch: pytest.Mo
 
 @both
 @pytest.mark.parametrize("code", [errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS])
-def test_a_file_system_without_fsync_keeps_the_file(
+def test_D16_file_system_without_fsync_keeps_the_file(
     target: Path, monkeypatch: pytest.MonkeyPatch, kind: Any, code: int
 ) -> None:
     monkeypatch.setattr(os, "fsync", fail_first(os.fsync, OSError(code, "fsync"), 99))
@@ -116,7 +116,7 @@ def test_a_file_system_without_fsync_keeps_the_file(
 
 
 @both
-def test_any_other_error_of_fsync_is_raised(target: Path, monkeypatch: pytest.MonkeyPatch, kind: Any) -> None:
+def test_D16_other_fsync_errors_are_raised(target: Path, monkeypatch: pytest.MonkeyPatch, kind: Any) -> None:
     monkeypatch.setattr(os, "fsync", fail_first(os.fsync, OSError(errno.EIO, "fsync"), 99))
     with kind(target) as file:
         write(file, b"new")
@@ -133,7 +133,7 @@ def in_use() -> PermissionError:
 
 
 @both
-def test_a_move_that_windows_refuses_is_tried_again(target: Path, monkeypatch: pytest.MonkeyPatch, kind: Any) -> None:
+def test_D16_move_refused_by_windows_is_retried(target: Path, monkeypatch: pytest.MonkeyPatch, kind: Any) -> None:
     monkeypatch.setattr(atomic, "_WAITS", (0.0,) * 3)
     monkeypatch.setattr(os, "replace", fail_first(os.replace, in_use(), 3))
     with kind(target) as file:
@@ -143,9 +143,7 @@ def test_a_move_that_windows_refuses_is_tried_again(target: Path, monkeypatch: p
 
 
 @both
-def test_a_move_that_windows_refuses_for_long_is_an_error(
-    target: Path, monkeypatch: pytest.MonkeyPatch, kind: Any
-) -> None:
+def test_D16_move_refused_for_long_raises(target: Path, monkeypatch: pytest.MonkeyPatch, kind: Any) -> None:
     monkeypatch.setattr(atomic, "_WAITS", (0.0,) * 3)
     monkeypatch.setattr(os, "replace", fail_first(os.replace, in_use(), 4))
     with kind(target) as file:
@@ -155,13 +153,13 @@ def test_a_move_that_windows_refuses_for_long_is_an_error(
     assert left(target) == []
 
 
-def test_a_refusal_for_want_of_permission_is_an_error_at_once(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_D16_permission_error_of_a_move_raises_at_once(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "replace", fail_first(os.replace, PermissionError(errno.EACCES, "no"), 1))
     with pytest.raises(PermissionError), AtomicFile(target) as file:
         file.commit()
 
 
-def test_the_waits_for_other_programs_are_a_few_seconds() -> None:
+def test_D16_retries_of_a_move_take_a_few_seconds() -> None:
     assert 3 <= sum(atomic._WAITS) <= 10
 
 

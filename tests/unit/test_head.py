@@ -8,7 +8,6 @@ from support.services import service_of
 
 import sidefx_client as sidefx
 
-FIRST = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = {"Content-Type": "application/json", "Transfer-Encoding": "chunked"}
 
 

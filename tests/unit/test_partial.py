@@ -40,7 +40,7 @@ def receive(partial: Partial, content: bytes) -> None:
     partial.size += len(content)
 
 
-def test_the_next_run_resumes(target: Path) -> None:
+def test_partial_file_is_resumed_by_the_next_run(target: Path) -> None:
     begin(target)
     assert left(target.parent) == SHARED
     with Partial(target) as partial:
@@ -52,7 +52,7 @@ def test_the_next_run_resumes(target: Path) -> None:
 
 
 @pytest.mark.parametrize("info", [None, INFO])
-def test_a_partial_file_that_is_empty_or_cannot_be_recognized_is_removed(target: Path, info: ResumeInfo | None) -> None:
+def test_unrecognizable_partial_file_is_removed(target: Path, info: ResumeInfo | None) -> None:
     with Partial(target) as partial:
         if info:
             partial.save_info(info)
@@ -61,7 +61,7 @@ def test_a_partial_file_that_is_empty_or_cannot_be_recognized_is_removed(target:
     assert left(target.parent) == []
 
 
-def test_only_the_contiguous_bytes_are_resumed(target: Path) -> None:
+def test_only_contiguous_bytes_are_resumed(target: Path) -> None:
     begin(target, info=INFO._replace(contiguous=3))
     with Partial(target) as partial:
         assert partial.size == 3
@@ -69,7 +69,7 @@ def test_only_the_contiguous_bytes_are_resumed(target: Path) -> None:
         assert partial.read(0, 9) == b"012x"
 
 
-def test_a_restart_forgets_bytes_and_info(target: Path) -> None:
+def test_restart_discards_bytes_and_info(target: Path) -> None:
     begin(target)
     with Partial(target) as partial:
         partial.restart()
@@ -81,7 +81,7 @@ def test_a_restart_forgets_bytes_and_info(target: Path) -> None:
     "garbage",
     [b"", b"{", b"[]", b"{}", b'{"total": 1}', json.dumps({**INFO._asdict(), "contiguous": "3"}).encode(), b"\xff"],
 )
-def test_a_partial_file_whose_info_is_damaged_is_discarded(target: Path, garbage: bytes) -> None:
+def test_partial_file_with_damaged_info_is_discarded(target: Path, garbage: bytes) -> None:
     begin(target)
     (target.parent / "build.part.json").write_bytes(garbage)
     with Partial(target) as partial:
@@ -89,7 +89,7 @@ def test_a_partial_file_whose_info_is_damaged_is_discarded(target: Path, garbage
     assert left(target.parent) == []
 
 
-def test_a_longer_info_leaves_no_rest_when_a_shorter_one_follows(target: Path) -> None:
+def test_shorter_info_replaces_a_longer_one(target: Path) -> None:
     with Partial(target) as partial:
         partial.save_info(INFO._replace(validator='"' + "x" * 200 + '"'))
         partial.save_info(INFO)
@@ -110,7 +110,7 @@ def test_partial_files_of_version_1_0_are_left_alone(target: Path) -> None:
 # Locks
 
 
-def test_a_second_owner_gets_a_private_partial_file(target: Path) -> None:
+def test_D15_second_owner_gets_a_private_partial_file(target: Path) -> None:
     begin(target)
     with Partial(target) as first, Partial(target) as second:
         assert (first.size, second.size) == (5, 0)
@@ -124,7 +124,7 @@ def test_a_second_owner_gets_a_private_partial_file(target: Path) -> None:
     assert left(target.parent) == ["build"]
 
 
-def test_one_of_many_threads_gets_the_lock(target: Path) -> None:
+def test_D15_one_of_many_threads_gets_the_lock(target: Path) -> None:
     begin(target)
     ready, over, sizes = threading.Barrier(8), threading.Barrier(8), []
 
@@ -174,7 +174,7 @@ def owner(target: Path, kind: str = "shared") -> Any:
             child.kill()
 
 
-def test_a_partial_file_is_free_as_soon_as_its_process_is_killed(target: Path) -> None:
+def test_D15_partial_file_is_free_when_its_process_is_killed(target: Path) -> None:
     with owner(target) as child:
         with Partial(target) as partial:
             assert partial.size == 0
@@ -187,7 +187,7 @@ def test_a_partial_file_is_free_as_soon_as_its_process_is_killed(target: Path) -
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
-def test_a_forked_child_does_not_prolong_the_lock(target: Path) -> None:
+def test_D15_forked_child_does_not_keep_the_lock(target: Path) -> None:
     with owner(target, "forked") as child:
         child.kill()
         child.wait()
@@ -198,7 +198,7 @@ def test_a_forked_child_does_not_prolong_the_lock(target: Path) -> None:
             os.kill(child.forked[0], 9)
 
 
-def test_the_owner_of_the_lock_removes_private_files_of_killed_processes_only(target: Path) -> None:
+def test_D15_private_files_of_killed_processes_are_removed(target: Path) -> None:
     with owner(target, "private") as child:
         with Partial(target):
             pass
@@ -210,7 +210,7 @@ def test_the_owner_of_the_lock_removes_private_files_of_killed_processes_only(ta
     assert left(target.parent) == []
 
 
-def test_the_partial_file_of_a_similar_name_is_not_taken_for_an_abandoned_one(target: Path) -> None:
+def test_D15_partial_file_of_a_similar_name_is_kept(target: Path) -> None:
     begin(target.with_name("build.0123abcd"))
     with Partial(target) as partial:
         partial.commit()
@@ -218,9 +218,7 @@ def test_the_partial_file_of_a_similar_name_is_not_taken_for_an_abandoned_one(ta
 
 
 @posix_only
-def test_a_sidecar_that_was_opened_before_its_owner_removed_it_is_not_used(
-    target: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_D15_removed_sidecar_is_not_used(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = Partial(target).__enter__()
     receive(first, b"first")
     real = partial_module._flock
@@ -243,7 +241,7 @@ LOCK_ERRORS = [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS]
 
 @posix_only
 @pytest.mark.parametrize("code", [*LOCK_ERRORS, None], ids=[*(errno.errorcode[code] for code in LOCK_ERRORS), "lies"])
-def test_a_file_system_without_locks_gets_private_partial_files(
+def test_D15_file_system_without_locks_gets_private_partial_files(
     target: Path, monkeypatch: pytest.MonkeyPatch, code: int | None
 ) -> None:
     def flock(file: Any, operation: int) -> None:
@@ -261,9 +259,7 @@ def test_a_file_system_without_locks_gets_private_partial_files(
 
 
 @posix_only
-def test_a_machine_that_does_not_see_the_lock_takes_the_partial_file_over(
-    target: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_D15_unseen_lock_of_another_machine_is_noticed(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On some file systems locks are local to a machine."""
     with Partial(target) as first:
         first.save_info(INFO)
@@ -294,7 +290,7 @@ def open_sidecar(self: Partial) -> None:
 @posix_only
 @pytest.mark.parametrize("name", SHARED)
 @pytest.mark.parametrize("link", [os.symlink, os.link])
-def test_a_planted_link_is_not_followed(target: Path, name: str, link: Any) -> None:
+def test_D19_planted_link_is_not_followed(target: Path, name: str, link: Any) -> None:
     begin(target)
     precious = target.with_name("precious")
     precious.write_bytes(b"precious" * 100)
@@ -309,7 +305,7 @@ def test_a_planted_link_is_not_followed(target: Path, name: str, link: Any) -> N
 
 
 @posix_only
-def test_a_dangling_link_is_not_followed(target: Path) -> None:
+def test_D19_dangling_link_is_not_followed(target: Path) -> None:
     target.with_name("build.part").symlink_to(target.with_name("victim"))
     with Partial(target) as partial:
         receive(partial, b"whole")
@@ -319,7 +315,7 @@ def test_a_dangling_link_is_not_followed(target: Path) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can act as two users")
 @pytest.mark.parametrize("name", SHARED)
-def test_a_partial_file_of_another_user_is_left_alone(target: Path, name: str) -> None:
+def test_D19_partial_file_of_another_user_is_left_alone(target: Path, name: str) -> None:
     begin(target)
     os.chown(target.parent / name, 12345, 12345)
     with Partial(target) as partial:
@@ -331,7 +327,7 @@ def test_a_partial_file_of_another_user_is_left_alone(target: Path, name: str) -
 
 
 @posix_only
-def test_a_fifo_in_the_place_of_the_partial_file_is_left_alone(target: Path) -> None:
+def test_D19_fifo_in_place_of_the_partial_file_is_left_alone(target: Path) -> None:
     os.mkfifo(target.with_name("build.part"))
     with Partial(target) as partial:
         receive(partial, b"whole")
@@ -340,7 +336,7 @@ def test_a_fifo_in_the_place_of_the_partial_file_is_left_alone(target: Path) -> 
 
 @posix_only
 @pytest.mark.parametrize("act", ["truncate", "remove", "replace", "remove the sidecar"])
-def test_a_change_by_another_program_is_noticed_before_the_move(target: Path, act: str) -> None:
+def test_D19_change_by_another_program_is_noticed_before_the_move(target: Path, act: str) -> None:
     with Partial(target) as partial:
         partial.save_info(INFO)
         receive(partial, b"0123456789")
@@ -356,7 +352,7 @@ def test_a_change_by_another_program_is_noticed_before_the_move(target: Path, ac
     assert not target.exists()
 
 
-def test_a_move_that_fails_keeps_the_complete_file(target: Path) -> None:
+def test_D16_failed_move_keeps_the_complete_file(target: Path) -> None:
     with Partial(target) as partial:
         partial.save_info(INFO)
         receive(partial, b"0123456789")
@@ -369,7 +365,7 @@ def test_a_move_that_fails_keeps_the_complete_file(target: Path) -> None:
 
 
 @pytest.mark.parametrize(("free", "fits"), [(4, False), (5, True), (0, True), (None, True)])
-def test_too_little_space_is_an_error(target: Path, monkeypatch: pytest.MonkeyPatch, free: Any, fits: bool) -> None:
+def test_D21_too_little_space_raises(target: Path, monkeypatch: pytest.MonkeyPatch, free: Any, fits: bool) -> None:
     def disk_usage(path: Path) -> Any:
         if free is None:
             raise OSError(errno.ENOSYS, "cannot tell")

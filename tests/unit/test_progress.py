@@ -10,7 +10,7 @@ from sidefx_client.progress import INTERVAL, Progress
 
 
 class Clock:
-    """Stands still until it is set."""
+    """A clock that stands still until it is set."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -35,14 +35,14 @@ def reports(seen: list[Any], total: int | None) -> Progress:
     return Progress(lambda *step: seen.append(step), total)
 
 
-def test_the_first_and_the_last_byte_are_always_reported(clock: Clock, seen: list[Any]) -> None:
+def test_first_and_last_byte_are_reported(clock: Clock, seen: list[Any]) -> None:
     steps = reports(seen, 1000)
     for done in range(0, 1001, 10):
         steps.update(done)
     assert seen == [(0, 1000), (1000, 1000)]
 
 
-def test_a_step_is_reported_every_interval(clock: Clock, seen: list[Any]) -> None:
+def test_steps_are_reported_once_per_interval(clock: Clock, seen: list[Any]) -> None:
     steps = reports(seen, 1000)
     for done in range(0, 1000, 10):
         steps.update(done)
@@ -50,14 +50,14 @@ def test_a_step_is_reported_every_interval(clock: Clock, seen: list[Any]) -> Non
     assert len(seen) == 10
 
 
-def test_going_back_is_reported_at_once(clock: Clock, seen: list[Any]) -> None:
+def test_step_back_is_reported_at_once(clock: Clock, seen: list[Any]) -> None:
     steps = reports(seen, 1000)
     for done in (0, 700, 1000, 300, 400):
         steps.update(done)
     assert seen == [(0, 1000), (1000, 1000), (300, 1000)]
 
 
-def test_the_end_is_reported_once_where_the_total_is_not_known(clock: Clock, seen: list[Any]) -> None:
+def test_end_without_a_total_is_reported_once(clock: Clock, seen: list[Any]) -> None:
     steps = reports(seen, None)
     for done in (0, 700):
         steps.update(done)
@@ -66,7 +66,7 @@ def test_the_end_is_reported_once_where_the_total_is_not_known(clock: Clock, see
     assert seen == [(0, None), (700, None)]
 
 
-def test_what_the_callback_raises_goes_through() -> None:
+def test_exception_of_the_callback_is_raised() -> None:
     def cancel(done: int, total: int | None) -> None:
         raise StopIteration
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
-import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -65,23 +63,6 @@ def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 # With a server.
-
-PROCESS = """
-import sys
-from sidefx_client import service
-with service(*sys.argv[1:5], token_cache=sys.argv[5]) as api:
-    print(len(api.bugs.get_submission_options()))
-"""
-
-
-def run_process(server: LocalServer, path: Path) -> str:
-    pair = (server.client_id, server.client_secret)
-    arguments = (*pair, server.access_token_url, server.endpoint_url, str(path))
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", PROCESS, *arguments], env=environment, capture_output=True, text=True
-    )
-    return done.stdout + done.stderr
 
 
 def test_after_a_401_a_new_token_is_requested_and_kept(path: Path) -> None:
@@ -164,20 +145,6 @@ def test_simultaneous_writers_leave_a_valid_file(path: Path) -> None:
 
 
 # What is not ours.
-
-
-def make_odd(path: Path, fault: str) -> None:
-    if fault == "FIFO":
-        os.mkfifo(path, 0o600)
-    elif fault.endswith("link"):
-        path.symlink_to(path.parent / ("good.json" if fault == "link" else "nowhere"))
-    else:
-        write(path, entry())
-        path.chmod(0o640 if fault == "mode" else 0o600)
-        if fault == "owner":
-            if os.geteuid() != 0:
-                pytest.skip("only root can give a file away")
-            os.chown(path, 65534, -1)
 
 
 @needs_modes

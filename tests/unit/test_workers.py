@@ -1,9 +1,8 @@
-"""Downloads over several connections: what is asked for, what goes wrong on one of them, and how they end."""
+"""Tests of downloads over several connections: requested ranges, faults of one connection, cancelling."""
 
 from __future__ import annotations
 
 import json
-import os
 import signal
 import threading
 import time
@@ -14,7 +13,6 @@ import pytest
 from support.downloads import NAME, fetch, kept, left, md5, program
 from support.scripted import Connection, Request, ScriptedServer, answer, json_answer
 from support.served import MIB, Served, content_of
-from support.services import service_of
 
 import sidefx_client as sidefx
 from sidefx_client.downloads.workers import piece_size
@@ -27,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("hasty")
 
 
 def spans(served: Served) -> list[tuple[int, int]]:
-    """The first and the last byte of each range that was asked for, in order."""
+    """Return the first and last byte of each requested range, sorted."""
     found = [wanted.partition("=")[2].partition("-") for wanted in served.asked if wanted]
     return sorted((int(start), int(last)) for start, _, last in found if last)
 
@@ -36,15 +34,13 @@ def spans(served: Served) -> list[tuple[int, int]]:
     ("left", "connections", "size"),
     [(None, 8, MIB), (MIB, 8, MIB), (256 * MIB, 8, 8 * MIB), (4096 * MIB, 8, 16 * MIB), (4096 * MIB, 32, 16 * MIB)],
 )
-def test_pieces_are_neither_so_small_as_to_cost_time_nor_so_large_as_to_be_lost(
-    left: int | None, connections: int, size: int
-) -> None:
+def test_piece_sizes(left: int | None, connections: int, size: int) -> None:
     assert piece_size(left, connections) == size
 
 
 @pytest.mark.parametrize("known", [{}, {"size": len(CONTENT)}, {"md5": md5(CONTENT)}])
 @pytest.mark.parametrize("kind", [None, "good"])
-def test_every_byte_is_asked_for_once_over_as_many_connections(
+def test_every_byte_is_requested_once_over_all_connections(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: dict[str, Any], kind: str | None
 ) -> None:
     served = Served(CONTENT, pause=0.002)
@@ -61,21 +57,21 @@ def test_every_byte_is_asked_for_once_over_as_many_connections(
     assert all(request.header("If-Range") == expected for request in server.requests[1:])
 
 
-def test_an_answer_that_ignores_the_range_is_the_file_itself(tmp_path: Path) -> None:
+def test_response_that_ignores_the_range_is_used_as_the_file(tmp_path: Path) -> None:
     served = Served(CONTENT, ranges=False)
     with ScriptedServer(served) as server:
         assert fetch(server, tmp_path, connections=4) == CONTENT
         assert (len(served.asked), served.sent) == (1, len(CONTENT))
 
 
-def test_what_is_no_more_than_two_pieces_is_for_one_connection(tmp_path: Path) -> None:
+def test_small_files_use_one_connection(tmp_path: Path) -> None:
     served = Served(CONTENT[: 2 * MIB])
     with ScriptedServer(served) as server:
         fetch(server, tmp_path, size=2 * MIB, connections=4)
         assert served.asked == [None]
 
 
-def test_a_file_that_could_change_between_its_pieces_is_for_one_connection(tmp_path: Path) -> None:
+def test_file_without_a_validator_uses_one_connection(tmp_path: Path) -> None:
     served = Served(CONTENT, headers={})
     with ScriptedServer(served) as server:
         assert fetch(server, tmp_path, connections=4) == CONTENT
@@ -84,7 +80,7 @@ def test_a_file_that_could_change_between_its_pieces_is_for_one_connection(tmp_p
 
 
 def otherwise_from(number: int, served: Served, step: Any) -> Any:
-    """``served`` for all requests before that one."""
+    """Return a step that plays ``served`` before request ``number``, and ``step`` from there on."""
     count = iter(range(1, 10_000))
 
     def answer_one(connection: Connection, request: Request) -> None:
@@ -94,7 +90,7 @@ def otherwise_from(number: int, served: Served, step: Any) -> Any:
 
 
 def lie(connection: Connection, request: Request) -> None:
-    """As many bytes as were asked for, of the right file, but one byte earlier."""
+    """Send the requested number of bytes of the right file, but from one byte earlier."""
     start, _, last = (request.header("Range") or "").partition("=")[2].partition("-")
     if not start:
         connection.send(answer(200, CONTENT, {"ETag": '"one"'}))
@@ -108,13 +104,13 @@ CHANGED = content_of(12 * MIB, seed=2)
 
 
 def unconditional(connection: Connection, request: Request) -> None:
-    """The other file, whatever If-Range says."""
+    """Send the other file, and ignore If-Range."""
     request.headers = [(name, value) for name, value in request.headers if name != "If-Range"]
     Served(CHANGED, headers={"ETag": '"two"'})(connection, request)
 
 
 def overflow(connection: Connection, request: Request) -> None:
-    """More than a piece, which no length announces."""
+    """Send more than the piece, without a Content-Length."""
     start, _, last = (request.header("Range") or "").partition("=")[2].partition("-")
     if not last:
         Served(CONTENT)(connection, request)
@@ -137,34 +133,14 @@ CHANGES = {
 
 @pytest.mark.parametrize(("step", "expected"), CHANGES.values(), ids=list(CHANGES))
 @pytest.mark.parametrize("number", [2, 6])
-def test_an_answer_that_does_not_fit_leaves_one_connection_and_the_right_file(
+def test_D2_mismatching_response_of_one_connection_ends_in_the_right_file(
     tmp_path: Path, number: int, step: Any, expected: bytes
 ) -> None:
     with ScriptedServer(otherwise_from(number, Served(CONTENT), step)) as server:
         assert fetch(server, tmp_path, connections=4) == expected
 
 
-def test_after_a_piece_that_does_not_fit_the_rest_is_asked_for_in_one(tmp_path: Path) -> None:
-    served, lying = Served(CONTENT), threading.Event()
-
-    def lie_about_the_fifth(connection: Connection, request: Request) -> None:
-        start, _, last = (request.header("Range") or "").partition("=")[2].partition("-")
-        if last and (lying.is_set() or int(start) >= 4 * MIB):
-            while served.sent < 4 * MIB:
-                time.sleep(0.01)
-            lying.set()
-            lie(connection, request)
-        else:
-            served(connection, request)
-
-    with ScriptedServer(lie_about_the_fifth) as server:
-        assert fetch(server, tmp_path, connections=4) == CONTENT
-        assert lying.is_set()
-        assert served.starts.count(0) == 1
-        assert str(server.requests[-1].header("Range")).endswith("-")
-
-
-def test_a_cut_piece_goes_on_where_it_was_cut(tmp_path: Path) -> None:
+def test_truncated_piece_is_resumed(tmp_path: Path) -> None:
     served = Served(CONTENT, cuts=[None, MIB // 2, None, MIB // 4])
     with ScriptedServer(served) as server:
         assert fetch(server, tmp_path, connections=4) == CONTENT
@@ -172,7 +148,7 @@ def test_a_cut_piece_goes_on_where_it_was_cut(tmp_path: Path) -> None:
         assert len(served.asked) == 14
 
 
-def test_no_connection_runs_far_ahead_of_what_is_there(tmp_path: Path) -> None:
+def test_connections_stay_near_the_contiguous_bytes(tmp_path: Path) -> None:
     served = Served(CONTENT)
 
     def hold_the_first(connection: Connection, request: Request) -> None:
@@ -189,7 +165,7 @@ def test_no_connection_runs_far_ahead_of_what_is_there(tmp_path: Path) -> None:
         assert fetch(server, tmp_path, connections=4) == CONTENT
 
 
-def test_a_connection_that_stalls_holds_up_nothing_but_its_piece(tmp_path: Path) -> None:
+def test_D12_stalled_connection_delays_only_its_piece(tmp_path: Path) -> None:
     def stall(connection: Connection, request: Request) -> None:
         if len(served.asked) == 2:
             served.asked.append(None)
@@ -204,7 +180,7 @@ def test_a_connection_that_stalls_holds_up_nothing_but_its_piece(tmp_path: Path)
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_server_that_takes_two_connections_gets_two(tmp_path: Path, status: int) -> None:
+def test_D17_server_that_accepts_two_connections_gets_two(tmp_path: Path, status: int) -> None:
     served, busy, lock = Served(CONTENT, pause=0.002), [0, 0], threading.Lock()
 
     def two_at_once(connection: Connection, request: Request) -> None:
@@ -226,7 +202,7 @@ def test_a_server_that_takes_two_connections_gets_two(tmp_path: Path, status: in
     assert 1 <= busy[1] <= 5
 
 
-def test_the_last_connection_outlasts_a_server_that_is_busy_for_all(tmp_path: Path) -> None:
+def test_last_connection_retries_a_busy_server(tmp_path: Path) -> None:
     served, refusals = Served(CONTENT), iter(range(5))
 
     def busy_for_a_while(connection: Connection, request: Request) -> None:
@@ -239,7 +215,7 @@ def test_the_last_connection_outlasts_a_server_that_is_busy_for_all(tmp_path: Pa
         assert fetch(server, tmp_path, connections=3) == CONTENT
 
 
-def test_the_resume_information_counts_bytes_up_to_the_first_hole(tmp_path: Path) -> None:
+def test_resume_info_counts_contiguous_bytes(tmp_path: Path) -> None:
     served = Served(CONTENT, pause=0.005)
     counts: list[int] = []
 
@@ -256,7 +232,7 @@ def test_the_resume_information_counts_bytes_up_to_the_first_hole(tmp_path: Path
     assert max(counts) > 0
 
 
-def test_a_line_that_stays_down_is_given_up_and_taken_up_by_the_next_run(tmp_path: Path) -> None:
+def test_D12_broken_connections_are_given_up_and_resumed_by_the_next_run(tmp_path: Path) -> None:
     served = Served(CONTENT, cuts=[None] * 6 + [1000] * 3 + [0] * 100)
     with ScriptedServer(served) as server:
         with pytest.raises(sidefx.DownloadError, match="5 attempts"):
@@ -271,7 +247,7 @@ def test_a_line_that_stays_down_is_given_up_and_taken_up_by_the_next_run(tmp_pat
         assert rest.starts == [there]
 
 
-def test_what_one_connection_began_several_finish(tmp_path: Path) -> None:
+def test_several_connections_resume_the_file_of_one(tmp_path: Path) -> None:
     served = Served(CONTENT, cuts=[5 * MIB] + [0] * 5)
     with ScriptedServer(served) as server:
         with pytest.raises(sidefx.DownloadError):
@@ -284,7 +260,7 @@ def test_what_one_connection_began_several_finish(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("status", [403, 404, 500])
-def test_a_status_that_ends_a_download_ends_this_one(tmp_path: Path, status: int) -> None:
+def test_D12_error_status_of_one_connection_ends_the_download(tmp_path: Path, status: int) -> None:
     gone = answer(status, b"gone")
     with ScriptedServer(otherwise_from(4, Served(CONTENT), lambda connection, _: connection.send(gone))) as server:
         with pytest.raises(sidefx.DownloadError) as caught:
@@ -293,14 +269,7 @@ def test_a_status_that_ends_a_download_ends_this_one(tmp_path: Path, status: int
     assert CONTENT.startswith(kept(tmp_path))
 
 
-def test_a_wrong_md5_is_never_put_in_place(tmp_path: Path) -> None:
-    with ScriptedServer(Served(CONTENT)) as server:
-        with pytest.raises(sidefx.ChecksumError):
-            fetch(server, tmp_path, md5=md5(b"another"), connections=4)
-    assert left(tmp_path) == []
-
-
-def test_a_signed_url_that_dies_midway_is_renewed_once_for_all_connections(tmp_path: Path) -> None:
+def test_D6_expired_url_is_renewed_once_for_all_connections(tmp_path: Path) -> None:
     served, urls = Served(CONTENT), iter(range(1, 10))
 
     def api_and_files(connection: Connection, request: Request) -> None:
@@ -324,7 +293,7 @@ def test_a_signed_url_that_dies_midway_is_renewed_once_for_all_connections(tmp_p
 
 
 def silent_after(count: int) -> Any:
-    """Says nothing from that request on: half of the connections wait for a head, half of them for a body."""
+    """Return a step that stalls after ``count`` requests, half of them in the head, half in the body."""
     served, counter = Served(CONTENT), iter(range(1, 1000))
 
     def step(connection: Connection, request: Request) -> None:
@@ -349,7 +318,7 @@ def silent_after(count: int) -> Any:
 
 
 @pytest.mark.parametrize("kind", [None, "good"])
-def test_connections_that_wait_are_ended_at_once(
+def test_D13_cancelling_ends_waiting_connections_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str | None
 ) -> None:
     monkeypatch.setattr("sidefx_client.downloads.transfer.TIMEOUT", (5.0, 60.0))
@@ -372,17 +341,6 @@ def test_connections_that_wait_are_ended_at_once(
     assert CONTENT.startswith(kept(tmp_path))
 
 
-def test_a_call_after_a_download_that_was_cancelled_goes_out(tmp_path: Path) -> None:
-    def cancel(done: int, total: int | None) -> None:
-        if done > MIB:
-            raise KeyboardInterrupt
-
-    with ScriptedServer(Served(CONTENT, pause=0.002)) as server, pytest.raises(KeyboardInterrupt):
-        fetch(server, tmp_path, connections=4, progress=cancel)
-    with ScriptedServer(json_answer("done")) as server, service_of(server) as service:
-        assert service.things.do() == "done"
-
-
 INTERRUPTED = """
 import os, sys, threading
 import sidefx_client as sidefx
@@ -395,7 +353,7 @@ except KeyboardInterrupt:
 
 
 @needs_proc
-def test_ctrl_c_ends_all_connections_and_keeps_the_partial(tmp_path: Path) -> None:
+def test_D13_ctrl_c_ends_all_connections_and_keeps_the_partial_file(tmp_path: Path) -> None:
     with ScriptedServer(silent_after(6)) as server:
         with program(INTERRUPTED, f"{server.url}/{NAME}", tmp_path / NAME) as child:
             deadline = time.monotonic() + 10
@@ -409,25 +367,3 @@ def test_ctrl_c_ends_all_connections_and_keeps_the_partial(tmp_path: Path) -> No
             assert time.monotonic() - start < 1
     assert kept(tmp_path)
     assert CONTENT.startswith(kept(tmp_path))
-
-
-FULL_DISK = """
-import errno, resource, signal, sys
-import sidefx_client as sidefx
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (6 << 20, 6 << 20))
-try:
-    sidefx.download_file(sys.argv[1], sys.argv[2], connections=4)
-except OSError as error:
-    print(type(error).__name__, error.errno == errno.EFBIG)
-"""
-
-
-@pytest.mark.skipif(os.name != "posix", reason="RLIMIT_FSIZE is POSIX'")
-def test_a_full_disk_keeps_its_errno_and_what_can_be_gone_on_with(tmp_path: Path) -> None:
-    with ScriptedServer(Served(CONTENT)) as server:
-        with program(FULL_DISK, f"{server.url}/{NAME}", tmp_path / NAME) as child:
-            assert child.stdout is not None
-            assert child.stdout.read().split() == ["OSError", "True"]
-        assert CONTENT.startswith(kept(tmp_path))
-        assert fetch(server, tmp_path, connections=4) == CONTENT
