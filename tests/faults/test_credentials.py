@@ -135,6 +135,24 @@ def test_A8_invalid_or_missing_half_of_the_credentials_raises_config_error(
     assert connects == []
 
 
+def test_A12_white_space_around_credentials_is_removed(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIDEFX_CLIENT_ID", f"{CLIENT_ID} ")
+    monkeypatch.setenv("SIDEFX_CLIENT_SECRET", f" {CLIENT_SECRET}\t")
+    with ScriptedServer(OK) as server:
+        case.cold(server, client_id=None, client_secret_key=None)
+        assert server.token_requests[0].header("Authorization") == f"Basic {BASIC}"
+
+
+@pytest.mark.parametrize("quote", ["'", '"'])
+def test_A12_quotes_around_credentials_raise_with_the_variable(
+    case: Case, monkeypatch: pytest.MonkeyPatch, quote: str
+) -> None:
+    monkeypatch.setenv("SIDEFX_CLIENT_ID", CLIENT_ID)
+    monkeypatch.setenv("SIDEFX_CLIENT_SECRET", f"{quote}{CLIENT_SECRET}{quote}")
+    with case.raises(sidefx.ConfigError, match=f"SIDEFX_CLIENT_SECRET.*quotes .{quote}"):
+        sidefx.service()
+
+
 @pytest.fixture
 def other_user() -> int:
     if not hasattr(os, "geteuid") or os.geteuid() != 0:

@@ -166,13 +166,13 @@ def test_D12_error_status_raises_with_http_code(case: Case, tls: str | None, sta
 INTERRUPTED = """
 import os, sys, threading
 import sidefx_client as sidefx
-what, url, path = sys.argv[1:]
+phase, url, path = sys.argv[1:]
 service = sidefx.service(access_token="", endpoint_url=url, timeout=None)
 print("ready", flush=True)
 try:
-    if what == "sending":
+    if phase == "sending":
         service.bugs.submit_issue(scene=sidefx.File(path))
-    elif what == "receiving":
+    elif phase == "receiving":
         sidefx.download_file(url, path)
     else:
         service.bugs.submit_issue()
@@ -184,21 +184,21 @@ except KeyboardInterrupt:
 
 
 @needs_proc
-@pytest.mark.parametrize("what", ["sending", "receiving", "waiting", "backing off"])
-def test_D13_ctrl_c_ends_any_request(case: Case, what: str) -> None:
+@pytest.mark.parametrize("phase", ["sending", "receiving", "waiting", "backing off"])
+def test_D13_ctrl_c_ends_any_request(case: Case, phase: str) -> None:
     def half_way(connection: Connection, request: Request) -> None:
-        if what == "receiving":
+        if phase == "receiving":
             connection.send(head(request), CONTENT[: MIB // 2])
-        elif what == "backing off":
+        elif phase == "backing off":
             connection.read_body(request)
             connection.send(answer(429, "slow down", {"Retry-After": "50"}))
-        elif what == "waiting":
+        elif phase == "waiting":
             connection.read_body(request)
         connection.stall()
 
-    path = case.sparse("scene.hip", 64 * MIB) if what == "sending" else case.directory / NAME
+    path = case.sparse("scene.hip", 64 * MIB) if phase == "sending" else case.directory / NAME
     with ScriptedServer(half_way) as server:
-        command = [sys.executable, "-c", INTERRUPTED, what, server.api_url, str(path)]
+        command = [sys.executable, "-c", INTERRUPTED, phase, server.api_url, str(path)]
         environment = {**os.environ, "PYTHONPATH": ROOT}
         with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True) as child:
             assert child.stdout is not None
@@ -211,5 +211,5 @@ def test_D13_ctrl_c_ends_any_request(case: Case, what: str) -> None:
             assert child.stdout.readline().split() == ["interrupted", "1", "0"]
             assert child.wait(5) == 0
             assert time.monotonic() - start < 1
-    if what == "receiving":
+    if phase == "receiving":
         assert sum(part.stat().st_size for part in keep_partial(case)) >= MIB // 2

@@ -77,6 +77,17 @@ def test_N14_endless_heads_and_trailers_raise_with_the_limit(case: Case, step: A
         assert caught.value.may_have_executed
 
 
+@pytest.mark.parametrize("location", ["https://elsewhere.invalid/", "http://[", "https://elsewhere.invalid/\xff"])
+def test_N13_redirect_raises_at_once_and_its_body_is_not_read(case: Case, location: str) -> None:
+    head = http_response(302, headers={"Location": location, "Transfer-Encoding": "chunked"})
+    with ScriptedServer([endless(head, b"5\r\nmoved\r\n")]) as server:
+        start = time.monotonic()
+        with case.raises(sidefx.APIError) as caught:
+            case.service(server).bugs.submit_issue(summary="x")
+        assert time.monotonic() - start < 5
+        assert caught.value.http_code == 302
+
+
 NO_DESCRIPTORS = """
 import resource, sys
 import sidefx_client as sidefx

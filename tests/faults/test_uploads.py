@@ -287,7 +287,7 @@ def test_U7_odd_file_objects_are_uploaded(case: Case, kind: Any) -> None:
         assert b"\r\n\r\ncontent\r\n--" in server.requests[0].body
 
 
-def test_U7_read_that_returns_none_raises_a_clear_error(case: Case) -> None:
+def test_U7_read_without_a_result_raises_a_clear_error(case: Case) -> None:
     class Empty(io.BytesIO):
         def read(self, size: int | None = -1) -> bytes:
             return b"" if size == 0 else None  # type: ignore[return-value]

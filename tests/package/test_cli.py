@@ -214,9 +214,7 @@ def test_json_is_valid_in_any_encoding(shell: Shell) -> None:
     ],
     ids=["infinity", "nested", "text", "surrogate", "deep"],
 )
-def test_json_that_python_reads_but_does_not_write_is_printed_as_json(
-    shell: Shell, text: str, shown: str | None
-) -> None:
+def test_L3_infinity_and_surrogates_are_printed_as_json(shell: Shell, text: str, shown: str | None) -> None:
     with ScriptedServer([lambda connection, _: connection.send(http_response(200, text.encode(), JSON))]) as api:
         shell.environment["SIDEFX_ENDPOINT_URL"] = api.url + "/api/"
         status, out, err = shell("call", "farm.f")
@@ -246,7 +244,7 @@ def test_an_output_that_cannot_be_a_file_is_an_error_before_the_call(shell: Shel
 
 @needs_terminal
 @pytest.mark.parametrize("stream", [False, True], ids=["json", "stream"])
-def test_an_older_output_survives_a_full_disk(shell: Shell, stream: bool) -> None:
+def test_L2_older_output_survives_a_full_disk(shell: Shell, stream: bool) -> None:
     content = "x" * 100_000
     shell.server.register("farm.f", lambda: content.encode() if stream else content)
     (shell.directory / "out").write_text("older")
@@ -288,7 +286,7 @@ def test_license_prints_one_key_a_line(shell: Shell) -> None:
     assert starts == ["SERVER lic 12ab", "LICENSE HOUDINI-NC 20.5", "LICENSE RENDER-NC 20.5"]
 
 
-def test_a_license_key_cannot_control_the_terminal_or_add_a_line(shell: Shell) -> None:
+def test_L2_license_key_cannot_control_the_terminal_or_add_a_line(shell: Shell) -> None:
     keys = {
         "server_key": "SERVER x \x1b]0;title\x07",
         "license_keys": ["LICENSE a\nLICENSE forged\r\x9b2J\u2028b", "c"],
@@ -303,7 +301,7 @@ def test_a_license_key_cannot_control_the_terminal_or_add_a_line(shell: Shell) -
 @needs_terminal
 @pytest.mark.parametrize("stdout", [">&-", pytest.param(">/dev/full", marks=needs_full_device), "| true"])
 @pytest.mark.parametrize("words", ["license lic 12ab --product HOUDINI-NC", "call farm.make"])
-def test_the_only_copy_of_a_result_goes_to_stderr_if_stdout_fails(shell: Shell, stdout: str, words: str) -> None:
+def test_L2_result_goes_to_stderr_if_stdout_fails(shell: Shell, stdout: str, words: str) -> None:
     keys = {"server_key": "SERVER key", "license_keys": ["LICENSE key"]}
     shell.server.register("license.get_non_commercial_license", lambda **_: keys)
     shell.server.register("farm.make", lambda: "SERVER key LICENSE key")

@@ -1,4 +1,4 @@
-"""Properties of all commands: common options, errors, exit statuses, missing streams, pipes and terminals."""
+"""Common properties of the commands: options, errors, exit statuses, missing streams, pipes and terminals."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_a_refused_connection_is_one_error_line_after_the_retries(shell: Shell) 
     ("words", "expected"),
     [("call farm.f", 0), ("builds houdini", 0), ("download houdini 20.5", 0), ("call farm.no", 1), ("call", 2)],
 )
-def test_commands_work_with_closed_streams(shell: Shell, closed: str, words: str, expected: int) -> None:
+def test_L1_commands_work_with_closed_streams(shell: Shell, closed: str, words: str, expected: int) -> None:
     shell.server.register("farm.f", lambda: "result")
     shell.server.fail(422, "no", function="farm.no")
     command = f"'{sys.executable}' -m sidefx_client {words} {closed}"
@@ -158,7 +158,7 @@ STREAMS = [
         (["call", "farm.no"], 1),
     ],
 )
-def test_commands_work_with_streams_that_are_none_or_have_only_write(
+def test_L1_commands_work_with_missing_or_minimal_streams(
     shell: Shell, stream: str, words: list[str], expected: int
 ) -> None:
     shell.server.register("farm.f", lambda: "result")
@@ -188,7 +188,7 @@ sys.exit(status)
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
-def test_a_path_and_a_key_that_stdout_cannot_encode_are_escaped(shell: Shell, encoding: str) -> None:
+def test_L1_path_and_key_that_stdout_cannot_encode_are_escaped(shell: Shell, encoding: str) -> None:
     folder = shell.directory / "日本"
     folder.mkdir()
     shell.environment["PYTHONIOENCODING"] = encoding
@@ -209,7 +209,7 @@ def test_a_full_disk_under_stdout_is_an_error_without_a_traceback(shell: Shell) 
     assert re.fullmatch("sidefx-client: error: .*No space left on device\n", done.stderr)
 
 
-# What a server sends.
+# Text of a server.
 
 
 @pytest.mark.parametrize("words", [["call", "farm.f"], ["-v", "call", "farm.get_f"], ["auth"], ["builds", "houdini"]])
@@ -296,7 +296,7 @@ def test_no_color_and_narrow_terminals(shell: Shell) -> None:
 
 
 @needs_terminal
-def test_a_console_without_vt_mode_gets_no_escape_codes(shell: Shell) -> None:
+def test_W3_console_without_vt_mode_gets_no_escape_codes(shell: Shell) -> None:
     shell.environment.update(TERM="xterm-256color")
     code = "import rich.console\nrich.console.detect_legacy_windows = lambda: True\nsys.stdout.isatty = lambda: True"
     status, out, err = shell.python(code, "builds", "houdini")

@@ -184,7 +184,7 @@ WRONG_ITEMS = ["a:=tru", "a:=", ":=", ":=x", "a:=NaN", "a:=-Infinity", "a:=" + "
 
 @pytest.mark.usefixtures("uncollected")
 @pytest.mark.parametrize("word", [*WRONG_ITEMS, "scene@nowhere.hip", "scene@/", "joe@example.com", "json@" + __file__])
-def test_an_item_that_cannot_be_sent_is_a_usage_error(word: str) -> None:
+def test_L3_invalid_item_is_a_usage_error(word: str) -> None:
     hint = r"text is (a|name)=TEXT|write text with an @ as|cannot be named json"
     with pytest.raises(argparse.ArgumentTypeError, match=hint) as raised:
         item(word)
@@ -210,7 +210,7 @@ def test_text_for_a_bool_parameter_is_a_usage_error(
 
 
 @pytest.mark.parametrize("name", ["", "\udcff.b", "a.\x1b", "a.b\nc"])
-def test_a_function_name_that_cannot_be_sent_is_a_usage_error(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_L3_invalid_function_name_is_a_usage_error(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert usage_error(["call", name, "x"], capsys)[-1].endswith("a name such as download.get_daily_builds_list")
 
 

@@ -36,7 +36,7 @@ def cold(server: ScriptedServer, **options: Any) -> Any:
 # requests_mock
 
 
-def test_requests_mock_started_before_the_service_sees_the_token_request_and_the_calls() -> None:
+def test_N13_requests_mock_started_before_the_service_sees_the_token_request_and_the_calls() -> None:
     requests_mock = pytest.importorskip("requests_mock")
     with requests_mock.Mocker() as mock:
         mock.post(ACCESS_TOKEN_URL, json=TOKEN)
@@ -53,7 +53,7 @@ def test_requests_mock_started_before_the_service_sees_the_token_request_and_the
         assert mock.call_count == 4
 
 
-def test_requests_mock_started_after_the_service_sees_the_calls(live: ScriptedServer) -> None:
+def test_N13_requests_mock_started_after_the_service_sees_the_calls(live: ScriptedServer) -> None:
     requests_mock = pytest.importorskip("requests_mock")
     with service_of(live) as service:
         assert service.things.do() == "live"
@@ -64,7 +64,7 @@ def test_requests_mock_started_after_the_service_sees_the_calls(live: ScriptedSe
     assert len(live.requests) == 2
 
 
-def test_an_adapter_of_requests_mock_is_used() -> None:
+def test_N13_adapter_of_requests_mock_is_used() -> None:
     requests_mock = pytest.importorskip("requests_mock")
     with requests.Session() as session:
         adapter = requests_mock.Adapter()
@@ -76,7 +76,7 @@ def test_an_adapter_of_requests_mock_is_used() -> None:
                 service.things.do()
 
 
-def test_a_mocked_download_is_saved(tmp_path: Path) -> None:
+def test_N13_mocked_download_is_saved(tmp_path: Path) -> None:
     requests_mock = pytest.importorskip("requests_mock")
     with requests_mock.Mocker() as mock:
         mock.get("https://files.example/f.bin", content=b"bytes" * 1000)
@@ -99,7 +99,7 @@ POSSIBLY_SENT = [
 
 
 @pytest.mark.parametrize("error", [*NOT_CONNECTED, *POSSIBLY_SENT], ids=repr)
-def test_a_mocked_exception_may_have_executed_unless_it_says_that_there_was_no_connection(error: Exception) -> None:
+def test_N13_mocked_exception_may_have_executed_unless_it_says_that_there_was_no_connection(error: Exception) -> None:
     requests_mock = pytest.importorskip("requests_mock")
     with requests_mock.Mocker() as mock:
         mock.post(ENDPOINT_URL, exc=error)
@@ -113,7 +113,7 @@ def test_a_mocked_exception_may_have_executed_unless_it_says_that_there_was_no_c
 # responses
 
 
-def test_responses_started_before_the_service_sees_the_token_request_and_the_calls() -> None:
+def test_N13_responses_started_before_the_service_sees_the_token_request_and_the_calls() -> None:
     responses = pytest.importorskip("responses")
     with responses.RequestsMock() as mock:
         mock.post(ACCESS_TOKEN_URL, json=TOKEN)
@@ -123,7 +123,7 @@ def test_responses_started_before_the_service_sees_the_token_request_and_the_cal
         assert [call.request.headers["Authorization"][:6] for call in mock.calls] == ["Basic ", "Bearer"]
 
 
-def test_responses_started_after_the_service_sees_the_calls(live: ScriptedServer) -> None:
+def test_N13_responses_started_after_the_service_sees_the_calls(live: ScriptedServer) -> None:
     responses = pytest.importorskip("responses")
     with service_of(live) as service:
         assert service.things.do() == "live"
@@ -139,7 +139,7 @@ def test_responses_started_after_the_service_sees_the_calls(live: ScriptedServer
     assert len(live.requests) == 1
 
 
-def test_responses_that_has_no_answer_for_a_call_does_not_let_it_pass(live: ScriptedServer) -> None:
+def test_N13_responses_that_has_no_answer_for_a_call_does_not_let_it_pass(live: ScriptedServer) -> None:
     responses = pytest.importorskip("responses")
     with service_of(live, retries=0) as service, responses.RequestsMock(), pytest.raises(sidefx.TransportError):
         service.things.do()
@@ -161,7 +161,7 @@ def vcr(tmp_path: Path) -> Any:
 
 
 @pytest.mark.parametrize("tls", [None, "good"], ids=["plain", "tls"])
-def test_vcr_records_a_token_and_a_call_and_replays_them_without_the_server(vcr: Any, tls: str | None) -> None:
+def test_N13_vcr_records_a_token_and_a_call_and_replays_them_without_the_server(vcr: Any, tls: str | None) -> None:
     with ScriptedServer(json_response("live"), tls=tls) as server:
         with vcr("once") as cassette, cold(server) as service:
             assert service.things.do(1) == "live"
@@ -174,7 +174,7 @@ def test_vcr_records_a_token_and_a_call_and_replays_them_without_the_server(vcr:
 
 
 @pytest.mark.parametrize("tls", [None, "good"], ids=["plain", "tls"])
-def test_vcr_started_after_the_service_does_not_let_a_kept_connection_pass(vcr: Any, tls: str | None) -> None:
+def test_N13_vcr_started_after_the_service_does_not_let_a_kept_connection_pass(vcr: Any, tls: str | None) -> None:
     with ScriptedServer([json_response(n) for n in range(4)], tls=tls) as server:
         with service_of(server) as service:
             assert service.things.do() == 0
@@ -188,7 +188,7 @@ def test_vcr_started_after_the_service_does_not_let_a_kept_connection_pass(vcr: 
             assert service.things.do() == 3
 
 
-def test_vcr_without_a_recording_of_the_call_lets_nothing_pass(vcr: Any, live: ScriptedServer) -> None:
+def test_N13_vcr_without_a_recording_of_the_call_lets_nothing_pass(vcr: Any, live: ScriptedServer) -> None:
     errors = pytest.importorskip("vcr.errors")
     with service_of(live) as service:
         with vcr("none"), pytest.raises(errors.CannotOverwriteExistingCassetteException):
@@ -196,7 +196,7 @@ def test_vcr_without_a_recording_of_the_call_lets_nothing_pass(vcr: Any, live: S
     assert live.requests == []
 
 
-def test_vcr_replays_a_stream_and_a_file(vcr: Any, tmp_path: Path) -> None:
+def test_N13_vcr_replays_a_stream_and_a_file(vcr: Any, tmp_path: Path) -> None:
     with ScriptedServer([http_response(200, b"bytes", STREAM), http_response(200, b"file")]) as server:
         for mode in ("once", "none"):
             with vcr(mode), service_of(server) as service:
@@ -210,7 +210,7 @@ def test_vcr_replays_a_stream_and_a_file(vcr: Any, tmp_path: Path) -> None:
 # betamax and requests-cache
 
 
-def test_betamax_records_and_replays(tmp_path: Path, live: ScriptedServer) -> None:
+def test_N13_betamax_records_and_replays(tmp_path: Path, live: ScriptedServer) -> None:
     betamax = pytest.importorskip("betamax")
     for mode in ("once", "none"):
         with requests.Session() as session:
@@ -221,7 +221,7 @@ def test_betamax_records_and_replays(tmp_path: Path, live: ScriptedServer) -> No
     assert len(live.requests) == 2
 
 
-def test_a_cached_session_returns_the_kept_response(live: ScriptedServer) -> None:
+def test_N13_cached_session_returns_the_kept_response(live: ScriptedServer) -> None:
     requests_cache = pytest.importorskip("requests_cache")
     with requests_cache.CachedSession(backend="memory", allowable_methods=["GET", "POST"]) as session:
         session.verify = live.ca_bundle or True
@@ -231,7 +231,7 @@ def test_a_cached_session_returns_the_kept_response(live: ScriptedServer) -> Non
     assert len(live.api_requests) == 1
 
 
-def test_install_cache_holds_for_services_made_later(live: ScriptedServer) -> None:
+def test_N13_install_cache_holds_for_services_made_later(live: ScriptedServer) -> None:
     requests_cache = pytest.importorskip("requests_cache")
     with requests.Session() as before:
         before.verify = live.ca_bundle or True
@@ -250,7 +250,7 @@ def test_install_cache_holds_for_services_made_later(live: ScriptedServer) -> No
 # OpenTelemetry
 
 
-def test_opentelemetry_sees_a_span_for_each_request_and_its_header_is_sent(
+def test_N13_opentelemetry_sees_a_span_for_each_request_and_its_header_is_sent(
     live: ScriptedServer, tmp_path: Path
 ) -> None:
     instrumentation = pytest.importorskip("opentelemetry.instrumentation.requests")
@@ -288,7 +288,7 @@ class Tagging(requests.Session):
         return super().send(request, **kwargs)
 
 
-def test_a_session_that_overrides_send_sees_every_request(live: ScriptedServer, tmp_path: Path) -> None:
+def test_N13_session_that_overrides_send_sees_every_request(live: ScriptedServer, tmp_path: Path) -> None:
     with Tagging() as session:
         session.verify = live.ca_bundle or True
         with cold(live, session=session) as service:
@@ -330,7 +330,7 @@ def session(live: ScriptedServer) -> Iterator[requests.Session]:
 
 
 @pytest.mark.parametrize("hook", [read_body, raise_for_status])
-def test_a_hook_may_read_the_body_or_check_the_status(
+def test_N13_hook_may_read_the_body_or_check_the_status(
     hook: Any, live: ScriptedServer, session: requests.Session
 ) -> None:
     session.hooks["response"] = [hook]
@@ -343,7 +343,7 @@ def test_a_hook_may_read_the_body_or_check_the_status(
 
 @pytest.mark.parametrize("hook", [read_body, raise_for_status])
 @pytest.mark.parametrize("status", [401, 403, 404, 422, 500, 503])
-def test_an_error_response_is_the_same_error_if_a_hook_reads_it_or_raises_for_it(hook: Any, status: int) -> None:
+def test_N13_error_response_is_the_same_error_if_a_hook_reads_it_or_raises_for_it(hook: Any, status: int) -> None:
     with ScriptedServer(http_response(status, "the reason")) as server, requests.Session() as session:
         session.hooks["response"].append(hook)
         with service_of(server, session=session) as service:
@@ -352,14 +352,14 @@ def test_an_error_response_is_the_same_error_if_a_hook_reads_it_or_raises_for_it
         assert len(server.api_requests) == (2 if status == 401 else 1)
 
 
-def test_an_adapter_that_raises_for_a_status_is_read_as_that_response() -> None:
+def test_N13_adapter_that_raises_for_a_status_is_read_as_that_response() -> None:
     with ScriptedServer(http_response(422, "the reason")) as server, requests.Session() as session:
         session.mount("http://", Refusing())
         with service_of(server, session=session) as service, pytest.raises(sidefx.APIError, match=r"^422 the reason$"):
             service.things.do()
 
 
-def test_a_hook_may_replace_the_response(live: ScriptedServer, session: requests.Session) -> None:
+def test_N13_hook_may_replace_the_response(live: ScriptedServer, session: requests.Session) -> None:
     session.hooks["response"].append(replace)
     with service_of(live, session=session) as service:
         assert service.things.do() == "replaced"
@@ -372,7 +372,7 @@ class StudioError(Exception):
 @pytest.mark.parametrize(
     "error", [StudioError("stop"), ValueError("stop"), PermissionError("stop"), KeyboardInterrupt()]
 )
-def test_an_exception_of_a_hook_reaches_the_caller_unchanged_and_is_not_retried(
+def test_N13_exception_of_a_hook_reaches_the_caller_unchanged_and_is_not_retried(
     error: BaseException, live: ScriptedServer, session: requests.Session
 ) -> None:
     def stop(response: requests.Response, *args: Any, **kwargs: Any) -> None:
@@ -386,7 +386,7 @@ def test_an_exception_of_a_hook_reaches_the_caller_unchanged_and_is_not_retried(
     assert len(live.requests) == 1
 
 
-def test_a_hook_sees_the_location_of_a_redirect() -> None:
+def test_N13_hook_sees_the_location_of_a_redirect() -> None:
     seen = []
 
     def look(response: requests.Response, *args: Any, **kwargs: Any) -> None:
@@ -402,7 +402,7 @@ def test_a_hook_sees_the_location_of_a_redirect() -> None:
 # freezegun
 
 
-def test_a_wait_ends_while_freezegun_stops_the_clock() -> None:
+def test_A13_wait_ends_while_freezegun_stops_the_clock() -> None:
     freezegun = pytest.importorskip("freezegun")
     script = [http_response(429, headers={"Retry-After": "0"}), json_response("done")]
     with ScriptedServer(script) as server, freezegun.freeze_time("2025-10-01"):
@@ -412,7 +412,7 @@ def test_a_wait_ends_while_freezegun_stops_the_clock() -> None:
     assert server.requests[1].time - server.requests[0].time >= 0.4
 
 
-def test_a_timeout_ends_while_freezegun_stops_the_clock() -> None:
+def test_A13_timeout_ends_while_freezegun_stops_the_clock() -> None:
     freezegun = pytest.importorskip("freezegun")
     with ScriptedServer([stall]) as server, freezegun.freeze_time("2025-10-01"):
         with service_of(server, access_token_expiry_time=None, timeout=0.1) as service:
@@ -420,7 +420,7 @@ def test_a_timeout_ends_while_freezegun_stops_the_clock() -> None:
                 service.things.do()
 
 
-def test_a_token_expires_as_freezegun_moves_the_clock() -> None:
+def test_A13_token_expires_as_freezegun_moves_the_clock() -> None:
     freezegun = pytest.importorskip("freezegun")
     with ScriptedServer(json_response("done")) as server, freezegun.freeze_time("2025-10-01") as clock:
         with cold(server) as service:

@@ -48,7 +48,7 @@ ROOMS = [
     {"cli"},
     {"__main__"},
 ]
-WINGS = ("transport",)  # packages whose modules have rows; the other packages have one row each
+WINGS = ("transport",)  # packages with a row for each module; other packages have one row
 ROW = {room: row for row, rooms in enumerate(ROOMS) for room in rooms}
 
 

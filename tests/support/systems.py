@@ -1,4 +1,4 @@
-"""The system that the tests run on, and markers for tests that need what it may lack."""
+"""The system that runs the tests, and markers for tests that need a feature of it."""
 
 from __future__ import annotations
 

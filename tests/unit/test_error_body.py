@@ -145,7 +145,7 @@ def test_error_body_is_read_up_to_64_KiB() -> None:
         ("[" * 100_000, "[" * 100_000),
     ],
 )
-def test_the_oauth_errors_of_token_endpoints_are_unfolded(text: str, shown: str) -> None:
+def test_oauth_errors_of_token_endpoints(text: str, shown: str) -> None:
     assert oauth_error(text) == shown
 
 

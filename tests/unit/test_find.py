@@ -28,7 +28,7 @@ from sidefx_client.secret import optional
 SECRET = "s3cr3t"  # hidden in messages, reprs and our local variables
 SIDEFX = "https://www.sidefx.com/oauth2/application_token"
 STUDIO = "https://tokens.studio.example/token"
-SYSTEMS = ("win32",) if os.name == "nt" else ("linux", "darwin", "win32", "cygwin")  # whose paths exist here
+SYSTEMS = ("win32",) if os.name == "nt" else ("linux", "darwin", "win32", "cygwin")  # their paths exist here
 
 
 def find(client_id: Any, client_secret_key: Any, *, token_url: str) -> Credentials:
@@ -168,9 +168,6 @@ def test_hserver_ini_paths_of_each_system(system: str, expected: list[str], monk
     assert listed == [f"  {Path(directory, 'hserver.ini')}: {reason}" for directory in expected]
 
 
-# What each place may hold
-
-
 @pytest.mark.parametrize(
     "content",
     [
@@ -274,12 +271,12 @@ def test_netrc_needs_an_entry_for_the_host(machine: Machine) -> None:
     assert pair(find(None, None, token_url=STUDIO)) == ("id", SECRET)
 
 
-def test_netrc_may_be_named_with_an_underscore(machine: Machine) -> None:
+def test_A12_netrc_may_be_named_with_an_underscore(machine: Machine) -> None:
     machine.write(machine.home / "_netrc", f"machine www.sidefx.com login id password {SECRET}")
     assert find(None, None, token_url=SIDEFX).source == str(machine.home / "_netrc")
 
 
-def test_netrc_may_begin_with_a_byte_order_mark(linux: Machine) -> None:
+def test_A12_netrc_may_begin_with_a_byte_order_mark(linux: Machine) -> None:
     entry = f"machine www.sidefx.com login id password {SECRET}"
     linux.write(linux.netrc, entry.encode("utf-8-sig"))
     assert pair(find(None, None, token_url=SIDEFX)) == ("id", SECRET)
@@ -294,9 +291,6 @@ def test_netrc_variable_names_another_file(linux: Machine, monkeypatch: pytest.M
     assert pair(find(None, None, token_url=SIDEFX)) == ("id", SECRET)
     monkeypatch.setenv("NETRC", str(linux.home))
     assert f"{linux.home}: cannot be read as a netrc file" in refusal()
-
-
-# What is refused
 
 
 @pytest.mark.parametrize("host", ["tokens.studio.example", "notsidefx.com", "sidefx.com.example"])

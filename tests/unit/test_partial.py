@@ -1,4 +1,4 @@
-"""Partial files: what the next run resumes, locks, and what other programs may do to them meanwhile."""
+"""Tests of partial files: resuming, locks, and changes by other programs."""
 
 from __future__ import annotations
 

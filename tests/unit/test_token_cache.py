@@ -65,7 +65,7 @@ def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
 # With a server.
 
 
-def test_after_a_401_a_new_token_is_requested_and_kept(path: Path) -> None:
+def test_A11_new_token_is_requested_if_the_cached_one_is_revoked_too(path: Path) -> None:
     with LocalServer() as server:
         server.service(token_cache=path).close()
         server.revoke_tokens()
@@ -144,9 +144,6 @@ def test_simultaneous_writers_leave_a_valid_file(path: Path) -> None:
     assert list(path.parent.iterdir()) == [path]
 
 
-# What is not ours.
-
-
 @needs_modes
 def test_windows_ignores_mode_bits(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache = write(path, entry())
@@ -168,7 +165,7 @@ def test_unusable_path_logs_a_warning(
     assert list(tmp_path.rglob("*")) == []
 
 
-def test_a_directory_is_a_config_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_A13_directory_as_token_cache_raises_config_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path.parent))
     monkeypatch.setenv("USERPROFILE", str(tmp_path.parent))
     for directory in (tmp_path, str(tmp_path), f"~/{tmp_path.name}", f"~/{tmp_path.name}/"):
@@ -176,7 +173,7 @@ def test_a_directory_is_a_config_error(tmp_path: Path, monkeypatch: pytest.Monke
             TokenCache(directory, URL)
 
 
-def test_a_tilde_is_the_home_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_A13_tilde_in_the_token_cache_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""LocalServer.service(): the only place where the local server uses the client."""
+"""Tests of LocalServer.service(), the only use of the client in the local server."""
 
 from __future__ import annotations
 

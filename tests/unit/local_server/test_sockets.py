@@ -29,7 +29,7 @@ def test_a_token_and_thirty_calls_use_one_connection(visitor: Visitor) -> None:
 
 
 @pytest.mark.parametrize("tls", [False, True])
-def test_close_with_open_connections_is_quick_and_releases_everything(tls: bool) -> None:
+def test_W2_close_with_open_connections_is_quick(tls: bool) -> None:
     LocalServer(tls=tls).close()  # makes the certificates
     threads, descriptors = threading.active_count(), open_descriptors()
     with requests.Session() as session:
