@@ -28,7 +28,7 @@ from support.files import (
     starts,
     whole,
 )
-from support.scripted import Action, Connection, Request, ScriptedServer, answer, stall
+from support.scripted import Action, Connection, Request, ScriptedServer, http_response, stall
 from support.served import Served, content_of
 from support.systems import needs_proc
 
@@ -117,7 +117,9 @@ print(step)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-@pytest.mark.parametrize("rest", [serve(), send(answer(200, CONTENT, {"ETag": ETAG}))], ids=["resumed", "restarted"])
+@pytest.mark.parametrize(
+    "rest", [serve(), send(http_response(200, CONTENT, {"ETag": ETAG}))], ids=["resumed", "restarted"]
+)
 def test_D11_download_killed_at_any_disk_access_leaves_no_wrong_file(case: Case, rest: Action) -> None:
     def cut_at_half(connection: Connection, request: Request) -> None:
         (rest if start_of(request) else cut_200())(connection, request)
@@ -156,7 +158,7 @@ def test_D12_five_attempts_without_a_new_byte_raise_and_keep_the_partial_file(ca
 
 @pytest.mark.parametrize("status", [403, 404, 500])
 def test_D12_error_status_raises_with_http_code(case: Case, tls: str | None, status: int) -> None:
-    with ScriptedServer(send(answer(status, "no such file")), tls=tls) as server:
+    with ScriptedServer(send(http_response(status, "no such file")), tls=tls) as server:
         with case.raises(sidefx.DownloadError, match=str(status)) as caught:
             fetch(case, server)
         assert caught.value.http_code == status
@@ -191,7 +193,7 @@ def test_D13_ctrl_c_ends_any_request(case: Case, phase: str) -> None:
             connection.send(head(request), CONTENT[: MIB // 2])
         elif phase == "backing off":
             connection.read_body(request)
-            connection.send(answer(429, "slow down", {"Retry-After": "50"}))
+            connection.send(http_response(429, "slow down", {"Retry-After": "50"}))
         elif phase == "waiting":
             connection.read_body(request)
         connection.stall()

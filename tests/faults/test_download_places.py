@@ -23,7 +23,7 @@ from support.files import (
     starts,
     whole,
 )
-from support.scripted import ScriptedServer, Step, answer
+from support.scripted import ScriptedServer, Step, http_response
 from support.systems import needs_proc
 
 import sidefx_client as sidefx
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.usefixtures("hasty")
 
 
 def redirect(target: str) -> bytes:
-    return answer(302, b"", {"Location": target, "Set-Cookie": "session=1; Path=/"})
+    return http_response(302, b"", {"Location": target, "Set-Cookie": "session=1; Path=/"})
 
 
 def test_D7_another_host_gets_neither_token_nor_cookie_nor_referer(case: Case, tls: str | None) -> None:

@@ -26,7 +26,7 @@ from support.files import (
     starts,
     whole,
 )
-from support.scripted import Action, Connection, Request, ScriptedServer, answer
+from support.scripted import Action, Connection, Request, ScriptedServer, http_response
 from support.served import Served, content_of
 
 import sidefx_client as sidefx
@@ -45,7 +45,7 @@ def test_D1_two_breaks_are_resumed_in_three_requests(case: Case, tls: str | None
 
 
 def test_D2_ignored_range_starts_again(case: Case, tls: str | None) -> None:
-    with ScriptedServer([cut_200(), send(answer(200, CONTENT, {"ETag": ETAG}))], tls=tls) as server:
+    with ScriptedServer([cut_200(), send(http_response(200, CONTENT, {"ETag": ETAG}))], tls=tls) as server:
         fetch(case, server, md5=md5(CONTENT))
         assert starts(server) == [0, MIB // 2]
     whole(case)
@@ -53,7 +53,7 @@ def test_D2_ignored_range_starts_again(case: Case, tls: str | None) -> None:
 
 def lie(range_sent: str | None, body: bytes) -> Action:
     """Return a step that sends a 206 with another range than requested."""
-    return send(answer(206, body, {"ETag": ETAG, **({"Content-Range": range_sent} if range_sent else {})}))
+    return send(http_response(206, body, {"ETag": ETAG, **({"Content-Range": range_sent} if range_sent else {})}))
 
 
 HALF = CONTENT[MIB // 2 :]
@@ -111,16 +111,16 @@ def partial_of(case: Case, content: bytes) -> None:
     """Leave a partial file with ``content``, like an interrupted run."""
 
     def once(connection: Connection, request: Request) -> None:
-        connection.send(answer(200, content, {"Content-Length": str(len(content) + 5), "ETag": ETAG}))
+        connection.send(http_response(200, content, {"Content-Length": str(len(content) + 5), "ETag": ETAG}))
         connection.finish()
 
-    with ScriptedServer([once, *[answer(503, "no more")] * 10]) as server:
+    with ScriptedServer([once, *[http_response(503, "no more")] * 10]) as server:
         with pytest.raises(sidefx.DownloadError):
             fetch(case, server, md5=md5(CONTENT))
 
 
 def range_not_satisfiable(size: int = MIB) -> bytes:
-    return answer(416, b"", {"Content-Range": f"bytes */{size}"})
+    return http_response(416, b"", {"Content-Range": f"bytes */{size}"})
 
 
 def test_D3_416_for_a_complete_partial_file_finishes_it(case: Case) -> None:
@@ -174,7 +174,7 @@ def test_D4_wrong_md5_keeps_the_older_file_and_the_next_run_starts_again(case: C
 
 @pytest.mark.parametrize("known", [{"size": MIB}, {"md5": md5(CONTENT)}])
 def test_D5_truncated_file_of_unknown_length_is_detected(case: Case, tls: str | None, known: dict[str, Any]) -> None:
-    short = send(answer(200, CONTENT[: MIB // 2], framed=False))
+    short = send(http_response(200, CONTENT[: MIB // 2], framed=False))
     with ScriptedServer(short, tls=tls) as server:
         with pytest.raises(sidefx.DownloadError):
             fetch(case, server, **known)
@@ -183,7 +183,7 @@ def test_D5_truncated_file_of_unknown_length_is_detected(case: Case, tls: str | 
     case.declared.update(case.directory.iterdir())
 
 
-FORBIDDEN = send(answer(403, "the signature has expired"))
+FORBIDDEN = send(http_response(403, "the signature has expired"))
 
 
 def test_D6_expired_url_is_renewed_and_the_file_resumed(case: Case, tls: str | None) -> None:
@@ -254,7 +254,7 @@ def test_D14_slow_download_reports_progress(case: Case) -> None:
 
 
 def test_D18_blanks_and_utf_8_in_urls_are_quoted(case: Case) -> None:
-    location = answer(302, b"", {"Location": "/a b/ë?x=1 2".encode().decode("latin-1")})
+    location = http_response(302, b"", {"Location": "/a b/ë?x=1 2".encode().decode("latin-1")})
     told: dict[str, Any] = {"size": str(MIB), "hash": ""}
     api = API([lambda connection, _: connection.send(location), serve()], told)
     with ScriptedServer(api) as server:

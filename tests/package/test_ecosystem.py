@@ -23,7 +23,7 @@ STREAM = {"Content-Type": "application/octet-stream"}
 
 @pytest.fixture
 def live() -> Iterator[ScriptedServer]:
-    """Return a server that answers every call with "live". A mocked call must not reach it."""
+    """Return a server that responds "live" to every call. A mocked call must not reach it."""
     with ScriptedServer(json_response("live"), tls="good") as server:
         yield server
 

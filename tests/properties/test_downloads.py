@@ -21,7 +21,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from support.downloads import md5
-from support.scripted import Connection, Request, ScriptedServer, answer
+from support.scripted import Connection, Request, ScriptedServer, http_response
 from support.stage import examples
 
 import sidefx_client as sidefx
@@ -68,19 +68,19 @@ class Host:
 
     def _simple(self, connection: Connection, play: str) -> bool:
         """Play a response without bytes of the file. Return False for other plays."""
-        answers = {
+        responses = {
             "dropped": b"",
-            "busy": answer(503, b"busy", {"Retry-After": "0"}),
-            "not found": answer(404, b"no such file"),
-            "gone": answer(403, b"expired"),
-            "416": answer(416, b"", {"Content-Range": f"bytes */{SIZE}"}),
-            "416 of another size": answer(416, b"", {"Content-Range": f"bytes */{SIZE // 2}"}),
-            "redirected": answer(302, b"", {"Location": "/redirected"}),
-            "a page": answer(200, b"<html>", {"Content-Type": "text/html", "ETag": '"page"'}),
+            "busy": http_response(503, b"busy", {"Retry-After": "0"}),
+            "not found": http_response(404, b"no such file"),
+            "gone": http_response(403, b"expired"),
+            "416": http_response(416, b"", {"Content-Range": f"bytes */{SIZE}"}),
+            "416 of another size": http_response(416, b"", {"Content-Range": f"bytes */{SIZE // 2}"}),
+            "redirected": http_response(302, b"", {"Location": "/redirected"}),
+            "a page": http_response(200, b"<html>", {"Content-Type": "text/html", "ETag": '"page"'}),
         }
-        if play not in answers:
+        if play not in responses:
             return False
-        connection.send(answers[play])
+        connection.send(responses[play])
         if play == "dropped":
             connection.close()
         return True
@@ -117,7 +117,7 @@ class Host:
         if play != "cut without a length":
             headers["Content-Length"] = str(length)
         stop = min(place, len(body)) if play.startswith("cut") else length
-        connection.send(answer(status, body[:stop], headers, framed=False))
+        connection.send(http_response(status, body[:stop], headers, framed=False))
         if play.startswith("cut"):
             connection.finish()
 
@@ -227,8 +227,8 @@ def test_any_sequence_of_faults_ends_in_the_right_file_or_an_error() -> None:
 
 @pytest.mark.usefixtures("in_no_time")
 @pytest.mark.parametrize("play", HARMLESS + LIES + OF_LENGTH + OF_CONTENT)
-def test_a_partial_that_is_gone_on_with_meets_any_lie(play: str) -> None:
-    """What chance may leave out: the first answer of the second run, with and without a change of the file."""
+def test_any_fault_after_a_resume_ends_in_the_right_file_or_an_error(play: str) -> None:
+    """Check each fault in the first response of a second run, with and without a changed file."""
     for known, change in itertools.product(("md5", "size", ""), (0, 1)):
         downloads = Downloads()
         downloads.begin(known, "ETag", True, 1)

@@ -347,8 +347,3 @@ def _wake(sock: socket.socket) -> None:
     if sys.platform == "win32":
         with contextlib.suppress(OSError):
             socket.close(sock.detach())
-
-
-# The former names, until all tests use the new ones.
-answer, json_answer, token_answer = http_response, json_response, token_response
-cut, early, keep = send_and_close, send_before_body, send_and_watch

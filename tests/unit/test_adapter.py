@@ -9,12 +9,20 @@ from pathlib import Path
 import pytest
 import requests
 from support import certificates
-from support.scripted import Connection, Request, ScriptedServer, answer, cut, json_answer, keep
+from support.scripted import (
+    Connection,
+    Request,
+    ScriptedServer,
+    http_response,
+    json_response,
+    send_and_close,
+    send_and_watch,
+)
 from support.services import service_of
 
 import sidefx_client as sidefx
 
-OK = json_answer("done")
+OK = json_response("done")
 
 
 def test_only_the_ca_bundle_is_trusted() -> None:
@@ -42,7 +50,7 @@ def test_unusable_ca_bundle_raises_config_error(tmp_path: Path) -> None:
 def test_ca_bundle_is_read_once(tmp_path: Path) -> None:
     bundle = tmp_path / "ca.pem"
     bundle.write_bytes(Path(certificates.CA_BUNDLE).read_bytes())
-    closing = json_answer("done", headers={"Connection": "close"})
+    closing = json_response("done", headers={"Connection": "close"})
     with ScriptedServer(tls="good") as tokens, ScriptedServer(closing, tls="good") as server:
         options = {"access_token": None, "access_token_url": tokens.token_url, "ca_bundle": bundle}
         with service_of(server, **options) as service:
@@ -64,7 +72,7 @@ def test_more_hosts_than_pools_are_reachable() -> None:
 def test_close_closes_the_connections_to_all_hosts() -> None:
     closed = [threading.Event() for _ in range(12)]
     with contextlib.ExitStack() as stack:
-        servers = [stack.enter_context(ScriptedServer([keep(OK, event)])) for event in closed]
+        servers = [stack.enter_context(ScriptedServer([send_and_watch(OK, event)])) for event in closed]
         service = service_of(servers[0])
         for server in servers:
             service.endpoint_url = server.api_url
@@ -89,11 +97,11 @@ def test_tls_1_2_and_1_3_are_offered() -> None:
 
 def test_proxy_tunnel_uses_our_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     def tunnel(connection: Connection, request: Request) -> None:
-        connection.send(answer(200, framed=False))
+        connection.send(http_response(200, framed=False))
         context = certificates.server_context("wrong-name")  # valid for elsewhere.invalid
         connection.socket = context.wrap_socket(connection.socket, server_side=True)
 
-    with ScriptedServer([tunnel, OK, cut()]) as proxy:
+    with ScriptedServer([tunnel, OK, send_and_close()]) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         options = {"endpoint_url": "https://elsewhere.invalid/api/", "ca_bundle": certificates.CA_BUNDLE}
         with service_of(proxy, **options) as service:

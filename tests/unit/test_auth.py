@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.scripted import Connection, Request, ScriptedServer, answer, json_answer, stall, token_answer
+from support.scripted import Connection, Request, ScriptedServer, http_response, json_response, stall, token_response
 from support.services import service_of
 
 import sidefx_client as sidefx
 
-OK = json_answer("done")
-EXPIRED = answer(401, "expired")
+OK = json_response("done")
+EXPIRED = http_response(401, "expired")
 COLD = {"access_token": None, "access_token_expiry_time": None}
 THREADS = 16
 
@@ -63,11 +63,11 @@ def test_grant_type_is_sent_to_standard_token_urls_only(path: str, body: bytes) 
 @pytest.mark.parametrize(
     ("refusal", "words"),
     [
-        (answer(403, "bad pair"), "403: bad pair (the credentials are from arguments)"),
-        (answer(400, "bad request"), "400: bad request (the credentials are from arguments)"),
-        (json_answer({"error": "invalid_client"}, 401), "401: invalid_client (the credentials are from arguments)"),
-        (answer(500, "Traceback:\noops"), "500: Traceback:\noops"),
-        (answer(404), "404: Not Found (the server sent no message)"),
+        (http_response(403, "bad pair"), "403: bad pair (the credentials are from arguments)"),
+        (http_response(400, "bad request"), "400: bad request (the credentials are from arguments)"),
+        (json_response({"error": "invalid_client"}, 401), "401: invalid_client (the credentials are from arguments)"),
+        (http_response(500, "Traceback:\noops"), "500: Traceback:\noops"),
+        (http_response(404), "404: Not Found (the server sent no message)"),
     ],
 )
 def test_rejected_credentials_raise_with_message_and_source(refusal: bytes, words: str) -> None:
@@ -81,7 +81,7 @@ def test_rejected_credentials_raise_with_message_and_source(refusal: bytes, word
 
 def due(expires_in: object) -> Any:
     """Return the time at which a token with this lifetime is refreshed."""
-    with ScriptedServer(tokens=[token_answer("t", expires_in)]) as server, service_of(server, **COLD) as service:
+    with ScriptedServer(tokens=[token_response("t", expires_in)]) as server, service_of(server, **COLD) as service:
         return service.access_token_expiry_time
 
 
@@ -100,7 +100,7 @@ def test_token_without_a_lifetime_has_no_expiry() -> None:
 
 
 def test_failed_refresh_raises_authorization_error() -> None:
-    with ScriptedServer([EXPIRED], tokens=[answer(403, "revoked")]) as server, service_of(server) as service:
+    with ScriptedServer([EXPIRED], tokens=[http_response(403, "revoked")]) as server, service_of(server) as service:
         with pytest.raises(sidefx.AuthorizationError, match=r"^403: revoked \(the credentials are from arguments\)$"):
             service.things.do()
 
@@ -112,7 +112,7 @@ def test_rejected_token_is_replaced_by_the_next_call(
     def upload() -> dict[str, Any]:
         return {name: sidefx.File(Unseekable(b"data"), size=4) for name in arguments}
 
-    with ScriptedServer([EXPIRED, OK, OK], tokens=[token_answer("new")]) as server:
+    with ScriptedServer([EXPIRED, OK, OK], tokens=[token_response("new")]) as server:
         with service_of(server, retries=3 if arguments else 0) as service:
             with pytest.raises(sidefx.APIError, match=r"^401 expired"):
                 service.things.do(**upload())
@@ -127,8 +127,8 @@ class Unseekable(io.BytesIO):
 
 
 def test_token_that_expires_before_a_retry_is_refreshed() -> None:
-    busy = answer(429, "busy", {"Retry-After": "1"})
-    with ScriptedServer([busy, OK], tokens=[token_answer("short", 1), token_answer("new")]) as server:
+    busy = http_response(429, "busy", {"Retry-After": "1"})
+    with ScriptedServer([busy, OK], tokens=[token_response("short", 1), token_response("new")]) as server:
         with service_of(server, **COLD) as service:
             assert service.things.do() == "done"
         assert tokens_used(server) == ["short", "new"]
@@ -147,7 +147,7 @@ def test_late_401_for_an_old_token_does_not_revive_a_newer_rejected_one() -> Non
         good = request.call[0] == "a.warm" or request.header("Authorization") == "Bearer third"
         connection.send(OK if good else EXPIRED)
 
-    tokens = [token_answer("second"), token_answer("third")]
+    tokens = [token_response("second"), token_response("third")]
     with ScriptedServer(void, tokens=tokens) as server, service_of(server, retries=0) as service:
         with ThreadPoolExecutor(1) as threads:
             slow = threads.submit(service.a.slow)
@@ -163,12 +163,12 @@ def test_late_401_for_an_old_token_does_not_revive_a_newer_rejected_one() -> Non
 
 
 def test_token_set_during_a_refresh_is_kept() -> None:
-    asked, answered = threading.Event(), threading.Event()
+    asked, released = threading.Event(), threading.Event()
 
     def slowly(connection: Connection, request: Request) -> None:
         asked.set()
-        answered.wait(10)
-        connection.send(token_answer("fetched"))
+        released.wait(10)
+        connection.send(token_response("fetched"))
 
     with ScriptedServer(OK, tokens=[slowly]) as server, service_of(server) as service:
         service.access_token_expiry_time = 0
@@ -176,7 +176,7 @@ def test_token_set_during_a_refresh_is_kept() -> None:
             call = threads.submit(service.things.do)
             asked.wait(10)
             service.access_token = "mine"
-            answered.set()
+            released.set()
             assert call.result() == "done"
         service.things.do()
         assert tokens_used(server) == ["mine", "mine"]
@@ -186,7 +186,7 @@ def test_waiting_thread_does_not_fail_with_the_timeout_of_another() -> None:
     def slowly(connection: Connection, request: Request) -> None:
         connection.read_body(request)
         time.sleep(0.5)
-        connection.send(token_answer("new"))
+        connection.send(token_response("new"))
 
     with ScriptedServer(OK, tokens=slowly) as server, service_of(server, timeout=10) as service:
         service.access_token_expiry_time = 0
@@ -211,7 +211,7 @@ def test_threads_waiting_for_one_token_request_share_its_failure() -> None:
 
 
 def test_expired_given_token_is_replaced_at_once() -> None:
-    with ScriptedServer(tokens=[token_answer("new")]) as server:
+    with ScriptedServer(tokens=[token_response("new")]) as server:
         with service_of(server, access_token_expiry_time=time.time() - 1) as service:
             assert service.access_token == "new"
 
@@ -244,19 +244,19 @@ def test_token_set_to_empty_is_not_sent() -> None:
 
 
 def test_token_without_a_lifetime_is_not_cached(tmp_path: Path) -> None:
-    with ScriptedServer(tokens=json_answer({"access_token": "t"})) as server:
+    with ScriptedServer(tokens=json_response({"access_token": "t"})) as server:
         service_of(server, token_cache=tmp_path / "tokens", **COLD).close()
     assert not (tmp_path / "tokens").exists()
 
 
 def test_stream_as_a_token_response_is_closed() -> None:
-    with ScriptedServer(tokens=answer(200, b"bytes", {"Content-Type": "application/octet-stream"})) as server:
+    with ScriptedServer(tokens=http_response(200, b"bytes", {"Content-Type": "application/octet-stream"})) as server:
         with pytest.raises(sidefx.AuthorizationError, match="no usable token"):  # without a ResourceWarning
             service_of(server, **COLD)
 
 
 def test_token_set_by_the_caller_is_used_by_the_next_call() -> None:
-    with ScriptedServer(OK, tokens=[token_answer("fetched")]) as server, service_of(server) as service:
+    with ScriptedServer(OK, tokens=[token_response("fetched")]) as server, service_of(server) as service:
         service.things.do()
         service.access_token = "set"
         service.things.do()

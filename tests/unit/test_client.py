@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.scripted import Connection, Request, ScriptedServer, answer, json_answer, stall, token_answer
+from support.scripted import Connection, Request, ScriptedServer, http_response, json_response, stall, token_response
 from support.services import service_of
 
 import sidefx_client as sidefx
 from sidefx_client.testing import LocalServer, Refusal
 
-OK = json_answer("done")
+OK = json_response("done")
 
 
 def test_call_checks_the_types_of_its_arguments() -> None:
@@ -49,7 +49,7 @@ def test_call_timeout_replaces_the_services_timeout() -> None:
 
 @pytest.mark.parametrize("expired", [True, False], ids=["expired", "refused"])
 def test_call_timeout_applies_to_its_token_request(expired: bool) -> None:
-    with ScriptedServer(answer(401), tokens=stall) as server, service_of(server) as service:
+    with ScriptedServer(http_response(401), tokens=stall) as server, service_of(server) as service:
         service.access_token_expiry_time = 0 if expired else None
         with pytest.raises(sidefx.CallTimeout):
             sidefx.call(service, "a.b", timeout=0.05)
@@ -57,7 +57,7 @@ def test_call_timeout_applies_to_its_token_request(expired: bool) -> None:
 
 
 def test_retries_apply_to_token_requests() -> None:
-    with ScriptedServer(tokens=answer(503)) as server:
+    with ScriptedServer(tokens=http_response(503)) as server:
         with pytest.raises(sidefx.AuthorizationError, match="503"):
             service_of(server, access_token=None, retries=0)
         assert len(server.token_requests) == 1
@@ -101,7 +101,7 @@ def test_unseekable_upload_is_not_retried_after_429() -> None:
     reading, writing = os.pipe()
     os.write(writing, b"content")
     os.close(writing)
-    with ScriptedServer([answer(429, "slow down")]) as server, open(reading, "rb", buffering=0) as pipe:
+    with ScriptedServer([http_response(429, "slow down")]) as server, open(reading, "rb", buffering=0) as pipe:
         with service_of(server) as service, pytest.raises(sidefx.RateLimitError, match=r"down .*was not sent again"):
             service.a.b(scene=sidefx.File(pipe, size=7))
         assert len(server.requests) == 1
@@ -139,7 +139,7 @@ def test_failed_service_closes_its_connection() -> None:
     left = threading.Event()
 
     def refuse(connection: Connection, request: Request) -> None:
-        connection.send(answer(403, "no"))
+        connection.send(http_response(403, "no"))
         connection.read()  # returns when the client closes
         left.set()
 
@@ -180,7 +180,7 @@ def test_connection_is_reused_after_an_api_error(sidefx_server: LocalServer) -> 
 
 
 def test_other_403_does_not_suggest_a_function() -> None:
-    with ScriptedServer(answer(403, "EULA not accepted")) as server, service_of(server) as service:
+    with ScriptedServer(http_response(403, "EULA not accepted")) as server, service_of(server) as service:
         with pytest.raises(
             sidefx.APIError,
             match=r"^403 EULA not accepted \(log in and accept it at https://www\.sidefx\.com/services/eula/\)$",
@@ -189,7 +189,7 @@ def test_other_403_does_not_suggest_a_function() -> None:
 
 
 def test_token_url_may_be_on_another_host() -> None:
-    with ScriptedServer(tokens=[token_answer("t")]) as tokens, ScriptedServer([OK]) as server:
+    with ScriptedServer(tokens=[token_response("t")]) as tokens, ScriptedServer([OK]) as server:
         with service_of(server, access_token=None, access_token_url=tokens.token_url) as service:
             assert service.a.b() == "done"
         assert [request.header("Authorization") for request in server.requests] == ["Bearer t"]

@@ -8,14 +8,23 @@ import time
 
 import pytest
 import requests
-from support.scripted import Connection, Request, ScriptedServer, answer, cut, early, json_answer, keep
+from support.scripted import (
+    Connection,
+    Request,
+    ScriptedServer,
+    http_response,
+    json_response,
+    send_and_close,
+    send_and_watch,
+    send_before_body,
+)
 from support.services import service_of
 
 import sidefx_client as sidefx
 from sidefx_client.transport.adapter import Adapter
 from sidefx_client.transport.connection import BLOCK
 
-OK = json_answer("done")
+OK = json_response("done")
 
 
 def used(server: ScriptedServer) -> list[int]:
@@ -39,7 +48,10 @@ def test_slow_call_does_not_count_as_idle() -> None:
 
 @pytest.mark.parametrize("tls", [None, "good"])
 def test_early_response_ends_its_connection(tls: str | None) -> None:
-    with ScriptedServer([early(answer(413, "too large")), OK], tls=tls) as server, service_of(server) as service:
+    with (
+        ScriptedServer([send_before_body(http_response(413, "too large")), OK], tls=tls) as server,
+        service_of(server) as service,
+    ):
         with pytest.raises(sidefx.APIError, match="413 too large"):
             service.things.do(scene=bytes(64 * BLOCK))
         service.things.do()
@@ -62,7 +74,12 @@ def test_upload_is_read_in_blocks() -> None:
 def test_connection_is_reused_after_its_response_was_read() -> None:
     chunks = {"Content-Type": "application/json", "Transfer-Encoding": "chunked"}
     stream = {"Content-Type": "application/octet-stream"}
-    script = [answer(200, b"4\r\n[12]\r\n0\r\n\r\n", chunks), answer(200), answer(200, b"bytes", stream), OK]
+    script = [
+        http_response(200, b"4\r\n[12]\r\n0\r\n\r\n", chunks),
+        http_response(200),
+        http_response(200, b"bytes", stream),
+        OK,
+    ]
     with ScriptedServer(script) as server, service_of(server) as service:
         assert service.things.do() == [12]
         assert service.things.do() is None
@@ -75,25 +92,25 @@ def test_connection_is_reused_after_its_response_was_read() -> None:
 STREAM = {"Content-Type": "application/octet-stream"}
 GARBAGE = {"Content-Encoding": "gzip", "Content-Length": str(BLOCK + 1)}  # one byte is missing
 UNREADABLE = {
-    "an unknown coding": answer(200, b"bytes", {**STREAM, "Content-Encoding": "br"}),
-    "no length": answer(200, b"bytes", {**STREAM, "Content-Length": "five"}),
-    "no chunk": answer(200, b"nonsense\r\n", {**STREAM, "Transfer-Encoding": "chunked"}),
-    "no gzip": answer(200, bytes(BLOCK), GARBAGE),
-    "a stream of no gzip": answer(200, bytes(BLOCK), {**STREAM, **GARBAGE}),
+    "an unknown coding": http_response(200, b"bytes", {**STREAM, "Content-Encoding": "br"}),
+    "no length": http_response(200, b"bytes", {**STREAM, "Content-Length": "five"}),
+    "no chunk": http_response(200, b"nonsense\r\n", {**STREAM, "Transfer-Encoding": "chunked"}),
+    "no gzip": http_response(200, bytes(BLOCK), GARBAGE),
+    "a stream of no gzip": http_response(200, bytes(BLOCK), {**STREAM, **GARBAGE}),
 }
 
 
 @pytest.mark.parametrize("unreadable", UNREADABLE.values(), ids=list(UNREADABLE))
 def test_unreadable_response_closes_its_connection(unreadable: bytes) -> None:
     closed = threading.Event()
-    with ScriptedServer([keep(unreadable, closed)]) as server, service_of(server) as service:
+    with ScriptedServer([send_and_watch(unreadable, closed)]) as server, service_of(server) as service:
         with pytest.raises(sidefx.TransportError) as caught, service.things.do() as file:
             file.read()
         assert closed.wait(5), f"{caught.value!r} keeps its connection open"
 
 
 def test_may_have_executed_is_reset_for_each_request() -> None:
-    with ScriptedServer([cut(OK)]) as server, service_of(server, retries=0) as service:
+    with ScriptedServer([send_and_close(OK)]) as server, service_of(server, retries=0) as service:
         service.things.do()
         service.endpoint_url = "http://127.0.0.1:1/api/"
         with pytest.raises(sidefx.TransportError, match="refused") as caught:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from support.downloads import NAME, QUERY, fetch, kept, left, md5, program
-from support.scripted import ScriptedServer, Step, answer, cut, keep
+from support.scripted import ScriptedServer, Step, http_response, send_and_close, send_and_watch
 from support.served import BLOCK, MIB, Served, content_of
 
 import sidefx_client as sidefx
@@ -135,12 +135,12 @@ def test_exception_of_progress_reaches_the_caller_unchanged(
 
 def test_cancelled_download_closes_its_connection(tmp_path: Path) -> None:
     closed = threading.Event()
-    part = answer(200, CONTENT[:100], {"ETag": '"one"', "Content-Length": str(len(CONTENT))})
+    part = http_response(200, CONTENT[:100], {"ETag": '"one"', "Content-Length": str(len(CONTENT))})
 
     def cancel(done: int, total: int | None) -> None:
         raise KeyboardInterrupt
 
-    with ScriptedServer([keep(part, closed)]) as server:
+    with ScriptedServer([send_and_watch(part, closed)]) as server:
         with pytest.raises(KeyboardInterrupt) as caught:
             fetch(server, tmp_path, progress=cancel)
         assert closed.wait(5), f"{caught.value!r} keeps its connection open"
@@ -173,14 +173,14 @@ def test_progress_returns_to_zero_if_the_file_starts_again(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_retry_after_of_a_download_is_honored(tmp_path: Path, status: int) -> None:
-    with ScriptedServer([answer(status, b"", {"Retry-After": "1"}), Served(CONTENT)]) as server:
+    with ScriptedServer([http_response(status, b"", {"Retry-After": "1"}), Served(CONTENT)]) as server:
         fetch(server, tmp_path)
         first, second = server.requests
         assert 1 <= second.time - first.time < 2
 
 
 def test_long_retry_after_of_a_download_is_raised(tmp_path: Path) -> None:
-    with ScriptedServer([answer(429, b"", {"Retry-After": "121"})]) as server:
+    with ScriptedServer([http_response(429, b"", {"Retry-After": "121"})]) as server:
         with pytest.raises(sidefx.DownloadError, match="121 s") as caught:
             fetch(server, tmp_path)
     assert caught.value.http_code == 429
@@ -188,7 +188,7 @@ def test_long_retry_after_of_a_download_is_raised(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
 def test_busy_server_raises_with_its_status(tmp_path: Path, status: int) -> None:
-    with ScriptedServer(answer(status)) as server:
+    with ScriptedServer(http_response(status)) as server:
         with pytest.raises(sidefx.DownloadError) as caught:
             fetch(server, tmp_path)
         assert len(server.requests) == 5
@@ -198,8 +198,8 @@ def test_busy_server_raises_with_its_status(tmp_path: Path, status: int) -> None
 
 def test_error_tells_if_the_partial_file_is_kept(tmp_path: Path) -> None:
     for headers, found in ({"ETag": '"one"'}, HALF), ({}, 0):
-        half = cut(answer(200, CONTENT[:HALF], {**headers, "Content-Length": str(len(CONTENT))}))
-        with ScriptedServer([half, answer(403)]) as server:
+        half = send_and_close(http_response(200, CONTENT[:HALF], {**headers, "Content-Length": str(len(CONTENT))}))
+        with ScriptedServer([half, http_response(403)]) as server:
             with pytest.raises(sidefx.DownloadError, match="403 Forbidden") as caught:
                 fetch(server, tmp_path)
         assert len(kept(tmp_path)) == found
@@ -209,8 +209,8 @@ def test_error_tells_if_the_partial_file_is_kept(tmp_path: Path) -> None:
 
 
 def test_error_names_the_host_after_redirects(tmp_path: Path) -> None:
-    with ScriptedServer(answer(404)) as storage:
-        with ScriptedServer(answer(302, headers={"Location": f"{storage.url}/?{QUERY}"})) as server:
+    with ScriptedServer(http_response(404)) as storage:
+        with ScriptedServer(http_response(302, headers={"Location": f"{storage.url}/?{QUERY}"})) as server:
             with pytest.raises(sidefx.DownloadError, match=f"^{storage.url} responded with 404 Not Found$"):
                 fetch(server, tmp_path)
 
@@ -225,7 +225,7 @@ def test_server_without_ranges_that_breaks_every_time_is_given_up(tmp_path: Path
 
 def test_failed_download_closes_its_connection(tmp_path: Path) -> None:
     closed = threading.Event()
-    with ScriptedServer([keep(answer(200, CONTENT), closed)]) as server:
+    with ScriptedServer([send_and_watch(http_response(200, CONTENT), closed)]) as server:
         with pytest.raises(sidefx.ChecksumError) as caught:
             fetch(server, tmp_path, md5=md5(b"another"))
         assert closed.wait(5), f"{caught.value!r} keeps its connection open"
@@ -235,7 +235,7 @@ def test_failed_download_closes_its_connection(tmp_path: Path) -> None:
 def test_more_bytes_than_expected_raise(tmp_path: Path, framing: dict[str, str]) -> None:
     chunked = b"5\r\nabcde\r\n0\r\n\r\n"
     body = chunked if "Transfer-Encoding" in framing else b"abcde"
-    with ScriptedServer(cut(answer(200, body, {"ETag": '"one"', **framing}, framed=False))) as server:
+    with ScriptedServer(send_and_close(http_response(200, body, {"ETag": '"one"', **framing}, framed=False))) as server:
         with pytest.raises(sidefx.DownloadError, match="more than"):
             fetch(server, tmp_path, size=4)
     assert left(tmp_path) == []
@@ -244,7 +244,7 @@ def test_more_bytes_than_expected_raise(tmp_path: Path, framing: dict[str, str])
 def test_D17_block_page_keeps_the_partial_file(tmp_path: Path) -> None:
     stop_half_way(tmp_path, size=len(CONTENT))
     before = kept(tmp_path)
-    with ScriptedServer(answer(200, "<html>log in to the network first</html>")) as server:
+    with ScriptedServer(http_response(200, "<html>log in to the network first</html>")) as server:
         with pytest.raises(sidefx.DownloadError, match="40 bytes"):
             fetch(server, tmp_path, size=len(CONTENT))
     assert kept(tmp_path) == before
@@ -252,11 +252,13 @@ def test_D17_block_page_keeps_the_partial_file(tmp_path: Path) -> None:
 
 def test_range_without_an_end_is_not_appended(tmp_path: Path) -> None:
     def part(start: int) -> bytes:
-        return answer(206, CONTENT[start:], {"ETag": '"one"', "Content-Range": f"bytes {start}-{len(CONTENT) - 1}/*"})
+        return http_response(
+            206, CONTENT[start:], {"ETag": '"one"', "Content-Range": f"bytes {start}-{len(CONTENT) - 1}/*"}
+        )
 
     chunked = {"ETag": '"one"', "Transfer-Encoding": "chunked"}
-    half = cut(answer(200, b"%x\r\n" % len(CONTENT) + CONTENT[:HALF], chunked, framed=False))
-    steps: list[Step] = [half, cut(part(HALF)), Served(CONTENT)]
+    half = send_and_close(http_response(200, b"%x\r\n" % len(CONTENT) + CONTENT[:HALF], chunked, framed=False))
+    steps: list[Step] = [half, send_and_close(part(HALF)), Served(CONTENT)]
     with ScriptedServer(steps) as server:
         assert fetch(server, tmp_path) == CONTENT
         assert server.requests[2].header("Range") is None

@@ -6,7 +6,7 @@ import html
 
 import pytest
 from support.responses import received, sample
-from support.scripted import answer
+from support.scripted import http_response
 
 import sidefx_client as sidefx
 from sidefx_client.error_body import MAX_ERROR_TEXT, api_error, error_message, oauth_error
@@ -94,13 +94,14 @@ def test_redirect_names_its_target_without_its_query() -> None:
 
 def test_relative_redirect_names_the_same_host() -> None:
     assert (
-        "redirects to https://www.sidefx.com," in api_error(received(answer(307, headers={"Location": "/x"}))).message
+        "redirects to https://www.sidefx.com,"
+        in api_error(received(http_response(307, headers={"Location": "/x"}))).message
     )
 
 
 @pytest.mark.parametrize("body", [b"", b" \r\n\t "])
 def test_message_of_an_empty_body(body: bytes) -> None:
-    assert str(api_error(received(answer(503, body)))) == "503 Service Unavailable (the server sent no message)"
+    assert str(api_error(received(http_response(503, body)))) == "503 Service Unavailable (the server sent no message)"
     assert str(api_error(received(b"HTTP/1.1 599\r\n\r\n"))) == "599 an error (the server sent no message)"
 
 
@@ -113,21 +114,21 @@ def test_message_of_an_empty_body(body: bytes) -> None:
     ],
 )
 def test_message_is_decoded_by_its_charset(content_type: str, body: bytes) -> None:
-    assert api_error(received(answer(422, body, {"Content-Type": content_type}))).message == "Zoë™"
+    assert api_error(received(http_response(422, body, {"Content-Type": content_type}))).message == "Zoë™"
 
 
 def test_invalid_bytes_are_replaced() -> None:
-    assert api_error(received(answer(422, b"\xff!"))).message == "\ufffd!"
+    assert api_error(received(http_response(422, b"\xff!"))).message == "\ufffd!"
 
 
 def test_truncated_message_is_shown() -> None:
-    assert api_error(received(answer(422, b"half a mess", {"Content-Length": "100"}))).message == "half a mess"
-    assert api_error(received(answer(422, b"xx", {"Content-Length": "none"}))).http_code == 422
-    assert api_error(received(answer(422, b"xx", {"Content-Encoding": "br"}))).http_code == 422
+    assert api_error(received(http_response(422, b"half a mess", {"Content-Length": "100"}))).message == "half a mess"
+    assert api_error(received(http_response(422, b"xx", {"Content-Length": "none"}))).http_code == 422
+    assert api_error(received(http_response(422, b"xx", {"Content-Encoding": "br"}))).http_code == 422
 
 
 def test_error_body_is_read_up_to_64_KiB() -> None:
-    response = received(answer(500, b"x" * (1 << 20)))
+    response = received(http_response(500, b"x" * (1 << 20)))
     assert api_error(response).message == "x" * MAX_ERROR_TEXT
     assert response.raw.closed
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import requests
 from support import certificates
-from support.scripted import Connection, ScriptedServer, answer, json_answer, stall
+from support.scripted import Connection, ScriptedServer, http_response, json_response, stall
 from support.services import service_of
 
 import sidefx_client as sidefx
@@ -39,7 +39,7 @@ def test_refused_connection(options: Any) -> None:
 
 
 def test_custom_adapter_is_not_affected_by_earlier_requests() -> None:
-    with ScriptedServer(json_answer("done")) as server, requests.Session() as session, service_of(server) as service:
+    with ScriptedServer(json_response("done")) as server, requests.Session() as session, service_of(server) as service:
         service.things.do()
         error = failure(server, endpoint_url="http://127.0.0.1:1/api/", retries=0, session=session)
     assert not error.may_have_executed
@@ -89,7 +89,7 @@ def test_connect_timeout(options: Any) -> None:
 def test_tls_to_a_plain_port() -> None:
     def speak_http(connection: Connection) -> None:
         connection.read()
-        connection.send(answer(400))
+        connection.send(http_response(400))
         connection.close()
 
     with ScriptedServer(tls="good", greetings=[speak_http]) as server:
@@ -102,7 +102,7 @@ def test_tls_to_a_plain_port() -> None:
 @pytest.mark.parametrize("before", ["http://someone:secret@", "http://", ""])
 def test_refusing_proxy_is_named_without_its_password(before: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(connection: Connection, _: object) -> None:
-        connection.send(answer(407, headers={"Connection": "close"}))
+        connection.send(http_response(407, headers={"Connection": "close"}))
         connection.finish()
 
     with ScriptedServer([refuse]) as proxy:

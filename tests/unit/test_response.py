@@ -8,7 +8,7 @@ import zlib
 
 import pytest
 from support.responses import received, sample
-from support.scripted import answer
+from support.scripted import http_response
 
 import sidefx_client as sidefx
 from sidefx_client.transport.response import ResponseBody, charset
@@ -23,26 +23,26 @@ def chunks(*pieces: bytes) -> bytes:
 
 
 WHOLE = {
-    "a length": answer(200, DATA),
-    "chunks": answer(200, chunks(DATA[:7], DATA[7:], b""), CHUNKED),
-    "the end of the connection": answer(200, DATA, framed=False),
-    "gzip": answer(200, gzip.compress(DATA), GZIP),
-    "x-gzip": answer(200, gzip.compress(DATA), {"Content-Encoding": " X-GZip "}),
-    "zlib": answer(200, zlib.compress(DATA), {"Content-Encoding": "deflate"}),
-    "gzip in chunks": answer(200, chunks(*gzip.compress(DATA).partition(b"\x08"), b""), {**CHUNKED, **GZIP}),
-    "joined gzip files": answer(200, gzip.compress(DATA[:99]) + gzip.compress(DATA[99:]), GZIP),
-    "no coding": answer(200, DATA, {"Content-Encoding": "identity"}),
+    "a length": http_response(200, DATA),
+    "chunks": http_response(200, chunks(DATA[:7], DATA[7:], b""), CHUNKED),
+    "the end of the connection": http_response(200, DATA, framed=False),
+    "gzip": http_response(200, gzip.compress(DATA), GZIP),
+    "x-gzip": http_response(200, gzip.compress(DATA), {"Content-Encoding": " X-GZip "}),
+    "zlib": http_response(200, zlib.compress(DATA), {"Content-Encoding": "deflate"}),
+    "gzip in chunks": http_response(200, chunks(*gzip.compress(DATA).partition(b"\x08"), b""), {**CHUNKED, **GZIP}),
+    "joined gzip files": http_response(200, gzip.compress(DATA[:99]) + gzip.compress(DATA[99:]), GZIP),
+    "no coding": http_response(200, DATA, {"Content-Encoding": "identity"}),
 }
 CUT = {
-    "a length": answer(200, DATA, {"Content-Length": str(len(DATA) + 1)}),
-    "no byte at all": answer(200, b"", {"Content-Length": "1"}),
-    "no last chunk": answer(200, chunks(DATA), CHUNKED),
-    "inside a chunk": answer(200, chunks(DATA)[:-9], CHUNKED),
-    "no chunk size": answer(200, chunks(DATA) + b"nonsense\r\n", CHUNKED),
-    "gzip in a whole frame": answer(200, gzip.compress(DATA)[:-20], GZIP),
-    "gzip without its checksum": answer(200, gzip.compress(DATA)[:-8], GZIP),
-    "no gzip at all": answer(200, b"<html>" + DATA, GZIP),
-    "a wrong checksum": answer(200, gzip.compress(DATA)[:-8] + bytes(8), GZIP),
+    "a length": http_response(200, DATA, {"Content-Length": str(len(DATA) + 1)}),
+    "no byte at all": http_response(200, b"", {"Content-Length": "1"}),
+    "no last chunk": http_response(200, chunks(DATA), CHUNKED),
+    "inside a chunk": http_response(200, chunks(DATA)[:-9], CHUNKED),
+    "no chunk size": http_response(200, chunks(DATA) + b"nonsense\r\n", CHUNKED),
+    "gzip in a whole frame": http_response(200, gzip.compress(DATA)[:-20], GZIP),
+    "gzip without its checksum": http_response(200, gzip.compress(DATA)[:-8], GZIP),
+    "no gzip at all": http_response(200, b"<html>" + DATA, GZIP),
+    "a wrong checksum": http_response(200, gzip.compress(DATA)[:-8] + bytes(8), GZIP),
 }
 
 
@@ -69,31 +69,31 @@ def test_truncated_or_damaged_body_raises_every_time(framing: str, size: int) ->
 
 def test_read_of_a_compressed_body_returns_at_most_size_bytes() -> None:
     bomb = gzip.compress(bytes(5 << 20))
-    with ResponseBody(received(answer(200, bomb, GZIP))) as body:
+    with ResponseBody(received(http_response(200, bomb, GZIP))) as body:
         for _ in range(50):
             assert len(body.read(1000)) <= 1000
 
 
 def test_empty_body_with_any_coding() -> None:
-    assert ResponseBody(received(answer(200, b"", GZIP))).read() == b""
-    assert ResponseBody(received(answer(200, chunks(b""), CHUNKED))).read() == b""
+    assert ResponseBody(received(http_response(200, b"", GZIP))).read() == b""
+    assert ResponseBody(received(http_response(200, chunks(b""), CHUNKED))).read() == b""
 
 
 def test_body_ends_at_its_content_length() -> None:
-    assert ResponseBody(received(answer(200, DATA) + b"HTTP/1.1 200 OK\r\n")).read() == DATA
+    assert ResponseBody(received(http_response(200, DATA) + b"HTTP/1.1 200 OK\r\n")).read() == DATA
 
 
 @pytest.mark.parametrize("coding", ["br", "zstd", "compress", "gzip, gzip", "gzip,deflate", "br" + "," * 1000])
 def test_unrequested_content_encoding_raises(coding: str) -> None:
     with pytest.raises(sidefx.TransportError, match="unsupported Content-Encoding") as caught:
-        ResponseBody(received(answer(200, DATA, {"Content-Encoding": coding})))
+        ResponseBody(received(http_response(200, DATA, {"Content-Encoding": coding})))
     assert caught.value.permanent
     assert len(str(caught.value)) < 200
 
 
 def test_body_can_be_read_undecoded() -> None:
     coded = gzip.compress(DATA)
-    with ResponseBody(received(answer(200, coded, GZIP)), decoded=False) as body:
+    with ResponseBody(received(http_response(200, coded, GZIP)), decoded=False) as body:
         assert body.size == len(coded)
         assert body.read() == coded
 
@@ -115,11 +115,11 @@ def test_size_is_the_decoded_length_if_known(framing: str, size: int | None) -> 
 @pytest.mark.parametrize("length", ["-1", "+5", "9" * 5000, "five", "0x5", "\xb2"])
 def test_invalid_content_length_raises(length: str) -> None:
     with pytest.raises(sidefx.TransportError, match="invalid Content-Length"):
-        ResponseBody(received(answer(200, DATA, {"Content-Length": length})))
+        ResponseBody(received(http_response(200, DATA, {"Content-Length": length})))
 
 
 def test_chunked_framing_overrides_content_length() -> None:
-    sent = answer(200, chunks(DATA, b""), {"Content-Length": "3", **CHUNKED})
+    sent = http_response(200, chunks(DATA, b""), {"Content-Length": "3", **CHUNKED})
     assert ResponseBody(received(sent)).read() == DATA
 
 
@@ -148,8 +148,8 @@ def test_body_is_a_readable_raw_io() -> None:
     ],
 )
 def test_charset_is_the_named_one_or_utf_8(content_type: str, expected: str) -> None:
-    assert charset(received(answer(200, b"", {"Content-Type": content_type}))) == expected
+    assert charset(received(http_response(200, b"", {"Content-Type": content_type}))) == expected
 
 
 def test_charset_without_a_content_type_is_utf_8() -> None:
-    assert charset(received(answer(200))) == charset(sample("value.http")) == "utf-8-sig"
+    assert charset(received(http_response(200))) == charset(sample("value.http")) == "utf-8-sig"

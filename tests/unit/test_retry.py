@@ -7,7 +7,7 @@ import logging
 from typing import Any
 
 import pytest
-from support.scripted import ScriptedServer, answer, json_answer
+from support.scripted import ScriptedServer, http_response, json_response
 from support.services import service_of
 
 import sidefx_client as sidefx
@@ -164,7 +164,7 @@ def test_401_is_retried_without_a_wait() -> None:
 
 
 def test_each_retry_logs_a_warning(caplog: pytest.LogCaptureFixture) -> None:
-    with ScriptedServer([answer(429, "slow\ndown", {"Retry-After": "0"}), json_answer("done")]) as server:
+    with ScriptedServer([http_response(429, "slow\ndown", {"Retry-After": "0"}), json_response("done")]) as server:
         with service_of(server) as service:
             service.things.do()
     (record,) = caplog.records

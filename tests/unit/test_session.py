@@ -11,20 +11,20 @@ import pytest
 import requests
 from requests.adapters import HTTPAdapter
 from support import certificates
-from support.scripted import Connection, Request, ScriptedServer, answer, json_answer
+from support.scripted import Connection, Request, ScriptedServer, http_response, json_response
 from support.services import service_of
 
 import sidefx_client as sidefx
 from sidefx_client.transport.adapter import Adapter
 from sidefx_client.transport.session import require_timeout
 
-OK = json_answer("done")
+OK = json_response("done")
 ELSEWHERE = "https://api.invalid/api/"  # reachable through a proxy only
 
 
 def refuse(connection: Connection, request: Request) -> None:
     """Refuse a proxy request."""
-    connection.send(answer(403, headers={"Connection": "close"}))
+    connection.send(http_response(403, headers={"Connection": "close"}))
     connection.finish()
 
 
@@ -114,7 +114,10 @@ def test_callers_adapter_is_found_by_any_url_prefix(place: str) -> None:
 
 
 def test_callers_headers_cookies_and_auth_are_not_sent() -> None:
-    with ScriptedServer(json_answer("done", headers={"Set-Cookie": "ours=1"})) as server, requests.Session() as session:
+    with (
+        ScriptedServer(json_response("done", headers={"Set-Cookie": "ours=1"})) as server,
+        requests.Session() as session,
+    ):
         session.headers["X-Studio"] = "secret"
         session.cookies.set("session", "secret")
         session.auth = ("someone", "secret")

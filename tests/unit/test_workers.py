@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from support.downloads import NAME, fetch, kept, left, md5, program
-from support.scripted import Connection, Request, ScriptedServer, answer, json_answer
+from support.scripted import Connection, Request, ScriptedServer, http_response, json_response
 from support.served import MIB, Served, content_of
 
 import sidefx_client as sidefx
@@ -93,11 +93,11 @@ def lie(connection: Connection, request: Request) -> None:
     """Send the requested number of bytes of the right file, but from one byte earlier."""
     start, _, last = (request.header("Range") or "").partition("=")[2].partition("-")
     if not start:
-        connection.send(answer(200, CONTENT, {"ETag": '"one"'}))
+        connection.send(http_response(200, CONTENT, {"ETag": '"one"'}))
         return
     first, end = int(start) - 1, int(last) if last else len(CONTENT) - 1
     told = f"bytes {first}-{end - 1}/{len(CONTENT)}"
-    connection.send(answer(206, CONTENT[first:end], {"ETag": '"one"', "Content-Range": told}))
+    connection.send(http_response(206, CONTENT[first:end], {"ETag": '"one"', "Content-Range": told}))
 
 
 CHANGED = content_of(12 * MIB, seed=2)
@@ -117,7 +117,7 @@ def overflow(connection: Connection, request: Request) -> None:
         return
     told = f"bytes {start}-{last}/{len(CONTENT)}"
     body = CONTENT[int(start) : int(last) + 1] + bytes(MIB)
-    connection.send(answer(206, body, {"ETag": '"one"', "Content-Range": told}, framed=False))
+    connection.send(http_response(206, body, {"ETag": '"one"', "Content-Range": told}, framed=False))
     connection.finish()
 
 
@@ -156,7 +156,7 @@ def test_connections_stay_near_the_contiguous_bytes(tmp_path: Path) -> None:
             served(connection, request)
             return
         told = {"ETag": '"one"', "Content-Range": f"bytes 0-{MIB - 1}/{len(CONTENT)}", "Content-Length": str(MIB)}
-        connection.send(answer(206, CONTENT[:1000], told))
+        connection.send(http_response(206, CONTENT[:1000], told))
         time.sleep(0.3)  # for the others to go as far as they will
         assert max(served.starts) <= 8 * MIB
         connection.send(CONTENT[1000:MIB])
@@ -190,7 +190,7 @@ def test_D17_server_that_accepts_two_connections_gets_two(tmp_path: Path, status
             busy[1] += too_many
         try:
             if too_many:
-                connection.send(answer(status, b"", {"Retry-After": "3600"}))
+                connection.send(http_response(status, b"", {"Retry-After": "3600"}))
             else:
                 served(connection, request)
         finally:
@@ -207,7 +207,7 @@ def test_last_connection_retries_a_busy_server(tmp_path: Path) -> None:
 
     def busy_for_a_while(connection: Connection, request: Request) -> None:
         if len(served.asked) >= 3 and next(refusals, None) is not None:
-            connection.send(answer(503))
+            connection.send(http_response(503))
         else:
             served(connection, request)
 
@@ -261,7 +261,7 @@ def test_several_connections_resume_the_file_of_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("status", [403, 404, 500])
 def test_D12_error_status_of_one_connection_ends_the_download(tmp_path: Path, status: int) -> None:
-    gone = answer(status, b"gone")
+    gone = http_response(status, b"gone")
     with ScriptedServer(otherwise_from(4, Served(CONTENT), lambda connection, _: connection.send(gone))) as server:
         with pytest.raises(sidefx.DownloadError) as caught:
             fetch(server, tmp_path, connections=4)
@@ -277,9 +277,9 @@ def test_D6_expired_url_is_renewed_once_for_all_connections(tmp_path: Path) -> N
             connection.read_body(request)
             url = f"{server.url}/{NAME}?signature={next(urls)}"
             fields = {"download_url": url, "filename": NAME, "size": len(CONTENT), "hash": md5(CONTENT)}
-            connection.send(json_answer(fields))
+            connection.send(json_response(fields))
         elif request.path.endswith("=1") and len(served.asked) > 4:
-            connection.send(answer(403))
+            connection.send(http_response(403))
         else:
             served(connection, request)
 
@@ -306,7 +306,7 @@ def silent_after(count: int) -> Any:
             told = f"bytes {start}-{last}/{len(CONTENT)}"
             length = str(int(last) - int(start) + 1)
             connection.send(
-                answer(
+                http_response(
                     206,
                     CONTENT[int(start) : int(start) + 4],
                     {"ETag": '"one"', "Content-Range": told, "Content-Length": length},

@@ -15,8 +15,8 @@ from sidefx_client.testing import Call, LocalServer, Refusal, Stream, Upload
 
 
 def test_only_the_right_credentials_get_a_token(visitor: Visitor) -> None:
-    answer = visitor.token().json()
-    assert (answer["expires_in"], answer["token_type"]) == (43200, "Bearer")
+    response = visitor.token().json()
+    assert (response["expires_in"], response["token_type"]) == (43200, "Bearer")
     visitor.pair = ("local-client-id", "wrong")
     refused = visitor.token()
     assert (refused.status_code, refused.text) == (403, "Invalid client id or client secret.")
@@ -83,8 +83,8 @@ def test_uploads_reach_the_function_under_their_keywords(visitor: Visitor, size:
 def test_long_calls_are_accepted(plain: Visitor) -> None:
     plain.server.register("farm.measure", lambda text, scene=None: len(text) + (scene.size if scene else 0))
     assert plain.call("farm.measure", "x" * 2_000_000).json() == 2_000_000
-    answer = plain.post(["farm.measure", ["x" * 2_000_000], {}], files={"scene": b"12345"})
-    assert answer.json() == 2_000_005
+    response = plain.post(["farm.measure", ["x" * 2_000_000], {}], files={"scene": b"12345"})
+    assert response.json() == 2_000_005
 
 
 def test_bytes_and_streams_are_octet_streams(visitor: Visitor, tmp_path: Path) -> None:
@@ -92,10 +92,10 @@ def test_bytes_and_streams_are_octet_streams(visitor: Visitor, tmp_path: Path) -
     visitor.server.register("farm.bytes", lambda: b"raw")
     visitor.server.register("farm.named", lambda: Stream(b"named", name="ä b.bin"))
     visitor.server.register("farm.path", lambda: Stream(tmp_path / "out.bin", "out.bin"))
-    answers = [visitor.call(f"farm.{name}") for name in ("bytes", "named", "path")]
-    assert [answer.content for answer in answers] == [b"raw", b"named", b"from disk"]
-    assert {answer.headers["Content-Type"] for answer in answers} == {"application/octet-stream"}
-    dispositions = [answer.headers.get("Content-Disposition") for answer in answers]
+    responses = [visitor.call(f"farm.{name}") for name in ("bytes", "named", "path")]
+    assert [response.content for response in responses] == [b"raw", b"named", b"from disk"]
+    assert {response.headers["Content-Type"] for response in responses} == {"application/octet-stream"}
+    dispositions = [response.headers.get("Content-Disposition") for response in responses]
     assert dispositions == [
         None,
         "attachment; filename=\"a b.bin\"; filename*=UTF-8''%C3%A4%20b.bin",
@@ -108,16 +108,16 @@ def test_a_refusal_is_a_plain_text_response_and_not_an_error_of_the_server(plain
         raise Refusal(403, "Not on a Sunday.")
 
     plain.server.register("farm.refuse", refuse)
-    answer = plain.call("farm.refuse")
-    assert (answer.status_code, answer.text) == (403, "Not on a Sunday.")
-    assert answer.headers["Content-Type"].startswith("text/plain")
+    response = plain.call("farm.refuse")
+    assert (response.status_code, response.text) == (403, "Not on a Sunday.")
+    assert response.headers["Content-Type"].startswith("text/plain")
 
 
 @pytest.mark.parametrize("field", [None, "{", "[]", '["a.b", {}, []]', "[1, [], {}]"])
 def test_a_malformed_call_is_a_400_that_shows_the_form(plain: Visitor, field: str | None) -> None:
-    answer = plain.session.post(plain.server.endpoint_url, data={"json": field})
-    assert answer.status_code == 400
-    assert '["module.function", [positional], {keyword}]' in answer.text
+    response = plain.session.post(plain.server.endpoint_url, data={"json": field})
+    assert response.status_code == 400
+    assert '["module.function", [positional], {keyword}]' in response.text
     assert plain.server.calls == []
 
 

@@ -44,5 +44,5 @@ def test_changed_and_expired_download_urls_are_refused(plain: Visitor, monkeypat
 
 def test_builds_are_refused_until_the_eula_is_accepted(plain: Visitor) -> None:
     plain.server.eula_accepted = False
-    answer = plain.call("download.get_daily_build_download", build="production", **LINUX)
-    assert (answer.status_code, answer.text) == (403, "EULA not accepted")
+    response = plain.call("download.get_daily_build_download", build="production", **LINUX)
+    assert (response.status_code, response.text) == (403, "EULA not accepted")

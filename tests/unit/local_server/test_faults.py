@@ -14,9 +14,9 @@ from sidefx_client.testing import LocalServer
 def test_faults_apply_in_order_and_the_given_number_of_times(plain: Visitor) -> None:
     plain.server.fail(503, "Down for maintenance.", times=2)
     plain.server.rate_limit(7)
-    answers = [plain.call("bugs.get_submission_options") for _ in range(4)]
-    assert [answer.status_code for answer in answers] == [503, 503, 429, 200]
-    assert (answers[0].text, answers[2].headers["Retry-After"]) == ("Down for maintenance.", "7")
+    responses = [plain.call("bugs.get_submission_options") for _ in range(4)]
+    assert [response.status_code for response in responses] == [503, 503, 429, 200]
+    assert (responses[0].text, responses[2].headers["Retry-After"]) == ("Down for maintenance.", "7")
     assert len(plain.server.calls) == 4
     with pytest.raises(ValueError, match="times"):
         plain.server.fail(500, times=0)

@@ -120,17 +120,17 @@ def test_the_production_build_is_the_newest_gold_build_by_number(plain: Visitor)
     ],
 )
 def test_wrong_arguments_are_a_422_in_words(plain: Visitor, name: str, kwargs: dict[str, Any], words: str) -> None:
-    answer = plain.call(name, **kwargs)
-    assert answer.status_code == 422
-    assert words in answer.text
+    response = plain.call(name, **kwargs)
+    assert response.status_code == 422
+    assert words in response.text
 
 
 def test_license_keys_are_plainly_fake(plain: Visitor) -> None:
     machine = {"server_name": "box", "server_code": "1a2b3c4d", "products": "HOUDINI-NC;RENDER-NC"}
-    answer = plain.call("license.get_non_commercial_license", **machine).json()
-    assert len(answer["license_keys"]) == 2
-    assert all("box FAKE-" in key for key in answer["license_keys"])
-    assert answer["server_key"].startswith("SERVER box 1a2b3c4d FAKE-")
+    response = plain.call("license.get_non_commercial_license", **machine).json()
+    assert len(response["license_keys"]) == 2
+    assert all("box FAKE-" in key for key in response["license_keys"])
+    assert response["server_key"].startswith("SERVER box 1a2b3c4d FAKE-")
 
 
 def test_an_issue_is_confirmed_or_refused(plain: Visitor) -> None:

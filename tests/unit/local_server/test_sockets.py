@@ -66,8 +66,8 @@ def test_many_functions_run_at_once(plain: Visitor) -> None:
     plain.token()
     url, body = plain.server.endpoint_url, {"json": '["farm.meet", [], {}]'}
     with ThreadPoolExecutor(24) as pool:
-        answers = list(pool.map(lambda _: requests.post(url, data=body, headers=plain.headers), range(24)))
-    assert sorted(answer.json() for answer in answers) == list(range(24))
+        responses = list(pool.map(lambda _: requests.post(url, data=body, headers=plain.headers), range(24)))
+    assert sorted(response.json() for response in responses) == list(range(24))
 
 
 def test_an_interrupted_upload_is_not_recorded_as_a_call(plain: Visitor) -> None:

@@ -18,10 +18,10 @@ def boom(server: LocalServer) -> requests.Response:
 
 def test_an_exception_in_a_function_is_a_500_and_raised_by_close() -> None:
     server = LocalServer(authenticate=False)
-    answer = boom(server)
-    assert answer.status_code == 500
-    assert answer.text.startswith("Traceback (most recent call last):\n")
-    assert answer.text.endswith("ValueError: a < b")
+    response = boom(server)
+    assert response.status_code == 500
+    assert response.text.startswith("Traceback (most recent call last):\n")
+    assert response.text.endswith("ValueError: a < b")
     with pytest.raises(ValueError, match="a < b"):
         server.close()
     server.close()  # can be called again
