@@ -179,6 +179,7 @@ def test_hserver_ini_paths_of_each_system(system: str, expected: list[str], monk
         f"licences.studio.example no key; www.sidefx.com id {SECRET}; other pair",
         f"notsidefx.com no key\n\nid {SECRET}",
         f"id {SECRET}\r\n".encode("utf-16"),
+        f"\ufeffid {SECRET}\r\n".encode("utf-16-be"),
     ],
 )
 def test_key_file_formats(content: str | bytes, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
