@@ -87,9 +87,8 @@ class TokenManager:
         session: Session,
         url: str,
         find: Callable[[], Credentials],
-        token: AccessToken | None = None,
-        cache: TokenCache | None = None,
-        *,
+        token: AccessToken | None,
+        cache: TokenCache | None,
         retries: int,
         backoff: float,
     ) -> None:
@@ -171,21 +170,26 @@ class TokenManager:
             request = build_post(self._endpoint, self._body, len(self._body), _FORM, credentials)
             try:
                 response = self._session.send(request, timeout, f"token (attempt {policy.attempt})")
-                return _decode_token(response, started)
+                token = _token_of(wire.decode(response), started)
+                if token is not None:
+                    return token
+                failure: SideFXError = APIError(response.status_code, "")
             except SideFXError as error:
                 failure = error
-            unauthorized = isinstance(failure, APIError) and failure.http_code == 401  # a wrong secret, no old token
-            delay = None if unauthorized else policy.delay(failure)
+            code = getattr(failure, "http_code", None)
+            delay = None if code == 401 else policy.delay(failure)  # 401 means a wrong secret, not an old token
             if delay is None:
                 break
             policy.log(failure, delay)
             self._session.wait(delay)
-        raise _authorization_error(failure, credentials.source) if isinstance(failure, APIError) else failure
+        if isinstance(failure, APIError):
+            failure = _authorization_error(failure, credentials.source)
+        raise failure
 
 
 def _authorization_error(failure: APIError, source: str) -> AuthorizationError:
     code, text = failure.http_code, clean(oauth_error(failure.message))
-    if 200 <= code < 300:
+    if 200 <= code < 300:  # without the response, which may contain a token
         text = "the endpoint gave no usable token: check access_token_url"
     error = AuthorizationError(code, f"{code}: {text}")
     if code in (400, 401, 403):
@@ -193,34 +197,19 @@ def _authorization_error(failure: APIError, source: str) -> AuthorizationError:
     return error
 
 
-def _decode_token(response: Any, started: float) -> AccessToken:
-    """Return the token in a response (RFC 6749, section 5.1). Its lifetime counts from before the request."""
-    value = None
-    try:
-        value = wire.decode(response)
-    except APIError as error:
-        if not 200 <= error.http_code < 300:
-            raise
-    token = _token_of(value, started)
-    del value  # frames that raise must not hold it
-    if token is None:
-        raise APIError(200, "no usable token")  # without the response, which may contain one
-    return token
-
-
 def _token_of(value: Any, started: float) -> AccessToken | None:
+    """Return the token in a response (RFC 6749, section 5.1), or None. Its lifetime counts from before the request."""
     if isinstance(value, ResponseFile):
         value.close()
     if not isinstance(value, dict) or not is_token(value.get("access_token")):
         return None
-    lifetime = value.get("expires_in")
-    if lifetime is None:
-        return AccessToken(Secret(value["access_token"]), None)
-    try:
-        seconds = float(lifetime)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    if isinstance(lifetime, bool) or not seconds > 0:  # also NaN
-        return None
-    seconds = min(seconds, MAX_TOKEN_LIFETIME)
-    return AccessToken(Secret(value["access_token"]), started + seconds - min(_MARGIN, seconds / 10))
+    token, lifetime = AccessToken(Secret(value["access_token"]), None), value.get("expires_in")
+    if lifetime is not None:
+        try:
+            seconds = min(float(lifetime), MAX_TOKEN_LIFETIME)
+        except (TypeError, ValueError, OverflowError):
+            return None
+        if isinstance(lifetime, bool) or not seconds > 0:  # also NaN
+            return None
+        token.expiry = started + seconds - min(_MARGIN, seconds / 10)
+    return token

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from .auth import AccessToken, TokenManager
-from .credentials.find import Credentials, find
+from .credentials.find import find
 from .credentials.token_cache import TokenCache
 from .errors import APIError, ConfigError, SideFXError, clean
 from .retry import RetryPolicy, is_read_only
@@ -25,27 +25,42 @@ BACKOFF = 0.5  # seconds before the first retry, doubled each time
 
 
 class Client:
-    """Makes calls; safe to share between threads.
+    """Makes calls, with its session and tokens; safe to share between threads.
 
-    ``timeout`` is the default of its calls, ``retries`` the greatest number of retries of a call, ``backoff`` the first
-    wait between two attempts in seconds, which is doubled each time.
+    The parameters are those of ``service()``: ``given`` is the caller's client id and secret, ``token`` the caller's
+    token, and ``session_options`` are those of Session. Nothing is sent yet. ``backoff`` is the first wait between two
+    attempts in seconds, which is doubled each time. Raises ConfigError.
     """
 
     def __init__(
         self,
-        session: Session,
-        tokens: TokenManager,
-        endpoint_url: str,
+        given: tuple[str | None, Secret | None],
+        token: AccessToken | None,
+        access_token_url: str | None,
+        endpoint_url: str | None,
         timeout: Timeout,
-        retries: int,
-        backoff: float = BACKOFF,
+        *,
+        token_cache: str | os.PathLike[str] | None = None,
+        retries: int = 3,
+        **session_options: Any,
     ) -> None:
-        self.session = session
-        self.tokens = tokens
+        if access_token_url is None:
+            access_token_url = os.environ.get("SIDEFX_ACCESS_TOKEN_URL") or ACCESS_TOKEN_URL
+        if endpoint_url is None:
+            endpoint_url = os.environ.get("SIDEFX_ENDPOINT_URL") or ENDPOINT_URL
+        token_url = require_safe_url(access_token_url, "access_token_url")
         self.endpoint_url = endpoint_url
+        require_timeout(timeout)
         self.timeout = timeout
+        if not isinstance(retries, int) or isinstance(retries, bool) or retries < 0:
+            raise ConfigError(f"retries must be a number, 0 or more, not {retries!r}")
         self.retries = retries
-        self.backoff = backoff
+        self.backoff = BACKOFF
+        cache = None if token_cache is None else TokenCache(token_cache, token_url)
+        self.session = Session(**session_options)
+        self.tokens = TokenManager(
+            self.session, token_url, lambda: find(*given, token_url=token_url), token, cache, retries, BACKOFF
+        )
 
     @property
     def endpoint_url(self) -> str:
@@ -99,46 +114,5 @@ class Client:
             return self.tokens.get(timeout)
         return token
 
-    def close(self) -> None:
-        """Close idle connections and end waits. Calls that other threads have in flight run to their end."""
-        self.session.close()
-
-    def __repr__(self) -> str:
-        return f"<Client of {self.endpoint_url}>"
-
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Client holds connections and a token: make one in each process, it cannot be pickled")
-
-
-def open_client(
-    given: tuple[str | None, Secret | None],
-    token: AccessToken | None,
-    access_token_url: str | None,
-    endpoint_url: str | None,
-    timeout: Timeout,
-    *,
-    token_cache: str | os.PathLike[str] | None = None,
-    retries: int = 3,
-    **session_options: Any,
-) -> Client:
-    """Return a client with its session and tokens, from the arguments of ``service()``. Nothing is sent yet.
-
-    ``given`` is the caller's client id and secret; ``session_options`` are those of Session. Raises ConfigError.
-    """
-    if access_token_url is None:
-        access_token_url = os.environ.get("SIDEFX_ACCESS_TOKEN_URL") or ACCESS_TOKEN_URL
-    if endpoint_url is None:
-        endpoint_url = os.environ.get("SIDEFX_ENDPOINT_URL") or ENDPOINT_URL
-    token_url = require_safe_url(access_token_url, "access_token_url")
-    require_safe_url(endpoint_url, "endpoint_url")
-    require_timeout(timeout)
-    if not isinstance(retries, int) or isinstance(retries, bool) or retries < 0:
-        raise ConfigError(f"retries must be a number, 0 or more, not {retries!r}")
-
-    def find_credentials() -> Credentials:
-        return find(*given, token_url=token_url)
-
-    cache = TokenCache(token_cache, token_url) if token_cache is not None else None
-    session = Session(**session_options)
-    tokens = TokenManager(session, token_url, find_credentials, token, cache, retries=retries, backoff=BACKOFF)
-    return Client(session, tokens, endpoint_url, timeout, retries, BACKOFF)

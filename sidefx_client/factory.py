@@ -8,7 +8,7 @@ from typing import Any
 import requests
 
 from .auth import given_token
-from .client import open_client
+from .client import Client
 from .documented.suggest import explains_arguments
 from .proxy import Service
 from .secret import Secret, optional
@@ -48,14 +48,8 @@ def service(
     given = client_id, optional(client_secret_key)
     token = optional(access_token)
     del client_secret_key, access_token  # frames that raise must not hold them
-    urls = access_token_url, endpoint_url
-    options: dict[str, Any] = {
-        "token_cache": token_cache,
-        "session": session,
-        "retries": retries,
-        "ca_bundle": ca_bundle,
-    }
-    return make_service(given, token, access_token_expiry_time, *urls, timeout, **options)
+    options = {"token_cache": token_cache, "session": session, "retries": retries, "ca_bundle": ca_bundle}
+    return make_service(given, token, access_token_expiry_time, access_token_url, endpoint_url, timeout, **options)
 
 
 def make_service(
@@ -68,10 +62,10 @@ def make_service(
     **options: Any,
 ) -> Service:
     """Do the work of ``service()``, which takes its secrets in plain text."""
-    client = open_client(given, given_token(token, token_expiry), access_token_url, endpoint_url, timeout, **options)
+    client = Client(given, given_token(token, token_expiry), access_token_url, endpoint_url, timeout, **options)
     try:
         client.tokens.get(require_timeout(timeout))
     except BaseException:
-        client.close()
+        client.session.close()
         raise
     return Service(client.endpoint_url, None, None, timeout, client=client)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from .auth import given_token
-from .client import Client, open_client
+from .client import Client
 from .documented import functions as documented
 from .documented.suggest import explains_arguments
 from .errors import APIError
@@ -23,14 +23,7 @@ _PACKAGE_FUNCTIONS = {  # by the names under which people look for them on a ser
 _REJECTED_CALL = (400, 404, 405, 422, 500, 501)
 
 
-class _ServiceTimeout:
-    """A default that stands for the service's own timeout, because None means to wait for ever."""
-
-    def __repr__(self) -> str:
-        return "<the service's>"
-
-
-_SERVICE_TIMEOUT: Any = _ServiceTimeout()
+_SERVICE_TIMEOUT: Any = "the service's"  # a default, because None means to wait for ever
 
 
 class Service(documented.Catalogue):
@@ -55,8 +48,7 @@ class Service(documented.Catalogue):
         if client is None:
             token = optional(access_token)
             del access_token  # frames that raise must not hold it
-            given = given_token(token, access_token_expiry_time)
-            client = open_client((None, None), given, None, endpoint_url, timeout)
+            client = Client((None, None), given_token(token, access_token_expiry_time), None, endpoint_url, timeout)
         self._client = client
 
     def __getattr__(self, name: str) -> APIFunction:
@@ -107,7 +99,7 @@ class Service(documented.Catalogue):
 
     def close(self) -> None:
         """Close the connections. Later calls raise TypeError."""
-        self._client.close()
+        self._client.session.close()
 
     def __enter__(self) -> Service:
         self._client.session.require_open()

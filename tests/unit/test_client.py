@@ -162,7 +162,6 @@ def test_endpoint_url_can_be_changed() -> None:
 
 def test_client_repr_and_pickle() -> None:
     with sidefx.Service("http://127.0.0.1:1/api", "secret", None) as service:
-        assert repr(service._client) == "<Client of http://127.0.0.1:1/api>"
         with pytest.raises(TypeError, match="make one in each process"):
             pickle.dumps(service._client)
 
