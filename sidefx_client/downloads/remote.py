@@ -121,6 +121,7 @@ class RangeClient:
         self.has_mixed_versions = False
         self.session = session
         self._sockets: dict[int, socket.socket] = {}  # by thread: the socket of its unfinished response
+        self._caller = threading.get_ident()
         self._aborted = False
 
     def request(self, start: int, end: int | None, info: ResumeInfo | None) -> requests.Response:
@@ -145,6 +146,12 @@ class RangeClient:
         matches = validator_matches(response.headers, info.validator if info else None)
         self.has_mixed_versions = self.has_mixed_versions or not matches
         return matches or self.source.md5 is not None
+
+    def adopt(self) -> None:
+        """Take over the socket of the caller's thread, because this thread reads its response."""
+        if self._caller in self._sockets:  # not if an adapter of the caller sends
+            self._sockets[threading.get_ident()] = self._sockets[self._caller]
+            del self._sockets[self._caller]
 
     def release(self) -> None:
         """Forget this thread's socket, because its response was read or closed."""

@@ -121,6 +121,8 @@ class Workers:
     def _work(self, piece: _Piece | None, response: requests.Response | None, end: int | None) -> None:
         budget = RetryBudget(self._backoff)
         try:
+            if response is not None:
+                self._client.adopt()
             piece = piece or self._allocate()
             while piece is not None and self._fetch(piece, response, end, budget):
                 piece, response = self._allocate(), None

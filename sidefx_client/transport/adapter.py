@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import re
@@ -130,7 +131,11 @@ class ObservedPool:
         return observed(self.pool_class.ConnectionCls)  # looked up each time: a test tool may replace it meanwhile
 
     def _get_conn(self, timeout: float | None = None) -> Any:
-        connection: Any = super()._get_conn(timeout)  # type: ignore[misc]
+        while True:
+            # An aborted download may have closed the socket of a connection that was already back in the pool.
+            with contextlib.suppress(ValueError):
+                connection: Any = super()._get_conn(timeout)  # type: ignore[misc]
+                break
         if isinstance(connection, ObservedConnection):
             Attempt.current().request_started = False
             idle = time.monotonic() - connection.idle_since

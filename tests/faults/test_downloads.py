@@ -34,6 +34,17 @@ import sidefx_client as sidefx
 pytestmark = pytest.mark.usefixtures("hasty")
 
 
+def test_D1_completed_download_leaves_its_connection_to_the_next_call(case: Case, tls: str | None) -> None:
+    api = API([serve(), serve()], {}, {})
+    with ScriptedServer(api, tls=tls) as server:
+        api.server = server
+        service = case.service(server)
+        for name in ("first", "second"):
+            path = sidefx.download_build(service, "houdini", "20.5", 445, "linux", directory=case.directory / name)
+            case.declared.add(path)
+        assert server.connections == 1
+
+
 def test_D1_two_breaks_are_resumed_in_three_requests(case: Case, tls: str | None) -> None:
     script = [serve(upto=300_000), serve(upto=700_000), serve()]
     with ScriptedServer(script, tls=tls) as server:
