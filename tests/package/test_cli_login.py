@@ -117,6 +117,7 @@ def test_login_does_not_change_a_file_with_half_a_pair(shell: Shell, path: Path)
 
 
 @needs_terminal
+@pytest.mark.filterwarnings("ignore:.*use of forkpty:DeprecationWarning")  # the child only calls execve()
 def test_login_asks_on_a_terminal_and_does_not_echo_the_secret(shell: Shell, path: Path) -> None:
     import pty
 
