@@ -79,10 +79,10 @@ def decode(response: requests.Response) -> Any:
         if not data:
             return None
         try:
-            value = json.loads(data.decode(charset(response)))
+            value = json.loads(data.decode(charset(response), "replace"))
             if body.is_confirmed or isinstance(value, (dict, list)):  # truncated, these two are not JSON
                 return value
-        except (ValueError, RecursionError):  # also text that is not in its charset
+        except (ValueError, RecursionError):
             pass
         if not body.is_confirmed:
             data, value = b"", None  # server text may echo a secret, so the frames of errors do not hold it

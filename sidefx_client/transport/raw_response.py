@@ -51,8 +51,8 @@ class RawResponse(http.client.HTTPResponse):
             assert_header_parsing(self.headers)
         except HeaderParsingError:
             raise http.client.HTTPException("the response head is malformed") from None
-        codings = self.headers.get("Transfer-Encoding", "chunked" if self.chunked else "identity").lower()
-        if codings != ("chunked" if self.chunked else "identity"):
+        expected = "chunked" if self.chunked else "identity"
+        if (self.headers.get("Transfer-Encoding", "").strip().lower() or expected) != expected:
             raise http.client.HTTPException("unsupported Transfer-Encoding")
 
     def read(self, amt: int | None = None) -> bytes:

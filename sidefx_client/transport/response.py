@@ -41,7 +41,7 @@ class ResponseBody(io.RawIOBase):
         self._count = 0
         self._failure: str | None = None
         self._finished = False
-        self._unconfirmed = unconfirmed and self._length is None and "Transfer-Encoding" not in response.headers
+        self._unconfirmed = unconfirmed and self._length is None and not _is_chunked(response)
         self.is_confirmed = True
         self._source: Any = None
         coding = response.headers.get("Content-Encoding", "").strip().lower() if decoded and self._length != 0 else ""
@@ -214,10 +214,14 @@ def charset(response: requests.Response) -> str:
     return name if re.match(_CHARSETS, name) else "utf-8-sig"
 
 
+def _is_chunked(response: requests.Response) -> bool:
+    return "chunked" in response.headers.get("Transfer-Encoding", "").lower()
+
+
 def content_length(response: requests.Response) -> int | None:
     """Return the length of the body as it is sent, or None. Raise TransportError for an invalid Content-Length."""
     text = response.headers.get("Content-Length", "")
-    if not text.strip() or "Transfer-Encoding" in response.headers:
+    if not text.strip() or _is_chunked(response):
         return None
     values = {
         value.strip() for value in text.split(",")

@@ -228,8 +228,7 @@ def _prepared(method: str, url: str, headers: Mapping[str, str]) -> requests.Pre
 
 
 def _require_session(session: Any) -> requests.Session:
-    is_session = isinstance(session, SessionRedirectMixin)  # its subclass Session is replaced by requests_cache
-    if not is_session:
+    if SessionRedirectMixin not in type(session).__mro__:  # requests_cache replaces the class requests.Session
         raise ConfigError(f"session must be a requests.Session, not {type(session).__name__}")
     if session.verify is not None and not isinstance(session.verify, (bool, str, os.PathLike)):
         raise ConfigError(

@@ -83,7 +83,7 @@ def test_json_sample_is_decoded() -> None:
 
 
 @pytest.mark.usefixtures("uncollected")
-@pytest.mark.parametrize("body", [b"nonsense", b'{"a": 1', b'"\xff"', b"[" * 100_000, b"\x00"])
+@pytest.mark.parametrize("body", [b"nonsense", b'{"a": 1', b"[" * 100_000, b"\x00"])
 def test_invalid_json_raises_api_error(body: bytes) -> None:
     with pytest.raises(sidefx.APIError, match=r"^200 expected JSON, got application/json: ") as caught:
         decode(received(http_response(200, body, JSON)))
