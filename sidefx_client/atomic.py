@@ -13,9 +13,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
 _NAME_MAX = 255  # bytes, if the file system does not tell
 _WAITS = (0.05, 0.1, 0.25, 0.5, 1.0, 1.0, 2.0)  # seconds: on Windows, scanners and indexers hold new files for a while
 _IN_USE = (5, 32, 33)  # Windows: access denied, sharing violation, lock violation
+_LOCKED_BYTE = 1 << 30  # locks are mandatory on Windows, so it lies behind the end of the file
 _UNSUPPORTED = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
@@ -96,8 +102,6 @@ def fsync(file: BinaryIO) -> None:
 
 def _fsync(descriptor: int) -> None:
     if sys.platform == "darwin":  # fsync does not empty the cache of the drive there
-        import fcntl
-
         with contextlib.suppress(OSError):
             fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
             return
@@ -134,3 +138,51 @@ def _patiently(act: Callable[[], object]) -> None:
             if wait is None or getattr(error, "winerror", None) not in _IN_USE:
                 raise
         time.sleep(wait)
+
+
+def open_or_create(path: Path) -> BinaryIO:
+    try:
+        return create(path)
+    except FileExistsError:
+        return open_own(path)
+
+
+def create(path: Path) -> BinaryIO:
+    return open(path, "x+b", buffering=0)
+
+
+def open_own(path: Path) -> BinaryIO:
+    """Open an existing file of this user, not through a link; raise OSError for any other."""
+    descriptor = os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0))
+    file = open(descriptor, "r+b", buffering=0)  # noqa: SIM115 (closed by its owner)
+    found = os.fstat(descriptor)
+    is_own = not hasattr(os, "geteuid") or found.st_uid == os.geteuid()
+    if is_own and stat.S_ISREG(found.st_mode) and found.st_nlink < 2 and is_at(path, file):
+        return file
+    file.close()
+    raise OSError(errno.EPERM, "not a regular file of this user", str(path))
+
+
+def is_at(path: Path, file: BinaryIO) -> bool:
+    """Whether ``path`` still leads to the open file."""
+    try:
+        return os.path.samestat(os.lstat(path), os.fstat(file.fileno()))
+    except FileNotFoundError:
+        return False
+
+
+def lock(file: BinaryIO) -> None:
+    """Lock the file or raise OSError at once. Not lockf: any close of the file would drop that lock."""
+    if sys.platform == "win32":
+        file.seek(_LOCKED_BYTE)
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        file.seek(0)
+    else:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def remove_and_close(path: Path, file: BinaryIO) -> None:
+    if os.name == "nt":  # no open file can be removed there, so another owner keeps it
+        file.close()
+    path.unlink(missing_ok=True)
+    file.close()

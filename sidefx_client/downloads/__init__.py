@@ -17,13 +17,15 @@ from typing import Any
 import requests
 
 from ..errors import ConfigError, DownloadError
+from ..log import logger
 from ..names import safe_name
-from ..progress import ProgressCallback
+from ..progress import Progress, ProgressCallback
 from ..proxy import Service, call
 from ..transport.connection import BLOCK
 from ..transport.session import Session
 from ..urls import why_unsafe
-from .remote import RemoteFile, quoted
+from .remote import RangeClient, RemoteFile, quoted
+from .responses import Replaced
 
 _PORTABLE = ("docker", "sidefxlabs")  # products whose builds are the same for all platforms
 
@@ -183,9 +185,28 @@ def _fetch(
     connections: int,
     refresh_url: Callable[[], RemoteFile] | None = None,
 ) -> None:
-    from .transfer import fetch  # a fifth of this package, which is not loaded for calls alone
+    """Complete ``target``. ``refresh_url`` returns the file with a new URL after the old one expired."""
+    from . import partial, transfer  # a fifth of this package, which is not loaded for calls alone
 
-    fetch(source, target, session, progress, connections, refresh_url)
+    client = RangeClient(source, session, transfer.TIMEOUT)
+
+    def attempt(private: bool) -> None:
+        steps = Progress(progress, client.source.size)
+        with partial.Partial(target, private=private) as file:
+            try:
+                transfer.Transfer(client, file, steps, connections, refresh_url).run()
+            except DownloadError as error:
+                if file.is_kept and not steps.in_callback:
+                    error.add_hint("the partial file is kept for the next run")
+                raise
+            file.commit()
+
+    try:
+        return attempt(private=False)
+    except (partial.PartialLost, Replaced) as error:
+        logger.warning("download: %s; restarted", str(error))
+        is_lost = isinstance(error, partial.PartialLost)
+    return attempt(private=is_lost)
 
 
 def _invalid_expectation(size: Any, md5: Any) -> str | None:

@@ -13,36 +13,30 @@ import json
 import os
 import re
 import shutil
-import stat
-import sys
 import threading
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 from .. import forks
-from ..atomic import fsync, fsync_directory, remove, replace, require_regular_file, sibling, write_all
-
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
+from ..atomic import (
+    create,
+    fsync,
+    fsync_directory,
+    is_at,
+    lock,
+    open_or_create,
+    open_own,
+    remove,
+    remove_and_close,
+    replace,
+    require_regular_file,
+    sibling,
+    write_all,
+)
+from .remote import ResumeInfo, parse_info
 
 _INFO_SIZE = 1024  # bytes: always rewritten by one write of this size, so a kill leaves the old or the new
-_LOCKED_BYTE = 1 << 30  # locks are mandatory on Windows, so it lies behind the end of the sidecar
 _TAKEN = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK)
-
-
-class ResumeInfo(NamedTuple):
-    """The file that the bytes of a partial file belong to. ``total`` and ``contiguous`` are bytes.
-
-    The first ``contiguous`` bytes of the partial file are complete. None means all of them.
-    """
-
-    url_path_md5: str
-    total: int | None
-    md5: str | None
-    validator: str | None
-    contiguous: int | None = None
 
 
 class PartialLost(FileNotFoundError):
@@ -140,7 +134,7 @@ class Partial:
         with self._lock:
             file = self._intact()
             fsync(file)
-            if not _is_at(self.path, file):
+            if not is_at(self.path, file):
                 raise self._lost()
             file.close()  # Windows renames no open file
         self._remove_abandoned()
@@ -178,7 +172,7 @@ class Partial:
     def _remove_sidecar(self) -> None:
         if self._sidecar is not None and self._is_owner():
             with contextlib.suppress(OSError):
-                _remove_and_close(self._sidecar_path, self._sidecar)
+                remove_and_close(self._sidecar_path, self._sidecar)
 
     def _open_shared(self) -> bool:
         """Lock the sidecar and open the partial file. Return False if that is not possible."""
@@ -186,17 +180,17 @@ class Partial:
         try:
             self._lock_sidecar()
             assert self._sidecar is not None
-            info = _parse(self._sidecar.read(_INFO_SIZE))
+            info = parse_info(self._sidecar.read(_INFO_SIZE))
             useless = info is None
             self.save_info(info)
-            self._file = _open_or_create(self.path)
+            self._file = open_or_create(self.path)
             size = self._file.seek(0, os.SEEK_END) if info else 0
             self.truncate(size if info is None or info.contiguous is None else min(size, info.contiguous))
         except OSError as error:
             no_locks = error.errno not in _TAKEN and not self.path.exists()
             if self._sidecar is not None and (useless or no_locks):
                 with contextlib.suppress(OSError):
-                    _remove_and_close(self._sidecar_path, self._sidecar)
+                    remove_and_close(self._sidecar_path, self._sidecar)
             self.after_fork_in_child()
             return False
         self._remove_abandoned()
@@ -205,14 +199,14 @@ class Partial:
     def _lock_sidecar(self) -> None:
         """Open and lock the sidecar, or raise OSError, also if the file system only pretends to have locks."""
         while True:
-            self._sidecar = _open_or_create(self._sidecar_path)
-            _flock(self._sidecar)
-            if _is_at(self._sidecar_path, self._sidecar):
+            self._sidecar = open_or_create(self._sidecar_path)
+            lock(self._sidecar)
+            if is_at(self._sidecar_path, self._sidecar):
                 break
             self._sidecar.close()  # its last owner removed it after it was opened here
-        with _open_own(self._sidecar_path) as again:
+        with open_own(self._sidecar_path) as again:
             try:
-                _flock(again)
+                lock(again)
             except OSError:
                 return
         raise OSError(errno.ENOLCK, "one lock was granted twice", str(self._sidecar_path))
@@ -221,11 +215,11 @@ class Partial:
         self._private = True
         while True:
             self.path = self.target.with_name(f"{self._stem}.{os.urandom(4).hex()}.part")
-            self._file = _create(self.path)
+            self._file = create(self.path)
             if os.name != "nt":  # Windows removes no open file
                 with contextlib.suppress(OSError):  # there may be no locks
-                    _flock(self._file)
-            if _is_at(self.path, self._file):
+                    lock(self._file)
+            if is_at(self.path, self._file):
                 return
             self._file.close()  # removed as abandoned before it was locked
 
@@ -237,10 +231,10 @@ class Partial:
         for path in self.target.parent.iterdir():
             # With a sidecar it is the partial file of a target whose name ends like that.
             if pattern.fullmatch(path.name) and not path.with_name(f"{path.name}.json").exists():
-                with contextlib.suppress(OSError), _open_own(path) as file:
+                with contextlib.suppress(OSError), open_own(path) as file:
                     if os.name != "nt":
-                        _flock(file)
-                    _remove_and_close(path, file)
+                        lock(file)
+                    remove_and_close(path, file)
 
     def _intact(self) -> BinaryIO:
         """Return the open file. Raise PartialLost if another program truncated it or took it over."""
@@ -255,69 +249,8 @@ class Partial:
         if self._sidecar is None:
             return True
         self._sidecar.seek(0)
-        return self._owner.encode() in self._sidecar.read(_INFO_SIZE) and _is_at(self._sidecar_path, self._sidecar)
+        return self._owner.encode() in self._sidecar.read(_INFO_SIZE) and is_at(self._sidecar_path, self._sidecar)
 
     def _lost(self) -> PartialLost:
         self.info = None  # the rest is not worth resuming
         return PartialLost(errno.ENOENT, "another program removed or changed the partial file", str(self.path))
-
-
-def _open_or_create(path: Path) -> BinaryIO:
-    try:
-        return _create(path)
-    except FileExistsError:
-        return _open_own(path)
-
-
-def _create(path: Path) -> BinaryIO:
-    return open(path, "x+b", buffering=0)
-
-
-def _open_own(path: Path) -> BinaryIO:
-    """Open an existing file of this user, not through a link; raise OSError for any other."""
-    descriptor = os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0))
-    file = open(descriptor, "r+b", buffering=0)  # noqa: SIM115 (closed by its owner)
-    found = os.fstat(descriptor)
-    is_own = not hasattr(os, "geteuid") or found.st_uid == os.geteuid()
-    if is_own and stat.S_ISREG(found.st_mode) and found.st_nlink < 2 and _is_at(path, file):
-        return file
-    file.close()
-    raise OSError(errno.EPERM, "not a regular file of this user", str(path))
-
-
-def _is_at(path: Path, file: BinaryIO) -> bool:
-    """Whether ``path`` still leads to the open file."""
-    try:
-        return os.path.samestat(os.lstat(path), os.fstat(file.fileno()))
-    except FileNotFoundError:
-        return False
-
-
-def _flock(file: BinaryIO) -> None:
-    """Lock the file or raise OSError at once. Not lockf: any close of the file would drop that lock."""
-    if sys.platform == "win32":
-        file.seek(_LOCKED_BYTE)
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        file.seek(0)
-    else:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def _remove_and_close(path: Path, file: BinaryIO) -> None:
-    if os.name == "nt":  # no open file can be removed there, so another owner keeps it
-        file.close()
-    path.unlink(missing_ok=True)
-    file.close()
-
-
-def _parse(data: bytes) -> ResumeInfo | None:
-    try:
-        fields = json.loads(data)
-        info = ResumeInfo(*(fields[name] for name in ResumeInfo._fields))
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return None
-    numbers, texts = (info.total, info.contiguous), (info.md5, info.validator)
-    well_formed = all(n is None or (isinstance(n, int) and n >= 0) for n in numbers) and all(
-        text is None or isinstance(text, str) for text in texts
-    )
-    return info if well_formed else None

@@ -1,36 +1,55 @@
-"""The server's side of a download: the file's URL and properties, requests for ranges, and the patience for retries.
-
-RFC 9110, sections 13.1.5 (If-Range) and 14 (range requests).
-"""
+"""The server's side of a download: the file's URL and properties, and requests for ranges of it."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import http
+import json
 import os
 import re
 import socket
 import threading
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 import requests
 
-from ..errors import CallTimeout, DownloadError, TransportError
-from ..retry import MAX_RETRY_AFTER, retry_after
+from ..errors import ChecksumError, DownloadError
+from ..retry import retry_after
 from ..secret import Secret
 from ..transport.session import Session, build_get
-from ..urls import origin, why_unsafe
-from .headers import validator_matches
-
-if TYPE_CHECKING:
-    from .partial import ResumeInfo  # not loaded unless a file is downloaded
+from ..urls import why_unsafe
+from .responses import RetryableStatus, status_error, validator_matches
 
 _MAX_REDIRECTS = 5
 _RETRYABLE_STATUSES = (429, 502, 503, 504)
-MAX_ATTEMPTS_WITHOUT_PROGRESS = 5
-_ENOUGH = 64 * 1024  # bytes: an attempt that brought as many is retried at once
+
+
+class ResumeInfo(NamedTuple):
+    """The file that the bytes of a partial file belong to. ``total`` and ``contiguous`` are bytes.
+
+    The first ``contiguous`` bytes of the partial file are complete. None means all of them.
+    """
+
+    url_path_md5: str
+    total: int | None
+    md5: str | None
+    validator: str | None
+    contiguous: int | None = None
+
+
+def parse_info(data: bytes) -> ResumeInfo | None:
+    """Return the info in a sidecar, or None if it is damaged."""
+    try:
+        fields = json.loads(data)
+        info = ResumeInfo(*(fields[name] for name in ResumeInfo._fields))
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+    numbers, texts = (info.total, info.contiguous), (info.md5, info.validator)
+    well_formed = all(n is None or (isinstance(n, int) and n >= 0) for n in numbers) and all(
+        text is None or isinstance(text, str) for text in texts
+    )
+    return info if well_formed else None
 
 
 class RemoteFile:
@@ -49,6 +68,13 @@ class RemoteFile:
     def is_same_file(self, other: RemoteFile) -> bool:
         return (self.size, self.md5) == (other.size, other.md5)
 
+    def require_match(self, size: int, md5: str) -> None:
+        """Raise DownloadError or ChecksumError if this is not the expected size or MD5."""
+        if self.size not in (None, size):
+            raise DownloadError(f"the file has {size} bytes, expected {self.size}")
+        if self.md5 not in (None, md5):
+            raise ChecksumError(f"the MD5 of the file is {md5}, expected {self.md5}")
+
     def can_resume(self, info: ResumeInfo | None, done: int) -> bool:
         """Whether ``done`` bytes with this info belong to this file, as far as the validator or the MD5 will tell."""
         if info is None or (None not in (info.total, self.size) and info.total != self.size):
@@ -58,54 +84,6 @@ class RemoteFile:
         if self.md5 and info.md5:
             return self.md5 == info.md5
         return info.validator is not None and info.url_path_md5 == self.url_path_md5
-
-
-class RetryableStatus(TransportError):
-    """A status that may change at the next attempt, in ``wait`` seconds at the earliest."""
-
-    def __init__(self, message: str, http_code: int, wait: float) -> None:
-        super().__init__(message, may_have_executed=True)
-        self.http_code = http_code
-        self.wait = wait
-
-
-class UnexpectedResponse(TransportError):
-    """A response that does not contain the requested range, ``unread`` and open."""
-
-    def __init__(self, response: requests.Response, message: str | None = None) -> None:
-        super().__init__(message or f"status {response.status_code} for a range", may_have_executed=True)
-        self.unread = response
-
-
-class SurplusBytes(UnexpectedResponse):
-    """A response with more bytes than it should have."""
-
-
-class RetryBudget:
-    """Counts attempts. ``backoff`` is the wait in seconds after the first one without progress, doubled each time."""
-
-    def __init__(self, backoff: float) -> None:
-        self.received = 0  # bytes so far, set by the caller
-        self.attempts = 0  # without progress
-        self._backoff = backoff
-        self._seen = 0
-
-    def wait(self, failure: TransportError) -> float:
-        """Return the seconds until the next attempt. Raise DownloadError after the last one."""
-        if failure.permanent:
-            raise failure
-        asked, code = 0.0, None
-        if isinstance(failure, RetryableStatus):
-            asked, code = failure.wait, failure.http_code
-        if asked > MAX_RETRY_AFTER:
-            raise DownloadError(f"{failure}; retry after {asked:.0f} s", code)
-        gained, self._seen = self.received - self._seen, self.received
-        self.attempts = 0 if gained > 0 else self.attempts + 1
-        if self.attempts == MAX_ATTEMPTS_WITHOUT_PROGRESS:
-            raise DownloadError(f"no data received in {self.attempts} attempts: {failure}", code)
-        if gained >= _ENOUGH or isinstance(failure, CallTimeout):  # a timeout was a wait already
-            return asked
-        return max(asked, self._backoff * 2.0 ** max(0, self.attempts - 1))
 
 
 class RangeClient:
@@ -188,13 +166,6 @@ class RangeClient:
         self._sockets[threading.get_ident()] = sock
         if self._aborted:
             _interrupt(sock)
-
-
-def status_error(response: requests.Response, more: str = "") -> DownloadError:
-    """Return the error for a status. The body of a storage service may quote the signed query, so it is not shown."""
-    status = response.status_code
-    phrase = http.HTTPStatus(status).phrase if status in http.HTTPStatus._value2member_map_ else "unknown status"
-    return DownloadError(f"{origin(str(response.url))} responded with {status} {phrase}{more}", status)
 
 
 def _interrupt(sock: socket.socket) -> None:

@@ -8,76 +8,44 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Callable
-from pathlib import Path
+from typing import Optional
 
 import requests
 
 from ..errors import ChecksumError, DownloadError, TransportError
 from ..log import logger
-from ..progress import Progress, ProgressCallback
+from ..progress import Progress
 from ..transport.response import content_length
-from ..transport.session import Session
-from .headers import ContentRange, content_range, validator
-from .partial import Partial, PartialLost, ResumeInfo
-from .remote import RangeClient, RemoteFile, RetryBudget, SurplusBytes, UnexpectedResponse, status_error
-from .workers import BLOCK, Workers, piece_size
+from .partial import Partial
+from .remote import RangeClient, RemoteFile, ResumeInfo
+from .responses import (
+    Replaced,
+    RetryBudget,
+    SurplusBytes,
+    UnexpectedResponse,
+    content_range,
+    is_page,
+    matching_range,
+    status_error,
+    validator,
+)
+from .workers import BLOCK, Workers, first_end
 
 TIMEOUT = (10.0, 60.0)  # seconds to connect, seconds of silence after which a transfer is resumed on a new connection
 BACKOFF = 0.5  # seconds to wait after the first attempt without progress
 
 _STEP = 8 << 20  # bytes hashed between two reports of progress
+_DISCARDED = "the bytes were discarded; download the file again"
 _EXPIRED = (400, 401, 403, 410)  # statuses of a signed URL that has expired
 
-RefreshURL = Callable[[], RemoteFile]
-
-
-def fetch(
-    source: RemoteFile,
-    target: Path,
-    session: Session,
-    progress: ProgressCallback | None,
-    connections: int,
-    refresh_url: RefreshURL | None,
-) -> Path:
-    """Return the path of the complete file. ``refresh_url`` returns the file with a new URL after the old one expired.
-
-    Raises OSError for the disk, DownloadError, ChecksumError, and TransportError if a retry cannot help.
-    """
-    client = RangeClient(source, session, TIMEOUT)
-
-    def attempt(private: bool) -> Path:
-        steps = Progress(progress, client.source.size)
-        with Partial(target, private=private) as partial:
-            try:
-                Transfer(client, partial, steps, connections, refresh_url).run()
-            except DownloadError as error:
-                if partial.is_kept and not steps.in_callback:
-                    error.add_hint("the partial file is kept for the next run")
-                raise
-            return partial.commit()
-
-    try:
-        return attempt(private=False)
-    except (PartialLost, _Replaced) as error:
-        logger.warning("download: %s; restarted", str(error))
-        lost = isinstance(error, PartialLost)
-    return attempt(private=lost)
-
-
-class _Replaced(DownloadError):
-    """The new URL leads to another file than the old one."""
+RefreshURL = Optional[Callable[[], RemoteFile]]
 
 
 class Transfer:
     """Completes ``partial`` and verifies it."""
 
     def __init__(
-        self,
-        client: RangeClient,
-        partial: Partial,
-        progress: Progress,
-        connections: int,
-        refresh_url: RefreshURL | None,
+        self, client: RangeClient, partial: Partial, progress: Progress, connections: int, refresh_url: RefreshURL
     ) -> None:
         self._client = client
         self._partial = partial
@@ -85,7 +53,6 @@ class Transfer:
         self._connections = connections
         self._refresh_url = refresh_url
         self._range_mismatch_seen = False
-        self._accepted = connections
         self._workers: Workers | None = None
         self._start_hash()
 
@@ -100,10 +67,11 @@ class Transfer:
         is_mixed = partial.size > 0
         if source.md5 is None or partial.size != source.size:
             self._fetch()
+        is_mixed = is_mixed or self._client.has_mixed_versions
         try:
             self._verify()
         except ChecksumError as error:
-            if not is_mixed and not self._client.has_mixed_versions:
+            if not is_mixed:
                 raise
             logger.warning("download: %s; restarted", str(error))
             self._fetch()
@@ -140,10 +108,11 @@ class Transfer:
         """Use fewer connections from now on, or return the response of the only one, to be looked at."""
         if self._connections == 1:
             if isinstance(failure, SurplusBytes):
-                raise self._discard(DownloadError(str(failure)))
+                self._start_over()
+                raise DownloadError(f"{failure} ({_DISCARDED})")
             return failure.unread
-        refused = failure.unread.status_code >= 400 and failure.unread.status_code != 416
-        self._connections = max(1, self._accepted) if refused else 1
+        refused = failure.is_refusal and self._workers
+        self._connections = max(1, refused.accepted) if refused else 1
         return None
 
     def _open(self, response: requests.Response | None) -> tuple[requests.Response, int | None] | None:
@@ -152,24 +121,25 @@ class Transfer:
         while True:
             if partial.size and not partial.info:  # the rest could belong to another version of the file
                 self._start_over()
-            end = self._end_of_first_piece()
+            end = first_end(partial.size, self._progress.total, self._connections)
             if response is None:
                 response = self._client.request(partial.size, end, partial.info)
             with contextlib.ExitStack() as unused:
                 unused.callback(response.close)
                 status, found = response.status_code, content_range(response.headers)
-                if status == 200:
-                    result = response, self._begin(response)
+                stop = self._continue(response, end)
+                if status == 200 or stop is not None:
+                    stop = self._begin(response) if status == 200 else stop
                     unused.pop_all()
-                    return result
-                if status == 206 and found and self._is_requested_range(response, found, end):
-                    unused.pop_all()
-                    return response, found.end
+                    return response, stop
             if status == 416 and found and found.total == partial.size and (partial.size or end):
                 return None
             if status in _EXPIRED and self._refresh_url and not refreshed:
                 refreshed = True
-                self._use(self._refresh_url())
+                old, self._client.source = self._client.source, self._refresh_url()
+                if not old.is_same_file(self._client.source):
+                    self._start_over()
+                    raise Replaced("the new URL leads to another file")
             elif status in (206, 416) and not self._range_mismatch_seen:
                 self._range_mismatch_seen = True
                 self._connections = 1
@@ -178,21 +148,12 @@ class Transfer:
                 raise status_error(response, ", not with the requested range" if status in (206, 416) else "")
             response = None
 
-    def _end_of_first_piece(self) -> int | None:
-        """Return the end of the first request, None if one connection requests all the rest."""
-        if self._connections == 1:
-            return None
-        total = self._progress.total
-        missing = None if total is None else total - self._partial.size
-        piece = piece_size(missing, self._connections)
-        return self._partial.size + piece if missing is None or missing > 2 * piece else None
-
     def _begin(self, response: requests.Response) -> int | None:
         """Start from the beginning with a response that contains the whole file. Return its end, None if unknown."""
         length, expected = content_length(response), self._client.source.size
         if length is not None and expected not in (None, length):
             raise DownloadError(f"the server has a file of {length} bytes, expected {expected}")
-        if length is None and expected is not None and self._is_page(response):
+        if length is None and expected is not None and is_page(response, self._partial.target):
             raise DownloadError("the server sent a web page instead of the file", response.status_code)
         self._start_over()
         self._connections = 1
@@ -200,25 +161,16 @@ class Transfer:
         # A complete body of unknown length is the whole file, also if it has not the expected size.
         return None if "Transfer-Encoding" in response.headers else self._progress.total
 
-    def _is_page(self, response: requests.Response) -> bool:
-        """Whether this is the page of a proxy or portal, which must not replace the bytes at hand."""
-        media = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        return media == "text/html" and self._partial.target.suffix.lower() not in (".html", ".htm")
-
-    def _is_requested_range(self, response: requests.Response, found: ContentRange, end: int | None) -> bool:
-        """Whether the response continues the partial file with bytes of the same file."""
-        partial, total = self._partial, found.total or self._progress.total
-        if found.start != partial.size or found.end is None or total is None or found.end > (end or total):
-            return False
-        if content_length(response) not in (None, found.end - found.start) or (partial.size == 0 and end is None):
-            return False
+    def _continue(self, response: requests.Response, end: int | None) -> int | None:
+        """Return the end of a response that continues the partial file with bytes of the same file, else None."""
+        partial = self._partial
+        found = matching_range(response, partial.size, end, self._progress.total)
+        if found is None or (partial.size == 0 and end is None):
+            return None
         if partial.info is None:
-            self._save_info(response, total)
-            return partial.info is not None
-        if not self._client.is_same_version(response, partial.info) or self._progress.total not in (None, total):
-            return False
-        self._progress.total = total
-        return True
+            self._save_info(response, found.total)
+        self._progress.total = found.total
+        return found.end if partial.info and self._client.is_same_version(response, partial.info) else None
 
     def _save_info(self, response: requests.Response, total: int | None) -> None:
         """Keep what the file can be recognized by. Without an MD5 or a validator it cannot be resumed."""
@@ -251,7 +203,6 @@ class Transfer:
                     if ended:
                         partial.truncate(partial.size)
                     self._save_contiguous(None if ended else partial.size)
-        self._accepted = workers.accepted
         self._client.abort(False)
         if isinstance(workers.failure, TransportError) or workers.failure is None:
             return workers.failure
@@ -268,13 +219,6 @@ class Transfer:
         self._partial.size = contiguous
         self._hash_up_to(min(contiguous, self._hashed + _STEP))
         self._progress.update(workers.received)
-
-    def _use(self, source: RemoteFile) -> None:
-        same = source.is_same_file(self._client.source)
-        self._client.source = source
-        if not same:
-            self._start_over()
-            raise _Replaced("the new URL leads to another file")
 
     def _start_over(self) -> None:
         self._partial.restart()
@@ -298,18 +242,14 @@ class Transfer:
             self._hashed += len(block)
 
     def _verify(self) -> None:
-        partial, expected = self._partial, self._client.source
+        partial = self._partial
         while self._hashed < partial.size:
             self._hash_up_to(min(partial.size, self._hashed + _STEP))
             self._progress.update(partial.size)
         self._progress.update(partial.size, end=True)
-        if expected.size not in (None, partial.size):
-            raise self._discard(DownloadError(f"the file has {partial.size} bytes, expected {expected.size}"))
-        found = self._md5.hexdigest()
-        if expected.md5 not in (None, found):
-            raise self._discard(ChecksumError(f"the MD5 of the file is {found}, expected {expected.md5}"))
-
-    def _discard(self, error: DownloadError) -> DownloadError:
-        self._start_over()
-        error.add_hint("the bytes were discarded; download the file again")
-        return error
+        try:
+            self._client.source.require_match(partial.size, self._md5.hexdigest())
+        except DownloadError as error:
+            self._start_over()
+            error.add_hint(_DISCARDED)
+            raise

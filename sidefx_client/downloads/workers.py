@@ -15,12 +15,12 @@ import requests
 from ..errors import CallTimeout, TransportError
 from ..log import logger
 from ..progress import INTERVAL
-from ..transport.response import ResponseBody, content_length
-from .headers import content_range
+from ..transport.response import ResponseBody
 from .partial import Partial
-from .remote import RangeClient, RetryableStatus, RetryBudget, SurplusBytes, UnexpectedResponse
+from .remote import RangeClient
+from .responses import RetryableStatus, RetryBudget, SurplusBytes, UnexpectedResponse, matching_range
 
-BLOCK = 256 * 1024  # bytes read at once: each worker holds one or two
+BLOCK, _SMALL_BLOCK = 128 * 1024, 64 * 1024  # bytes read at once by a single worker, and by each of several
 _MAX_BACKLOG = 4 * BLOCK  # bytes that wait to be hashed
 _PIECES = 4  # for each connection, within these limits
 _MIN_PIECE, _MAX_PIECE = 1 << 20, 16 << 20  # bytes: each piece costs a round trip, and a break loses those after a hole
@@ -31,6 +31,13 @@ _GRACE = 1.0  # seconds for the threads to end: one that is still connecting end
 def piece_size(missing: int | None, connections: int) -> int:
     """Return the bytes of a piece if ``missing`` bytes are to be received."""
     return max(_MIN_PIECE, min(_MAX_PIECE, (missing or 0) // (connections * _PIECES)))
+
+
+def first_end(start: int, total: int | None, connections: int) -> int | None:
+    """Return the end of the first request, None if one connection requests all the rest."""
+    missing = None if total is None else total - start
+    piece = piece_size(missing, connections)
+    return start + piece if connections > 1 and (missing is None or missing > 2 * piece) else None
 
 
 class _Piece:
@@ -171,14 +178,12 @@ class Workers:
                     self._returned.append(piece)
                     self._running -= 1
                     self._changed.notify_all()
+            if isinstance(failure, UnexpectedResponse) and (self._stopping or not self._single):
+                failure.unread.close()
             if self._stopping or is_refused:
-                if isinstance(failure, UnexpectedResponse):
-                    failure.unread.close()
                 return False
             if failure is None:  # the server sends less than the whole range at once
                 continue
-            if isinstance(failure, UnexpectedResponse) and not self._single:
-                failure.unread.close()
             if isinstance(failure, UnexpectedResponse) or self._info is None or piece.end is None:
                 raise failure
             wait = budget.wait(failure)
@@ -191,7 +196,10 @@ class Workers:
         try:
             if response is None:
                 response = self._client.request(piece.at, None if self._single else piece.end, self._info)
-                end = self._end_of(response, piece)
+                found = matching_range(response, piece.at, piece.end, self._total)
+                if found is None or not self._client.is_same_version(response, self._info):
+                    return UnexpectedResponse(response)
+                end = found.end
             body = ResponseBody(response, decoded=False)
         except TransportError as error:
             return error
@@ -201,7 +209,7 @@ class Workers:
             while not self._stopping:
                 started = time.monotonic()
                 try:
-                    block = body.read(BLOCK)
+                    block = body.read(BLOCK if self._single else _SMALL_BLOCK)
                 except TransportError as error:
                     return error
                 seconds += time.monotonic() - started
@@ -230,25 +238,9 @@ class Workers:
             if self._backlog >= BLOCK:
                 self._changed.notify_all()
 
-    def _end_of(self, response: requests.Response, piece: _Piece) -> int:
-        """Return the end of a response that continues the piece. Raise UnexpectedResponse for any other."""
-        found = content_range(response.headers)
-        if (
-            response.status_code == 206
-            and found is not None
-            and found.end is not None
-            and found.start == piece.at
-            and found.end <= (piece.end or found.end)
-            and found.total in (None, self._total)
-            and content_length(response) in (None, found.end - found.start)
-            and self._client.is_same_version(response, self._info)
-        ):
-            return found.end
-        raise UnexpectedResponse(response)
-
 
 def _is_refusal(failure: TransportError | None, budget: RetryBudget) -> bool:
-    """Whether the server seems to accept fewer connections than there are."""
+    """Return whether the server seems to accept fewer connections than there are."""
     if isinstance(failure, UnexpectedResponse):
-        return failure.unread.status_code >= 400 and failure.unread.status_code != 416
+        return failure.is_refusal
     return isinstance(failure, RetryableStatus) or budget.received == 0 or budget.attempts > 1

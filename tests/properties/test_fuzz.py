@@ -22,7 +22,7 @@ from support.stage import VALUES, Stage, examples
 import sidefx_client as sidefx
 from sidefx_client.auth import is_token
 from sidefx_client.downloads import transfer
-from sidefx_client.downloads.headers import content_range
+from sidefx_client.downloads.responses import content_range
 from sidefx_client.names import safe_name
 from sidefx_client.retry import retry_after
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from sidefx_client.downloads.headers import content_range, validator
+from sidefx_client.downloads.responses import content_range, validator
 from sidefx_client.retry import retry_after
 
 

@@ -15,8 +15,10 @@ from typing import Any
 import pytest
 from support.downloads import ROOT, left
 
+from sidefx_client import atomic
 from sidefx_client.downloads import partial as partial_module
-from sidefx_client.downloads.partial import Partial, PartialLost, ResumeInfo
+from sidefx_client.downloads.partial import Partial, PartialLost
+from sidefx_client.downloads.remote import ResumeInfo
 
 INFO = ResumeInfo("a-path", 10, None, '"one"')
 SHARED = ["build.part", "build.part.json"]
@@ -146,7 +148,8 @@ def test_D15_one_of_many_threads_gets_the_lock(target: Path) -> None:
 HOLD = """
 import os, sys
 from pathlib import Path
-from sidefx_client.downloads.partial import Partial, ResumeInfo
+from sidefx_client.downloads.partial import Partial
+from sidefx_client.downloads.remote import ResumeInfo
 with Partial(Path(sys.argv[1]), private=sys.argv[2] == "private") as partial:
     partial.save_info(ResumeInfo("a-path", 10, None, '"one"'))
     partial.write(0, b"01234")
@@ -221,15 +224,15 @@ def test_D15_partial_file_of_a_similar_name_is_kept(target: Path) -> None:
 def test_D15_removed_sidecar_is_not_used(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = Partial(target).__enter__()
     receive(first, b"first")
-    real = partial_module._flock
+    real = atomic.lock
 
     def finish_first(file: Any) -> None:
-        monkeypatch.setattr(partial_module, "_flock", real)
+        monkeypatch.setattr(partial_module, "lock", real)
         first.commit()
         first.__exit__()
         real(file)
 
-    monkeypatch.setattr(partial_module, "_flock", finish_first)
+    monkeypatch.setattr(partial_module, "lock", finish_first)
     with Partial(target) as second, Partial(target) as third:
         assert target.read_bytes() == b"first"
         assert (second.path.name, third.path.name == second.path.name) == ("build.part", False)
@@ -264,7 +267,7 @@ def test_D15_unseen_lock_of_another_machine_is_noticed(target: Path, monkeypatch
     with Partial(target) as first:
         first.save_info(INFO)
         receive(first, b"01234")
-        monkeypatch.setattr(partial_module, "_flock", lambda file: None)
+        monkeypatch.setattr(partial_module, "lock", lambda file: None)
         monkeypatch.setattr(Partial, "_lock_sidecar", open_sidecar)
         with Partial(target) as second:
             assert second.size == 5
