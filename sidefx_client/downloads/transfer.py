@@ -125,6 +125,7 @@ class Transfer:
             if response is None:
                 response = self._client.request(partial.size, end, partial.info)
             with contextlib.ExitStack() as unused:
+                unused.callback(self._client.release)
                 unused.callback(response.close)
                 status, found = response.status_code, content_range(response.headers)
                 stop = self._continue(response, end)
