@@ -28,15 +28,19 @@ _UNSUPPORTED = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 class AtomicFile:
     """A file that appears under ``path`` only when it is committed.
 
-    Use it with ``with``: without ``commit()`` nothing is left. The file gets the mode of the umask.
+    Use it with ``with``: without ``commit()`` nothing is left. The file gets the mode of the umask, or 0600 from the
+    start if it is ``private``.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, private: bool = False) -> None:
         self._target = Path(path).absolute()  # the working directory may change meanwhile
         require_regular_file(self._target)
         self._path = sibling(self._target, f".{os.urandom(4).hex()}.tmp")
+        mode = 0o600 if private else 0o666
         try:
-            self._file: BinaryIO = open(self._path, "xb", buffering=0)  # noqa: SIM115 (closed by __exit__)
+            self._file: BinaryIO = open(  # noqa: SIM115 (closed by __exit__)
+                self._path, "xb", buffering=0, opener=lambda path, flags: os.open(path, flags, mode)
+            )
         except OSError as error:
             error.filename = os.fspath(path)  # the caller does not know the temporary name
             raise
@@ -44,7 +48,7 @@ class AtomicFile:
     def __enter__(self) -> AtomicFile:
         return self
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         write_all(self._file, data)
 
     def commit(self) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 from urllib.parse import urljoin
 
@@ -17,6 +18,8 @@ from .urls import origin
 MAX_ERROR_TEXT = 64 * 1024  # bytes of an error body that are read and shown
 MAX_DEBUG_PAGE = 1024 * 1024  # bytes of a debug page that are read: its traceback comes late
 MAX_TRACEBACK = 8 * 1024  # bytes of a traceback from a debug page that are shown
+_TRACEBACK_START = re.compile(r"^[ \t]*Traceback(?: \(most recent call last\))?:[ \t]*\r?$", re.MULTILINE)
+_TRACEBACK_END = re.compile(r"^[ \t]*</textarea>[ \t]*\r?$", re.MULTILINE)
 _LONGEST_SECRET = 8 * 1024  # characters at the end of truncated text that could be the beginning of a secret
 
 
@@ -54,7 +57,9 @@ def error_message(status: int, text: str) -> str:
     """
     traceback = _traceback(text) if status == 500 else None
     if traceback is not None:
-        return _clipped(clean(_unescaped(traceback)))
+        import html  # its table of entities would be a sixth of the cost of importing this package
+
+        return _clipped(clean(html.unescape(traceback)))
     try:
         value = json.loads(text) if text.lstrip()[:1] == "{" else None
     except (ValueError, RecursionError):
@@ -76,12 +81,9 @@ def oauth_error(text: str) -> str:
 
 
 def _traceback(page: str) -> str | None:
-    lines = page.splitlines()
-    stripped = [line.strip() for line in lines]
-    starts = [i for i, line in enumerate(stripped) if line in ("Traceback:", "Traceback (most recent call last):")]
-    ends = [i for i, line in enumerate(stripped) if line == "</textarea>"]
-    found = next(((start, end) for start in starts for end in ends if start < end), None)
-    return "\n".join(lines[slice(*found)]) if found else None
+    start = _TRACEBACK_START.search(page)
+    end = start and _TRACEBACK_END.search(page, start.end())
+    return page[start.start() : end.start()].strip("\r\n") if start and end else None
 
 
 def _text(response: requests.Response) -> str:
@@ -99,12 +101,6 @@ def _text(response: requests.Response) -> str:
         response.close()
     text = b"".join(blocks).decode(charset(response), "replace")
     return text if size < limit + _LONGEST_SECRET else clean(text)[:-_LONGEST_SECRET]
-
-
-def _unescaped(text: str) -> str:
-    import html  # its table of entities would be a sixth of the cost of importing this package
-
-    return html.unescape(text)
 
 
 def _clipped(traceback: str) -> str:

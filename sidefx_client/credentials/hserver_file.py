@@ -6,12 +6,10 @@ stay byte for byte. The content of the file is in no frame that raises, because 
 
 from __future__ import annotations
 
-import contextlib
 import os
-import tempfile
 from pathlib import Path
 
-from ..atomic import fsync, replace, require_regular_file
+from ..atomic import AtomicFile
 from ..errors import ConfigError
 from ..secret import Secret
 from .key_files import hserver_ini_paths
@@ -36,21 +34,12 @@ def write_pair(path: str, client_id: str, client_secret: Secret | None) -> None:
     Raises OSError, or ConfigError if the file has a ``ClientID`` without a ``ClientSecret`` or the reverse.
     """
     target = Path(os.path.realpath(path))  # a link stays a link
-    require_regular_file(target)
     if not _is_paired(path):
         raise ConfigError(f"{path} has a ClientID without a ClientSecret, or the reverse: correct it first")
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor, new = tempfile.mkstemp(".tmp", f"{target.name}.", target.parent)  # has mode 0600
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(_edited(path, client_id, client_secret))
-            file.flush()
-            fsync(file)
-        replace(Path(new), target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(new)
-        raise
+    with AtomicFile(target, private=True) as file:
+        file.write(memoryview(_edited(path, client_id, client_secret)))  # whose repr does not show the secret
+        file.commit()
 
 
 def remove_pair(path: str, client_id: str) -> None:

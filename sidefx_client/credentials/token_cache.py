@@ -5,16 +5,15 @@ A failure here never fails a call: at worst one more token is requested.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import json
 import os
 import stat
 import sys
-import tempfile
 import time
 from typing import Any
 
+from ..atomic import AtomicFile
 from ..auth import MAX_TOKEN_LIFETIME, is_token
 from ..errors import ConfigError
 from ..log import logger
@@ -72,19 +71,11 @@ class TokenCache:
             return None
 
     def _save(self, tokens: dict[str, _Token]) -> None:
-        folder, name = os.path.split(self._path)
         try:
-            os.makedirs(folder or ".", 0o700, exist_ok=True)
-            # It has mode 0600 from the start. It is not flushed, because a file lost in a power cut is a miss only.
-            file, new = tempfile.mkstemp(".tmp", name + ".", folder or ".")
-            try:
-                with open(file, "wb") as stream:
-                    stream.write(_text(tokens))
-                os.replace(new, self._path)
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    os.unlink(new)
-                raise
+            os.makedirs(os.path.dirname(self._path) or ".", 0o700, exist_ok=True)
+            with AtomicFile(self._path, private=True) as file:
+                file.write(memoryview(_text(tokens)))  # whose repr does not show the tokens
+                file.commit()
         except (OSError, ValueError) as error:
             self._warn(error)
 

@@ -40,7 +40,7 @@ class ResponseBody(io.RawIOBase):
         self._length = content_length(response)
         self._count = 0
         self._failure: str | None = None
-        self._finished = False
+        self.finished = False  # True once the last byte was read
         self._unconfirmed = unconfirmed and self._length is None and not _is_chunked(response)
         self.is_confirmed = True
         self._source: Any = None
@@ -56,11 +56,6 @@ class ResponseBody(io.RawIOBase):
         """Bytes that will be read in all, or None if that is not known before the end."""
         return self._length if self._decoder is None else None
 
-    @property
-    def finished(self) -> bool:
-        """Whether the last byte was read."""
-        return self._finished
-
     def readable(self) -> bool:
         return True
 
@@ -72,11 +67,11 @@ class ResponseBody(io.RawIOBase):
             raise ValueError("I/O operation on closed file")
         if self._failure:
             self.fail(self._failure)
-        if self._finished or size == 0:
+        if self.finished or size == 0:
             return b""
         data = self._receive(size) if self._decoder is None else self._decode(self._decoder, size)
         if not data:
-            self._finished = True
+            self.finished = True
         return data
 
     def readall(self) -> bytes:

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any, NamedTuple, Union, cast
+from typing import Any, Union, cast
 from urllib.parse import urlsplit
 
 import requests
@@ -32,6 +32,7 @@ from .failures import DISK_ERRORS, NETWORK_ERRORS, transport_error
 
 # (seconds to connect, seconds between bytes), or one number for both; None waits for ever.
 Timeout = Union[float, tuple[Union[float, None], Union[float, None]], None]
+_Settings = tuple[dict[str, Any], Union[str, None]]  # proxies, verify and cert for one host; the URL of its proxy
 
 DEFAULT_TIMEOUT = (10.0, 300.0)
 _PYTHON = ".".join(map(str, sys.version_info[:3]))
@@ -61,7 +62,7 @@ class Session:
         self._owned = session is None
         self._waits = waits
         self._closed = threading.Event()
-        self._settings: dict[str, _HostSettings] = {}
+        self._settings: dict[str, _Settings] = {}
         self._requests = requests.Session() if session is None else _require_session(session)
         if self._owned:
             self._requests.verify = True if ca_bundle is None else os.fspath(ca_bundle)
@@ -85,22 +86,21 @@ class Session:
         attempt = Attempt(timeout[1] if isinstance(timeout, tuple) else timeout, on_socket)
         started = time.monotonic()
         outcome: object = "cancelled"
-        settings: _HostSettings | None = None
+        proxy: str | None = None
         try:
-            settings = self._settings_for(str(request.url).partition("?")[0])
+            options, proxy = self._settings_for(str(request.url).partition("?")[0])
             with attempt:
-                response = self._send(request, timeout, settings)
+                response = self._send(request, timeout, options)
             outcome = response.status_code
             return response
         except (SideFXError, *DISK_ERRORS):  # the latter are of a hook
             raise
         except NETWORK_ERRORS as error:
-            proxy = settings.proxy if settings else None
             failure: SideFXError = transport_error(error, str(request.url), attempt.request_started, proxy)
             outcome = failure
         except (ValueError, TypeError):  # of requests, for a proxy URL that it cannot read; may show its password
-            problem = why_unusable_proxy(settings.proxy) if settings and settings.proxy else None
-            if problem is None:
+            problem = proxy and why_unusable_proxy(proxy)
+            if not problem:
                 raise
             outcome = failure = ConfigError(problem)
         finally:
@@ -109,21 +109,23 @@ class Session:
             logger.debug("%s: %s after %.0f ms, %s bytes of body", label, outcome, milliseconds, length)
         raise failure  # not in the handler, because the exceptions of requests hold the request with its token
 
-    def _send(self, request: requests.PreparedRequest, timeout: Timeout, settings: _HostSettings) -> requests.Response:
-        location = _WithheldLocation()
-        hooks = self._requests.hooks.get("response") or []
-        request.hooks = {"response": [*([hooks] if callable(hooks) else hooks), location]}
+    def _send(self, request: requests.PreparedRequest, timeout: Timeout, options: dict[str, Any]) -> requests.Response:
+        withheld = []
+
+        def withhold_location(response: requests.Response, **kwargs: Any) -> None:
+            # For a redirect, requests would read the whole body, parse Location and look at netrc. This is the last
+            # hook, so that those of the caller see the header.
+            withheld.append(response.headers.pop("Location", None))
+
+        request.hooks = {"response": [*self._requests.hooks.get("response", ()), withhold_location]}
         try:
-            response = self._requests.send(
-                request, stream=True, allow_redirects=False, timeout=timeout, **settings.options
-            )
+            response = self._requests.send(request, stream=True, allow_redirects=False, timeout=timeout, **options)
         except requests.HTTPError as error:  # raised by a hook or an override of send, with raise_for_status()
             if error.response is None:
                 raise
             response = error.response
-        if response.raw is None:  # made by a hook
-            response._content = response.content or b""
-        location.restore(response)
+        if withheld and withheld[-1] is not None:
+            response.headers["Location"] = withheld[-1]
         return response
 
     def wait(self, seconds: float) -> None:
@@ -146,22 +148,15 @@ class Session:
         if self._owned:
             self._requests.close()
 
-    def _settings_for(self, url: str) -> _HostSettings:
+    def _settings_for(self, url: str) -> _Settings:
         host = "/".join(url.split("/", 3)[:3])
-        settings = self._settings.get(host)
-        if settings is None:
-            settings = self._settings[host] = _host_settings(self._requests, url)
-        return settings
+        if host not in self._settings:
+            self._settings[host] = _host_settings(self._requests, url)
+        return self._settings[host]
 
 
-class _HostSettings(NamedTuple):
-    """The settings for one host, from the session and the environment: looking them up costs 0.1 ms."""
-
-    options: dict[str, Any]  # proxies, verify and cert
-    proxy: str | None
-
-
-def _host_settings(session: requests.Session, url: str) -> _HostSettings:
+def _host_settings(session: requests.Session, url: str) -> _Settings:
+    """Return the settings for one host, from the session and the environment: looking them up costs 0.1 ms."""
     found = _environment_settings(session, url)
     options = {name: found[name] for name in ("proxies", "verify", "cert")}
     cert = options["cert"]
@@ -170,31 +165,13 @@ def _host_settings(session: requests.Session, url: str) -> _HostSettings:
             raise ConfigError(f"the CA bundle or client certificate {os.fspath(file)} does not exist")
     proxy = select_proxy(url, options["proxies"])
     if not proxy or is_loopback(urlsplit(url).hostname):
-        return _HostSettings({**options, "proxies": {}}, None)
-    return _HostSettings(options, proxy if "://" in proxy else f"http://{proxy.lstrip('/')}")
+        return {**options, "proxies": {}}, None
+    return options, proxy if "://" in proxy else f"http://{proxy.lstrip('/')}"
 
 
 def _environment_settings(session: requests.Session, url: str) -> dict[str, Any]:
     verify = None if session.verify is True else session.verify  # REQUESTS_CA_BUNDLE would replace any other value
     return dict(session.merge_environment_settings(url, {}, True, verify, session.cert))
-
-
-class _WithheldLocation:
-    """A response hook that hides Location from requests, which would read the whole body, parse it and look at netrc.
-
-    It is the last hook, so that the hooks of the caller see the header.
-    """
-
-    def __init__(self) -> None:
-        self._value: str | None = None
-
-    def __call__(self, response: requests.Response, **kwargs: Any) -> None:
-        self._value = response.headers.pop("Location", None)
-
-    def restore(self, response: requests.Response) -> None:
-        """Put the header back."""
-        if self._value is not None:
-            response.headers["Location"] = self._value
 
 
 def endpoint(url: str) -> requests.PreparedRequest:

@@ -188,7 +188,7 @@ def test_path_of_another_type_raises_config_error(odd: Any) -> None:
         sidefx.service("id", "secret", token_cache=odd)
 
 
-@pytest.mark.parametrize("function", ["_load", "_check_ours", "_save", "makedirs", "mkstemp", "_text"])
+@pytest.mark.parametrize("function", ["_load", "_check_ours", "_save", "makedirs", "write_all", "_text"])
 def test_ctrl_c_does_not_expose_the_token_in_locals(path: Path, function: str) -> None:
     def interrupt(frame: FrameType, event: str, argument: Any) -> None:
         if frame.f_code.co_name == function:
