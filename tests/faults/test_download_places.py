@@ -124,6 +124,7 @@ except OSError as error:
 """
 
 
+@pytest.mark.skipif(os.name != "posix", reason="RLIMIT_FSIZE is POSIX'")
 def test_D9_full_disk_keeps_errno_and_partial_file(case: Case) -> None:
     with ScriptedServer([serve(), serve()]) as server:
         done = case.python(FULL_DISK, f"{server.url}/{NAME}", str(case.directory / NAME), md5(CONTENT))

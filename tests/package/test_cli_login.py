@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import platformdirs
 import pytest
 from support.shells import Done, Shell, needs_terminal, text_of
 
@@ -164,8 +165,8 @@ def test_auth_shows_the_source_the_expiry_and_the_token_cache(shell: Shell) -> N
 @pytest.mark.parametrize("kind", ["link", "mode", "directory"])
 def test_auth_tells_when_the_token_cache_cannot_be_written(shell: Shell, kind: str) -> None:
     shell.environment.update(shell.server.environment)
-    cache = Path.home() / ".cache" / "sidefx-client"
-    cache.parent.mkdir()
+    cache = platformdirs.user_cache_path("sidefx-client", appauthor=False)
+    cache.parent.mkdir(parents=True)
     if kind == "directory":
         cache.write_text("a file")
     else:

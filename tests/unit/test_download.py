@@ -10,13 +10,13 @@ import pytest
 from support.downloads import NAME, QUERY, fetch, kept, left, md5, program
 from support.scripted import ScriptedServer, Step, http_response, send_and_close, send_and_watch
 from support.served import BLOCK, MIB, Served, content_of
+from support.systems import needs_proc
 
 import sidefx_client as sidefx
 from sidefx_client.testing import LocalServer
 
 CONTENT = content_of(4 * MIB)
 HALF = len(CONTENT) // 2
-needs_proc = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc/self/status")
 by_one_and_by_four = pytest.mark.parametrize("connections", [1, 4])
 
 

@@ -13,12 +13,12 @@ import pytest
 from support.downloads import NAME, fetch, kept, left, md5, program
 from support.scripted import Connection, Request, ScriptedServer, http_response, json_response
 from support.served import MIB, Served, content_of
+from support.systems import needs_proc
 
 import sidefx_client as sidefx
 from sidefx_client.downloads.workers import piece_size
 
 CONTENT = content_of(12 * MIB)
-needs_proc = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="reads /proc/self/fd")
 
 
 pytestmark = pytest.mark.usefixtures("hasty")
