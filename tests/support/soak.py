@@ -1,4 +1,4 @@
-"""Thousands of calls, uploads and streams from many threads, with random faults in 5 % of the responses.
+"""Thousands of calls, uploads, streams and downloads from many threads, with random faults in 5 % of the responses.
 
     cd tests && python -m support.soak [--calls 20000] [--threads 16] [--seed 1] [--tls]
 
@@ -17,6 +17,7 @@ import os
 import random
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -28,7 +29,7 @@ from typing import Any, NamedTuple
 from support.soak_server import SHARE, content, digest
 from support.systems import HAS_PROC
 
-KINDS = ("submit", "submit", "upload", "stream", "get_value", "get_stream")
+KINDS = ("submit", "submit", "upload", "stream", "get_value", "get_stream", "download")
 GROWTH = 24.0  # MiB that a process with many threads may gain in the last four fifths of a run
 UNDONE = (("TransportError", False), ("RateLimitError", 429), ("APIError", 503), ("APIError", 401))  # 401: twice
 TESTS = Path(__file__).parents[1]
@@ -63,7 +64,9 @@ def call(service: Any, seed: int, number: int) -> Outcome:
 
     kind = kind_of(seed, number)
     try:
-        if kind.endswith("stream"):
+        if kind == "download":
+            right = download(service, number) == content(number)
+        elif kind.endswith("stream"):
             with getattr(service.soak, kind)(number) as file:
                 right = b"".join(file) == content(number)
         elif kind == "upload":
@@ -79,10 +82,22 @@ def call(service: Any, seed: int, number: int) -> Outcome:
     return Outcome(number, kind, None)
 
 
+def download(service: Any, number: int) -> bytes:
+    import sidefx_client as sidefx
+
+    url = service.endpoint_url.replace("/api/", f"/files/{number}")
+    known: Any = {"size": len(content(number)), "md5": digest(content(number))}
+    session = service._client.session._requests  # so that files and calls share connections
+    with tempfile.TemporaryDirectory() as directory:
+        return sidefx.download_file(url, Path(directory, "file"), session=session, **known).read_bytes()
+
+
 def contradiction(outcome: Outcome, executions: int) -> str | None:
     """Return an error message if the outcome contradicts the number of executions, else None."""
     read_only = outcome.kind.startswith("get_")
-    if outcome.error is None:
+    if outcome.kind == "download":
+        fine = outcome.error is None  # a break is resumed, and an empty file is not requested
+    elif outcome.error is None:
         fine = executions >= 1 if read_only else executions == 1
     elif read_only:
         fine = True  # check_outcomes limits their number

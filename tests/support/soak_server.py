@@ -16,7 +16,8 @@ from typing import Any
 from support.scripted import Connection, Request, ScriptedServer, http_response, json_response, token_response
 
 SHARE = 0.05  # of the responses
-FAULTS = ("429", "503", "401", "unread", "ignored", "executed", "reset", "cut", "late")
+FAULTS = ("429", "503", "401", "unread", "ignored", "executed", "reset", "cut", "late", "surplus")
+BREAK = 8 * 1024  # bytes after which each response for every tenth file breaks
 LARGEST = 200_000  # bytes of an upload or a stream
 
 
@@ -41,6 +42,9 @@ class Played:
         self._lock = threading.Lock()
 
     def step(self, connection: Connection, request: Request) -> None:
+        if request.method == "GET":
+            self._send_file(connection, request)
+            return
         with self._lock:
             fault = self._random.choice(FAULTS) if self._random.random() < SHARE else None
             self.faults[fault or "none"] += 1
@@ -69,9 +73,27 @@ class Played:
         elif fault == "cut":
             connection.send(data[: self._random.randrange(len(data))])
             connection.close()
+        elif fault == "surplus":
+            connection.send(data + json_response("the response of another call"))
         else:
             time.sleep(0.1 if fault == "late" else 0)
             connection.send(data)
+
+    def _send_file(self, connection: Connection, request: Request) -> None:
+        number = int(request.path.rpartition("/")[2])
+        data, wanted = content(number), request.header("Range")
+        start = int(wanted[6:].partition("-")[0]) if wanted else 0
+        breaks = number % 10 == 0 and len(data) - start > BREAK
+        with self._lock:
+            self.executions[number] += 1
+            self.faults["break" if breaks else "none"] += 1
+        headers = {"ETag": f'"{number}"', "Content-Length": str(len(data) - start)}
+        if wanted:
+            headers["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
+        head = http_response(206 if wanted else 200, b"", headers)
+        connection.send(head + data[start : start + BREAK if breaks else None])
+        if breaks:
+            connection.finish()
 
     def report(self) -> dict[str, Any]:
         return {"faults": self.faults, "executions": self.executions}
