@@ -54,9 +54,12 @@ def test_D11_killed_download_is_resumed_by_the_next_run(case: Case, connections:
         url = f"{server.url}/{NAME}"
         command = [sys.executable, "-c", FETCHING, url, str(target), md5(content), str(connections)]
         for _ in range(20):
+            requests = len(served.asked)
             with subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": ROOT}) as child:
                 assert child.stdout is not None
                 child.stdout.readline()
+                while len(served.asked) == requests and child.poll() is None:
+                    time.sleep(0.01)
                 time.sleep(chance.uniform(0.02, 0.2))
                 child.kill()
             if target.exists():
