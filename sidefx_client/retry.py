@@ -68,14 +68,11 @@ class RetryPolicy:
     def _delay(self, failure: SideFXError) -> float | None:
         backoff = min(MAX_BACKOFF, self._backoff * 2.0 ** min(len(self._failures), 16)) * random.uniform(0.75, 1.0)
         if isinstance(failure, TransportError):
-            if failure.permanent:
-                return None
-            if not failure.may_have_executed:
-                return backoff
             timed_out_before = isinstance(failure, CallTimeout) and any(
                 isinstance(earlier, CallTimeout) for earlier in self._failures
             )
-            return backoff if self._read_only and not timed_out_before else None
+            safe = not failure.may_have_executed or (self._read_only and not timed_out_before)
+            return backoff if safe and not failure.permanent else None
         if not isinstance(failure, APIError):
             return None
         if failure.http_code == 401:

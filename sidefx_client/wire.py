@@ -11,6 +11,7 @@ import io
 import json
 import math
 import os
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
@@ -26,6 +27,7 @@ from .transport.response import ResponseBody, charset
 
 MAX_JSON = 256 * 1024 * 1024  # bytes of a response that are held in memory
 EXCERPT_LENGTH = 200  # characters of a response that is not JSON
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _UPLOADS = (File, bytes, bytearray, memoryview)
 
 
@@ -111,9 +113,9 @@ def _multipart(text: str, uploads: Mapping[str, Any]) -> MultipartBody:
 def _json_text(call: list[Any]) -> str:
     try:
         text = json.dumps(call, allow_nan=False)
-        if "\\ud" not in text or _is_unicode(json.dumps(call, ensure_ascii=False)):
-            return text
-        reason = "a text contains a lone surrogate"
+        if "\\ud" in text:  # the escape of a surrogate, which may be a lone one
+            json.dumps(call, ensure_ascii=False).encode()
+        return text
     except RecursionError:
         reason = "they are nested too deeply"
     except (TypeError, ValueError) as error:
@@ -130,7 +132,7 @@ def _raise_for_unserializable(value: Any, place: str, parents: tuple[int, ...]) 
         raise TypeError(f"{place}: {type(value).__name__} cannot go there: pass it as a keyword argument of its own")
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"{place}: JSON has no {value}")
-    if isinstance(value, str) and not _is_unicode(value):
+    if isinstance(value, str) and _SURROGATE.search(value):
         raise ValueError(f"{place}: the text contains a lone surrogate, which UTF-8 cannot hold")
     if value is None or isinstance(value, (str, int, float)):
         return
@@ -142,19 +144,8 @@ def _raise_for_unserializable(value: Any, place: str, parents: tuple[int, ...]) 
     for key, item in value.items() if isinstance(value, dict) else enumerate(value):
         if not isinstance(key, (str, int, float, bool, type(None))):
             raise TypeError(f"{place}: JSON cannot have a {type(key).__name__} as a key")
-        if isinstance(key, float) and not math.isfinite(key):
-            raise ValueError(f"{place}: JSON has no {key}, not even as a key")
-        if isinstance(key, str) and not _is_unicode(key):
-            raise ValueError(f"{place}[{key!r}]: the key contains a lone surrogate, which UTF-8 cannot hold")
+        _raise_for_unserializable(key, f"{place}[{key!r}]", ())
         _raise_for_unserializable(item, f"{place}[{key!r}]", (*parents, id(value)))
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _read(body: ResponseBody, status: int) -> bytes:

@@ -45,9 +45,8 @@ class ResponseBody(io.RawIOBase):
         self.is_confirmed = True
         self._source: Any = None
         coding = response.headers.get("Content-Encoding", "").strip().lower() if decoded and self._length != 0 else ""
-        known = coding in ("gzip", "x-gzip", "deflate")
-        self._decoder = _Decoder(raw_allowed=coding == "deflate") if known else None
-        if not known and _UNSUPPORTED.search(coding):
+        self._decoder = _Decoder(coding) if coding in ("gzip", "x-gzip", "deflate") else None
+        if self._decoder is None and _UNSUPPORTED.search(coding):
             coding = clean(coding, one_line=True)[:40]  # a frame of an error must not hold an echoed secret
             self.fail(f"unsupported Content-Encoding {coding!r}", permanent=True)
 
@@ -152,14 +151,14 @@ class ResponseBody(io.RawIOBase):
 class _Decoder:
     """A gzip or zlib stream, of any number of members, decoded a block at a time.
 
-    Bytes after the last member (padding) are ignored, as by requests and gzip. ``raw_allowed``: deflate without its
-    zlib header, which some servers send, is accepted.
+    Bytes after the last member (padding) are ignored, as by requests and gzip. Deflate without its zlib header, which
+    some servers send, is accepted.
     """
 
-    def __init__(self, *, raw_allowed: bool) -> None:
-        self._raw_allowed = raw_allowed
+    def __init__(self, coding: str) -> None:
+        self._is_deflate = coding == "deflate"
         self._coded = b""
-        self._member = _member()
+        self._member: Any = None
         self._ignores_rest = False
         self.needs_input = True
         self.may_end = True  # also an empty body is accepted
@@ -169,34 +168,21 @@ class _Decoder:
 
     def decode(self, size: int) -> bytes:
         """Return up to ``size`` bytes, however much the coded ones would expand; b"" to be called again."""
-        if self._member.eof and not self._starts_next_member():
-            return b""
-        coded, first = self._coded, self.may_end
-        self.may_end = False
-        try:
-            data: bytes = self._member.decompress(coded, size)
-        except zlib.error:
-            if not (self._raw_allowed and first):
-                raise
-            self._member = zlib.decompressobj(-zlib.MAX_WBITS)
-            data = self._member.decompress(coded, size)
+        if self._member is None or self._member.eof:
+            self._ignores_rest = self._ignores_rest or (self._member is not None and self._coded[:1] != b"\x1f")
+            if self._ignores_rest:
+                self.needs_input = True
+                return b""
+            # The first byte of zlib ends in 8 and that of gzip in f; raw deflate begins otherwise.
+            is_raw = self._is_deflate and self._coded[0] & 15 not in (8, 15)
+            self._member = zlib.decompressobj(-zlib.MAX_WBITS if is_raw else zlib.MAX_WBITS | 32)
+        data: bytes = self._member.decompress(self._coded, size)
         # At the end of a member zlib keeps the rest in both attributes.
         self._coded = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
         self.may_end = self._member.eof
-        self.needs_input = not self._coded and len(data) < size  # zlib may hold back output beyond ``size``
+        # Within a member zlib may hold back output beyond ``size``.
+        self.needs_input = not self._coded and (self.may_end or len(data) < size)
         return data
-
-    def _starts_next_member(self) -> bool:
-        self._ignores_rest = self._ignores_rest or self._coded[:1] != b"\x1f"
-        if self._ignores_rest:
-            self.needs_input = True
-            return False
-        self._member = _member()
-        return True
-
-
-def _member() -> Any:
-    return zlib.decompressobj(zlib.MAX_WBITS | 32)  # 32: gzip or zlib, by the first bytes
 
 
 def charset(response: requests.Response) -> str:

@@ -31,6 +31,10 @@ WHOLE = {
     "zlib": http_response(200, zlib.compress(DATA), {"Content-Encoding": "deflate"}),
     "gzip in chunks": http_response(200, chunks(*gzip.compress(DATA).partition(b"\x08"), b""), {**CHUNKED, **GZIP}),
     "joined gzip files": http_response(200, gzip.compress(DATA[:99]) + gzip.compress(DATA[99:]), GZIP),
+    "joined gzip files in chunks": http_response(
+        200, chunks(gzip.compress(DATA[:100]), gzip.compress(DATA[100:]), b""), {**CHUNKED, **GZIP}
+    ),
+    "deflate without a header": http_response(200, zlib.compress(DATA)[2:-4], {"Content-Encoding": "deflate"}),
     "no coding": http_response(200, DATA, {"Content-Encoding": "identity"}),
 }
 CUT = {
