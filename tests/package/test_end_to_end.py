@@ -61,3 +61,13 @@ def test_stream_is_a_response_file(tls: bool, tmp_path: Path) -> None:
             with service.farm.render() as stream:
                 assert stream.save(tmp_path / "out.exr").read_bytes() == content
         assert server.connections == 1
+
+
+@pytest.mark.parametrize("size", [10, 1 << 20])
+def test_a_call_after_a_download_uses_its_connection(tmp_path: Path, size: int) -> None:
+    with LocalServer(build_size=size) as server, server.service() as service:
+        for _ in range(5):
+            path = sidefx.download_build(service, "houdini", "20.5", "production", "linux", directory=tmp_path)
+            assert service.bugs.get_submission_options()
+            path.unlink()
+        assert server.connections == 1
