@@ -6,6 +6,7 @@ import gc
 import gzip
 import json
 import socket
+import threading
 import time
 import zlib
 from typing import Any
@@ -36,6 +37,26 @@ def test_N11_surplus_bytes_end_the_connection(case: Case, tls: str | None, sent:
     with ScriptedServer([sent, json_response("next")], tls=tls) as server:
         service = case.service(server)
         service.bugs.submit_issue(summary="x")
+        assert service.bugs.submit_issue(summary="y") == "next"
+        assert [request.connection for request in server.requests] == [1, 2]
+
+
+@pytest.mark.parametrize("surplus", [b"\n", json_response("wrong"), b"x" * 20_000], ids=["line", "response", "block"])
+def test_N11_surplus_bytes_between_two_calls_end_the_connection(case: Case, tls: str | None, surplus: bytes) -> None:
+    received, sent = threading.Event(), threading.Event()
+
+    def send_late(connection: Connection, request: Request) -> None:
+        connection.read_body(request)
+        connection.send(json_response("first"))
+        received.wait(10)
+        connection.send(surplus)
+        sent.set()
+
+    with ScriptedServer([send_late, json_response("next")], tls=tls) as server:
+        service = case.service(server)
+        assert service.bugs.submit_issue(summary="x") == "first"
+        received.set()
+        assert sent.wait(10)
         assert service.bugs.submit_issue(summary="y") == "next"
         assert [request.connection for request in server.requests] == [1, 2]
 

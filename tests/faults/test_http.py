@@ -394,6 +394,44 @@ def test_H16_echoed_secrets_are_redacted(case: Case, sent: bytes) -> None:
         assert secret.lower() not in shown
 
 
+SPECIAL = 'secret/with+"special"&<signs>='
+SPELLINGS = {
+    "plain": SPECIAL,
+    "URL": urllib.parse.quote(SPECIAL, safe=""),
+    "form": urllib.parse.quote_plus(SPECIAL).lower(),
+    "HTML": html.escape(SPECIAL),
+    "JSON": json.dumps(SPECIAL)[1:-1],
+    "JSON of a web page": json.dumps(SPECIAL)[1:-1]
+    .replace("<", "\\u003c")
+    .replace(">", "\\u003E")
+    .replace("&", "\\u0026"),
+    "JSON with slashes": json.dumps(SPECIAL)[1:-1].replace("/", "\\/"),
+}
+
+
+@pytest.mark.parametrize("place", ["body", "HTML page", "OAuth error", "reason phrase"])
+@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize("endpoint", ["token", "call"])
+def test_H16_secret_is_redacted_in_every_spelling(case: Case, endpoint: str, spelling: str, place: str) -> None:
+    echoed = SPELLINGS[spelling]
+    in_json = echoed if "JSON" in spelling else json.dumps(echoed)[1:-1]
+    sent = {
+        "body": http_response(403, f"no such secret: {echoed}."),
+        "HTML page": http_response(403, f"<p>{echoed}</p>", HTML_TYPE),
+        "OAuth error": http_response(
+            403, f'{{"error": "invalid_client", "error_description": "not {in_json}"}}', JSON_TYPE
+        ),
+        "reason phrase": f"HTTP/1.1 403 {echoed}\r\nContent-Length: 0\r\n\r\n".encode(),
+    }[place]
+    tokens = [sent] if endpoint == "token" else [token_response(TOKEN)]
+    with ScriptedServer([sent], tokens=tokens) as server:
+        with pytest.raises((sidefx.APIError, sidefx.AuthorizationError)) as caught:
+            case.cold(server, client_secret_key=SPECIAL).bugs.submit_issue(summary="x")
+    shown = f"{caught.value} {caught.value!r} {vars(caught.value)}"
+    assert "<redacted>" in shown
+    assert "special" not in shown
+
+
 def test_H16_control_characters_of_a_server_are_escaped(case: Case, caplog: pytest.LogCaptureFixture) -> None:
     text = "\x1b]0;title\x07 \u202e\r\nsecond line"
     with ScriptedServer([http_response(429, text, {"Retry-After": "0"}), http_response(422, text)]) as server:
