@@ -86,9 +86,8 @@ class File:
                 raise ValueError(
                     f"{self!r} has bytes, but its size is said to be 0: pass its bytes, or File(..., size=…)"
                 )
-            if size == 0 and self.size:
-                return FileSource(file, 0, self.size, self.progress, owned=True)
-            return FileSource(file, 0, self._require_size(size), self.progress, owned=True)
+            total = self._require_size(size) if size else self.size or 0
+            return FileSource(file, 0, total, self.progress, owned=True)
         except BaseException:
             file.close()
             raise

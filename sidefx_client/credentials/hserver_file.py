@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ..atomic import AtomicFile
+from ..atomic import AtomicFile, require_regular_file
 from ..errors import ConfigError
 from ..secret import Secret
 from .key_files import hserver_ini_paths
@@ -34,6 +34,7 @@ def write_pair(path: str, client_id: str, client_secret: Secret | None) -> None:
     Raises OSError, or ConfigError if the file has a ``ClientID`` without a ``ClientSecret`` or the reverse.
     """
     target = Path(os.path.realpath(path))  # a link stays a link
+    require_regular_file(target)  # before it is read, because opening a FIFO would wait for its other end
     if not _is_paired(path):
         raise ConfigError(f"{path} has a ClientID without a ClientSecret, or the reverse: correct it first")
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

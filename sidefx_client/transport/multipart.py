@@ -107,13 +107,10 @@ class FileSource:
         data = data[:size]
         self._left -= len(data)
         self._progress.update(self.size - self._left)
-        if data and not self._left and self._grown():
+        stamp = None if self._left or not data else self._stamp_now()
+        if stamp and self._stamp and stamp[0] > self._stamp[0]:
             logger.warning("the file grew while it was sent: only the announced %d bytes were sent", self.size)
         return data
-
-    def _grown(self) -> bool:
-        stamp = self._stamp_now()
-        return stamp is not None and self._stamp is not None and stamp[0] > self._stamp[0]
 
     def _stamp_now(self) -> tuple[int, int] | None:
         """Return size and modification time of an owned file, to detect changes."""
