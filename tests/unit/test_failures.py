@@ -86,19 +86,6 @@ def test_connect_timeout(options: Any) -> None:
     assert not error.may_have_executed
 
 
-def test_tls_to_a_plain_port() -> None:
-    def speak_http(connection: Connection) -> None:
-        connection.read()
-        connection.send(http_response(400))
-        connection.close()
-
-    with ScriptedServer(tls="good", greetings=[speak_http]) as server:
-        error = failure(server, retries=0)
-    hint = "the server does not speak TLS on this port; for a proxy write http:// in its URL"
-    assert str(error) == f"TLS failed ({hint}): {server.url}"
-    assert not error.may_have_executed
-
-
 @pytest.mark.parametrize("before", ["http://someone:secret@", "http://", ""])
 def test_refusing_proxy_is_named_without_its_password(before: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(connection: Connection, _: object) -> None:
@@ -112,10 +99,3 @@ def test_refusing_proxy_is_named_without_its_password(before: str, monkeypatch: 
         f"the proxy refused the connection with status 407: https://api.invalid (through the proxy {proxy.url})"
     )
     assert (error.may_have_executed, error.permanent) == (False, True)
-
-
-def test_unusable_proxy_url_raises_config_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HTTPS_PROXY", "http://:secret")
-    with ScriptedServer() as server, service_of(server, endpoint_url="https://api.invalid/api/") as service:
-        with pytest.raises(sidefx.ConfigError, match=r"the proxy URL has no host"):
-            service.things.do()
