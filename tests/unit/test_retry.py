@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import email.utils
 import logging
+import time
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from support.scripted import ScriptedServer, http_response, json_response
 from support.services import service_of
 
 import sidefx_client as sidefx
-from sidefx_client.retry import MAX_BACKOFF, MAX_RETRY_AFTER, RetryPolicy
+from sidefx_client.retry import MAX_BACKOFF, MAX_RETRY_AFTER, RetryPolicy, retry_after
 
 BUSY = sidefx.RateLimitError(429, "slow down")
 UNAUTHORIZED = sidefx.APIError(401, "expired")
@@ -160,7 +162,49 @@ def test_401_is_retried_without_a_wait() -> None:
     assert sending.waits == [0.0]
 
 
-# The same over sockets, once for each reason
+# Retry-After
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("0", 0.0), ("7", 7.0), ("1.5", 2.0), (" 120 ", 120.0), ("86400", 86400.0)],
+)
+def test_retry_after_in_seconds(header: str, seconds: float) -> None:
+    assert retry_after({"Retry-After": header}) == seconds
+
+
+@pytest.mark.parametrize(
+    "form",
+    ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %d %H:%M:%S %Y", "%d %b %Y %H:%M:%S -0000"],
+)
+@pytest.mark.parametrize("zone", ["UTC0", "EST5", "JST-9"])
+def test_retry_after_as_a_date_in_any_time_zone(monkeypatch: pytest.MonkeyPatch, form: str, zone: str) -> None:
+    if not hasattr(time, "tzset"):
+        pytest.skip("the time zone cannot be changed here")
+    with monkeypatch.context() as context:
+        context.setenv("TZ", zone)
+        time.tzset()
+        wait = retry_after({"Retry-After": time.strftime(form, time.gmtime(time.time() + 30))})
+    time.tzset()
+    assert wait in (29.0, 30.0)
+
+
+def test_retry_after_date_is_rounded_up_and_not_negative() -> None:
+    assert retry_after({"Retry-After": email.utils.formatdate(time.time() - 3600, usegmt=True)}) == 0.0
+    wait = retry_after({"Retry-After": email.utils.formatdate(time.time() + 30, usegmt=True)})
+    assert wait == round(wait or 0)
+
+
+NO_TIMES = ["Sun, 99 Nov 2099", "1 Jan 99999999999999999999 00:00:00 GMT", "Dec Dec , 1 00:00:00 31"]
+
+
+@pytest.mark.parametrize("header", ["", "soon", "-5", "1,5", "+1", "٣", "9" * 30, "0x10", *NO_TIMES])
+def test_invalid_retry_after_is_ignored(header: str) -> None:
+    assert retry_after({"Retry-After": header}) is None
+    assert retry_after({}) is None
+
+
+# Over sockets
 
 
 def test_each_retry_logs_a_warning(caplog: pytest.LogCaptureFixture) -> None:
