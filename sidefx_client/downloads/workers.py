@@ -224,7 +224,7 @@ class Workers:
                         return CallTimeout(f"less than {_MIN_SPEED} bytes a second for {seconds:.0f} s", True)
                     seconds, since = 0.0, piece.at
         if end is None and not self._stopping:
-            piece.end = self._allocated = piece.at
+            piece.end = self._allocated = self._total = piece.at
         return None if piece.at == end or end is None else TransportError("the response is truncated", True)
 
     def _count(self, piece: _Piece, block: bytes) -> None:

@@ -179,8 +179,8 @@ def test_D12_stalled_connection_delays_only_its_piece(tmp_path: Path) -> None:
         assert served.sent == len(CONTENT)
 
 
-@pytest.mark.parametrize("status", [429, 503])
-def test_D17_server_that_accepts_two_connections_gets_two(tmp_path: Path, status: int) -> None:
+@pytest.mark.parametrize("status", [403, 404, 429, 500, 503, None], ids=lambda status: str(status or "reset"))
+def test_D17_server_that_accepts_two_connections_gets_two(tmp_path: Path, status: int | None) -> None:
     served, busy, lock = Served(CONTENT, pause=0.002), [0, 0], threading.Lock()
 
     def two_at_once(connection: Connection, request: Request) -> None:
@@ -189,10 +189,12 @@ def test_D17_server_that_accepts_two_connections_gets_two(tmp_path: Path, status
             too_many = busy[0] > 2
             busy[1] += too_many
         try:
-            if too_many:
-                connection.send(http_response(status, b"", {"Retry-After": "3600"}))
-            else:
+            if not too_many:
                 served(connection, request)
+            elif status is None:
+                connection.reset()
+            else:
+                connection.send(http_response(status, b"", {"Retry-After": "3600"}))
         finally:
             with lock:
                 busy[0] -= 1

@@ -1,0 +1,354 @@
+"""D, second part: slow and odd servers, other processes and programs, full disks, and the newest build."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.case import ROOT, Case
+from support.downloads import md5
+from support.files import CONTENT, ETAG, MIB, NAME, cut_200, fetch, head, left, serve, start_of, starts, whole
+from support.scripted import Action, Connection, Request, ScriptedServer, http_response, json_response
+from support.served import Served, content_of
+
+import sidefx_client as sidefx
+from sidefx_client.downloads import newest_build, this_platform
+
+pytestmark = pytest.mark.usefixtures("hasty")
+posix_only = pytest.mark.skipif(os.name != "posix", reason="POSIX only")
+one_and_four = pytest.mark.parametrize("connections", [1, 4])
+
+
+# Slow and odd servers
+
+
+def trickle(connection: Connection, request: Request) -> None:
+    """Send less than 1 KiB a second."""
+    connection.send(head(request))
+    start = start_of(request)
+    connection.send(*(CONTENT[at : at + 1] for at in range(start, start + 40)), pause=0.1)
+
+
+def test_D14_transfer_below_1_KiB_a_second_is_resumed_on_a_new_connection(case: Case) -> None:
+    with ScriptedServer([trickle, trickle, serve()]) as server:
+        started = time.monotonic()
+        fetch(case, server, md5=md5(CONTENT))
+        assert time.monotonic() - started < 3
+        assert starts(server) == sorted(set(starts(server)))  # each attempt keeps what the one before received
+    whole(case)
+
+
+def test_D14_slow_server_without_ranges_is_given_up(case: Case) -> None:
+    def without_validator(connection: Connection, request: Request) -> None:
+        connection.send(head(request, etag=None))
+        connection.send(*[b"x"] * 40, pause=0.1)
+
+    with ScriptedServer(without_validator) as server:
+        with case.raises(sidefx.DownloadError, match="bytes a second"):
+            sidefx.download_file(f"{server.url}/x", case.directory / NAME)
+        assert len(server.requests) == 5
+    assert left(case) == []
+
+
+PAGE = b"<!DOCTYPE html><html><body>Log in to the studio network</body></html>"
+PAGES = {
+    "chunked": http_response(200, b"%x\r\n%s\r\n0\r\n\r\n" % (len(PAGE), PAGE), {"Transfer-Encoding": "chunked"}),
+    "length": http_response(200, PAGE, {"Content-Type": "text/html"}),
+    "closed": http_response(200, PAGE, {"Content-Type": "text/html; charset=utf-8"}, framed=False),
+}
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("begun", [False, True])
+def test_D17_block_page_is_not_kept(case: Case, page: str, begun: bool) -> None:
+    def send_page(connection: Connection, request: Request) -> None:
+        connection.send(PAGES[page])
+        connection.finish()
+
+    script: list[Action] = [cut_200(), *[send_page] * 9] if begun else [send_page] * 9
+    with ScriptedServer(script) as server:
+        with pytest.raises(sidefx.DownloadError):
+            fetch(case, server, size=MIB, md5=md5(CONTENT))
+    for path in case.directory.glob("*.part"):
+        assert CONTENT.startswith(path.read_bytes())
+    with ScriptedServer([serve()]) as server:
+        fetch(case, server, size=MIB, md5=md5(CONTENT))
+    whole(case)
+
+
+def test_D17_mirrors_with_different_etags_complete_a_file_with_an_md5(case: Case) -> None:
+    script = [serve(upto=300_000, etag='"a"'), serve(upto=700_000, etag='"b"'), serve(etag='"a"')]
+    with ScriptedServer(script) as server:
+        fetch(case, server, md5=md5(CONTENT))
+        assert starts(server) == [0, 300_000, 700_000]
+    whole(case)
+
+
+def test_D17_without_an_md5_bytes_of_two_etags_are_not_mixed(case: Case) -> None:
+    other = random.Random(5).randbytes(MIB)
+    with ScriptedServer([serve(upto=300_000), serve(other, etag='"two"'), serve(other, etag='"two"')]) as server:
+        path = fetch(case, server)
+    assert path.read_bytes() == other
+    case.declared.add(path)
+
+
+def test_D17_bytes_of_two_versions_start_again_before_a_checksum_error(case: Case) -> None:
+    other = random.Random(5).randbytes(MIB)
+    with ScriptedServer([serve(other, upto=300_000, etag='"two"'), serve(), serve()]) as server:
+        fetch(case, server, md5=md5(CONTENT))
+        assert starts(server) == [0, 300_000, 0]
+    whole(case)
+
+
+@pytest.mark.parametrize("last_is_right", [True, False])
+def test_D19_wrong_bytes_of_an_earlier_run_start_again_once(case: Case, last_is_right: bool) -> None:
+    with ScriptedServer([cut_200(), *[http_response(503)] * 9]) as server:
+        with pytest.raises(sidefx.DownloadError):
+            fetch(case, server, md5=md5(CONTENT))
+    (case.directory / f"{NAME}.part").write_bytes(bytes(MIB // 2))
+    other = random.Random(5).randbytes(MIB)
+    with ScriptedServer([serve(), serve(CONTENT if last_is_right else other)]) as server:
+        if last_is_right:
+            fetch(case, server, md5=md5(CONTENT))
+            whole(case)
+        else:
+            with case.raises(sidefx.ChecksumError):
+                fetch(case, server, md5=md5(CONTENT))
+            assert left(case) == []
+        assert starts(server) == [MIB // 2, 0]
+
+
+def test_D17_server_that_caps_ranges_costs_no_wait(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sidefx_client.downloads.transfer.BACKOFF", 30.0)
+
+    def capped(connection: Connection, request: Request) -> None:
+        start, end = start_of(request), start_of(request) + (64 << 10)
+        told = {"ETag": ETAG, "Content-Range": f"bytes {start}-{end - 1}/{MIB}"}
+        connection.send(http_response(206, CONTENT[start:end], told) if start else b"")
+        if not start:
+            serve(upto=end)(connection, request)
+
+    with ScriptedServer(capped) as server:
+        fetch(case, server, md5=md5(CONTENT))
+        assert len(server.requests) == 16
+    whole(case)
+
+
+# Other processes and programs
+
+PROCESS = """
+import sys
+import sidefx_client as sidefx
+print("ready", flush=True)
+print(sidefx.download_file(sys.argv[1], sys.argv[2], md5=sys.argv[3], connections=int(sys.argv[4])))
+"""
+
+
+def in_namespaces() -> list[str]:
+    """Return a command that gives its process a PID and a UTS namespace of its own, or skip."""
+    command = ["unshare", "--user", "--map-root-user", "--pid", "--uts", "--fork", "--kill-child"]
+    if not shutil.which("unshare") or subprocess.run([*command, "true"], capture_output=True).returncode:
+        pytest.skip("unshare cannot make namespaces here")
+    return command
+
+
+@posix_only
+@one_and_four
+@pytest.mark.parametrize("contained", [False, True], ids=["processes", "containers"])
+def test_D15_two_processes_with_one_target_leave_each_other_alone(
+    case: Case, connections: int, contained: bool
+) -> None:
+    prefix = in_namespaces() if contained else []
+    content = content_of(6 * MIB)
+    slow, fast, target = Served(content, pause=0.03 * connections), Served(content), case.directory / NAME
+    with ScriptedServer(slow) as first_server, ScriptedServer(fast) as second_server, contextlib.ExitStack() as stack:
+        children = []
+        for server in (first_server, second_server):
+            arguments = [f"{server.url}/{NAME}", str(target), md5(content), str(connections)]
+            child = subprocess.Popen(
+                [*prefix, sys.executable, "-c", PROCESS, *arguments],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env={**os.environ, "PYTHONPATH": ROOT},
+            )
+            children.append(stack.enter_context(child))
+            while not (server.requests and any(case.directory.glob(f"{NAME}*.part"))):
+                assert child.poll() is None
+                time.sleep(0.01)
+        assert children[1].wait(30) == 0
+        assert target.read_bytes() == content
+        assert children[0].poll() is None
+        os.kill(children[0].pid, signal.SIGKILL if contained else signal.SIGINT)
+        children[0].wait(30)
+        assert target.read_bytes() == content  # not truncated
+    assert (case.directory / f"{NAME}.part").exists()
+    with ScriptedServer(fast) as server:
+        sidefx.download_file(f"{server.url}/{NAME}", target, md5=md5(content))
+        assert start_of(server.requests[0]) > 0
+    assert (target.read_bytes(), left(case)) == (content, [NAME])
+    case.declared.add(target)
+
+
+@one_and_four
+def test_D19_working_directory_may_change(case: Case, monkeypatch: pytest.MonkeyPatch, connections: int) -> None:
+    content = content_of(6 * MIB)
+    elsewhere = case.directory / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(case.directory)
+    with ScriptedServer(Served(content, pause=0.002)) as server:
+        url = f"{server.url}/{NAME}"
+        sidefx.download_file(url, NAME, connections=connections, progress=lambda *step: os.chdir(elsewhere))
+    assert (case.directory / NAME).read_bytes() == content
+    assert list(elsewhere.iterdir()) == []
+    case.declared.add(case.directory / NAME)
+
+
+@posix_only
+@one_and_four
+def test_D19_partial_file_that_another_program_truncates_leaves_no_hole(case: Case, connections: int) -> None:
+    content = content_of(6 * MIB)
+    truncated: list[Path] = []
+
+    def truncate(done: int, total: int | None) -> None:
+        if done > 2 * MIB and not truncated:
+            truncated.extend(case.directory.glob("*.part"))
+            os.truncate(truncated[0], 0)
+
+    with ScriptedServer(Served(content, pause=0.01)) as server:
+        path = fetch(case, server, size=len(content), connections=connections, progress=truncate)
+    assert truncated
+    assert path.read_bytes() == content
+    assert left(case) == [NAME]
+    case.declared.add(path)
+
+
+def test_D19_ctrl_c_just_before_the_move_keeps_the_complete_file(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*args: Any) -> None:
+        raise KeyboardInterrupt
+
+    with ScriptedServer([serve()]) as server:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "replace", interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                fetch(case, server, size=MIB, md5=md5(CONTENT))
+        fetch(case, server, size=MIB, md5=md5(CONTENT))
+        assert len(server.requests) == 1
+    whole(case)
+
+
+@posix_only
+@pytest.mark.parametrize("code", [37, 95, 38, None], ids=["ENOLCK", "EOPNOTSUPP", "ENOSYS", "granted twice"])
+def test_D15_file_system_without_locks_never_gives_a_wrong_file(
+    case: Case, monkeypatch: pytest.MonkeyPatch, code: int | None
+) -> None:
+    def flock(file: Any, operation: int) -> None:
+        if code is not None:
+            raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    first, second = content_of(2 * MIB, seed=1), content_of(2 * MIB, seed=2)
+    done: list[bytes] = []
+
+    def other(done_bytes: int, total: int | None) -> None:
+        if done_bytes > MIB and not done:
+            with ScriptedServer(Served(second)) as server:
+                done.append(fetch(case, server, md5=md5(second)).read_bytes())
+
+    with ScriptedServer(Served(first, pause=0.01)) as server:
+        path = fetch(case, server, md5=md5(first), progress=other)
+    assert (done, path.read_bytes(), left(case)) == ([second], first, [NAME])
+    case.declared.add(path)
+
+
+@one_and_four
+def test_D21_too_little_space_raises_before_the_first_byte(
+    case: Case, monkeypatch: pytest.MonkeyPatch, connections: int
+) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": MIB - 1}))
+    served = Served(CONTENT)
+    with ScriptedServer(served) as server:
+        with pytest.raises(OSError, match="not enough disk space") as known:
+            fetch(case, server, size=MIB, connections=connections)
+        assert server.requests == []
+        with pytest.raises(OSError, match="not enough disk space") as told:
+            fetch(case, server, connections=connections)
+    assert (known.value.errno, told.value.errno) == (28, 28)
+    assert left(case) == []
+
+
+# Builds
+
+
+def build(number: str, platform: str = "linux_x86_64_gcc11.2", status: str = "good") -> dict[str, str]:
+    return {"build": number, "platform": platform, "status": status, "version": "20.5", "product": "houdini"}
+
+
+@pytest.mark.parametrize(
+    ("builds", "platform", "expected"),
+    [
+        ([build("99"), build("382"), build("1002", status="bad")], "linux", build("382")),
+        ([build("9"), build("9", "linux_x86_64_gcc9.3")], "linux", build("9")),
+        ([build("9"), build("9", "linux_x86_64_gcc9.3")], "linux_x86_64_gcc9.3", build("9", "linux_x86_64_gcc9.3")),
+        ([build("8"), build("9", "linux_arm64_gcc14.2")], "linux", build("8")),
+        ([build("8"), build("9", "linux_arm64_gcc14.2")], "linux_arm64", build("9", "linux_arm64_gcc14.2")),
+        ([build("8", "macosx_x86_64_clang15.0_14"), build("9", "macosx_arm64_clang15.0_14")], "macos", None),
+        ([build("8", "win64-vc143"), build("9" * 5000, status="bad")], "win64", build("8", "win64-vc143")),
+    ],
+)
+def test_latest_is_the_newest_good_build_by_number(case: Case, builds: list[Any], platform: str, expected: Any) -> None:
+    with ScriptedServer([json_response([5, None, *builds])]) as server, case.service(server) as service:
+        found = newest_build(service, "houdini", "20.5", platform)
+    assert found == (expected or builds[0])
+
+
+@pytest.mark.parametrize("response", [[], [build("9", status="bad")], {"no": "list"}, None])
+def test_latest_without_a_good_build_names_what_was_asked_for(case: Case, response: Any) -> None:
+    with ScriptedServer([json_response(response)]) as server, case.service(server) as service:
+        with case.raises(sidefx.DownloadError, match="houdini 20.5 for win64"):
+            sidefx.download_build(service, "houdini", "20.5", "latest", "win64", case.directory)
+
+
+def test_latest_is_downloaded_by_its_number_and_compiler(case: Case) -> None:
+    calls: list[Any] = []
+
+    def respond(connection: Connection, request: Request) -> None:
+        if request.method == "GET":
+            serve()(connection, request)
+            return
+        connection.read_body(request)
+        calls.append(request.call[1])
+        if len(calls) == 1:
+            connection.send(json_response([build("9"), build("10"), build("10", "linux_x86_64_gcc9.3")]))
+        else:
+            fields = {"download_url": f"{server.url}/{NAME}", "filename": NAME, "size": MIB, "hash": md5(CONTENT)}
+            connection.send(json_response(fields))
+
+    with ScriptedServer(respond) as server, case.service(server) as service:
+        sidefx.download_build(service, "houdini", "20.5", "latest", "linux", case.directory)
+    assert calls == [["houdini", "20.5", "linux"], ["houdini", "20.5", "10", "linux_x86_64_gcc11.2"]]
+    whole(case)
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "name"),
+    [
+        ("linux", "x86_64", "linux"),
+        ("linux", "aarch64", "linux_arm64"),
+        ("darwin", "x86_64", "macos"),
+        ("darwin", "arm64", "macosx_arm64"),
+        ("win32", "ARM64", "win64"),
+    ],
+)
+def test_platform_of_this_machine(monkeypatch: pytest.MonkeyPatch, system: str, machine: str, name: str) -> None:
+    monkeypatch.setattr(sys, "platform", system)
+    monkeypatch.setattr(os, "uname", lambda: type("Uname", (), {"machine": machine}), raising=False)
+    assert this_platform() == name
