@@ -178,8 +178,9 @@ def test_D10_existing_correct_file_is_not_requested(case: Case) -> None:
     target = case.write(NAME, CONTENT)
     before = target.stat().st_mtime_ns
     api = API([], {})
-    assert fetch_build(case, api) == target
-    assert api.signed == []
+    steps: list[tuple[int, int | None]] = []
+    assert fetch_build(case, api, progress=lambda done, total: steps.append((done, total))) == target
+    assert (api.signed, steps) == ([], [(MIB, MIB)])
     assert target.stat().st_mtime_ns == before
 
 

@@ -313,17 +313,17 @@ def test_U8_exception_of_progress_ends_the_upload_once(case: Case, error: Except
 
 
 def test_U8_call_in_progress_does_not_change_the_timeout_of_the_upload(case: Case) -> None:
-    def slowly(connection: Connection, request: Request) -> None:
+    def slow_for_uploads(connection: Connection, request: Request) -> None:
         connection.read_body(request)
-        time.sleep(0.5)
+        time.sleep(2.5 if "multipart" in str(request.header("Content-Type")) else 0)
         connection.send(OK)
 
-    with ScriptedServer([slowly, OK]) as server:
-        service = case.service(server, timeout=20)
+    with ScriptedServer(slow_for_uploads) as server:
+        service = case.service(server, timeout=60)
 
         def progress(done: int, total: int | None) -> None:
             if not done:
-                sidefx.call(service, "things.nested", timeout=0.3)
+                sidefx.call(service, "things.nested", timeout=2)
 
         assert service.bugs.submit_issue(scene=sidefx.File(io.BytesIO(b"content"), progress=progress)) == "done"
 

@@ -344,3 +344,21 @@ def test_D9_download_build_creates_its_directory_before_the_first_request(tmp_pa
         with pytest.raises(NotADirectoryError):
             build(service, tmp_path / "file" / "folder")
         assert len(server.calls) == calls
+
+
+def test_latest_is_the_newest_good_build_by_number_with_the_newest_compiler(tmp_path: Path) -> None:
+    names = ("build", "platform", "status")
+    rows = [
+        ("99", "linux_x86_64_gcc11.2", "good"),
+        ("583", "linux_x86_64_gcc9.3", "good"),
+        ("583", "linux_x86_64_gcc11.2", "good"),
+        ("601", "linux_x86_64_gcc11.2", "bad"),
+        ("700", "linux_arm64_gcc11.2", "good"),
+    ]
+    builds = [{"version": "20.5", **dict(zip(names, row))} for row in rows]
+    with LocalServer() as server, server.service() as service:
+        server.register("download.get_daily_builds_list", lambda *args, **kwargs: builds)
+        sidefx.download_build(service, "houdini", "20.5", "latest", "linux", tmp_path)
+        assert server.calls[-1].args == ["houdini", "20.5", "583", "linux_x86_64_gcc11.2"]
+        with pytest.raises(sidefx.DownloadError, match=r"^no good build of houdini 20\.5 for macos$"):
+            sidefx.download_build(service, "houdini", "20.5", "latest", "macos", tmp_path)
