@@ -117,13 +117,16 @@ class Session:
             # hook, so that those of the caller see the header.
             withheld.append(response.headers.pop("Location", None))
 
-        request.hooks = {"response": [*self._requests.hooks.get("response", ()), withhold_location]}
+        hooks = self._requests.hooks.get("response") or []  # a list, or one function
+        request.hooks = {"response": [*([hooks] if callable(hooks) else hooks), withhold_location]}
         try:
             response = self._requests.send(request, stream=True, allow_redirects=False, timeout=timeout, **options)
         except requests.HTTPError as error:  # raised by a hook or an override of send, with raise_for_status()
             if error.response is None:
                 raise
             response = error.response
+        if response.raw is None:  # made by a hook
+            response._content = response.content or b""
         if withheld and withheld[-1] is not None:
             response.headers["Location"] = withheld[-1]
         return response

@@ -48,6 +48,7 @@ def test_N11_surplus_bytes_between_two_calls_end_the_connection(case: Case, tls:
     def send_late(connection: Connection, request: Request) -> None:
         connection.read_body(request)
         connection.send(json_response("first"))
+        connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # do not wait for the client's ACK
         received.wait(10)
         connection.send(surplus)
         sent.set()
