@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -264,6 +265,7 @@ def test_range_without_an_end_is_not_appended(tmp_path: Path) -> None:
         assert server.requests[2].header("Range") is None
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not remove an open file")
 def test_removed_partial_file_starts_again_once(tmp_path: Path) -> None:
     def steal(done: int, total: int | None) -> None:
         for partial in tmp_path.glob("*.part") if done else ():
@@ -341,7 +343,7 @@ def test_D9_download_build_creates_its_directory_before_the_first_request(tmp_pa
         assert build(service, folder).parent == folder
         (tmp_path / "file").touch()
         calls = len(server.calls)
-        with pytest.raises(NotADirectoryError):
+        with pytest.raises((NotADirectoryError, FileExistsError)):  # the latter on Windows
             build(service, tmp_path / "file" / "folder")
         assert len(server.calls) == calls
 
