@@ -17,6 +17,12 @@ from support.services import service_of
 import sidefx_client as sidefx
 from sidefx_client.client import ACCESS_TOKEN_URL, ENDPOINT_URL
 
+# Older releases of the tools use deprecated functions, and vcrpy leaves its sockets to the garbage collector.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
 TOKEN = {"access_token": "a-mocked-token", "expires_in": 3600}
 STREAM = {"Content-Type": "application/octet-stream"}
 
