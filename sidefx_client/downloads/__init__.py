@@ -81,9 +81,7 @@ def download_build(
     ``directory`` is created if it is missing; the API names the file. ``build`` is a number, "production" for the
     newest production build, or "latest" for the newest good build, daily builds included. ``platform`` None means this
     machine's. A file of the right size and MD5 is not downloaded again. An expired URL is replaced during the download.
-    For the rest see ``download_file``.
-
-    Raises also the errors of a call: APIError says "EULA not accepted" until the account has accepted it.
+    For the rest see ``download_file``. Also raises the errors of a call, such as "EULA not accepted".
     https://www.sidefx.com/docs/api/download/index.html
     """
     if not isinstance(service, Service):
@@ -93,29 +91,30 @@ def download_build(
         raise ConfigError(reason)
     folder = Path(directory).absolute()  # the working directory may change meanwhile
     folder.mkdir(parents=True, exist_ok=True)
-    arguments = (product, version, str(build), platform or this_platform())
-    if build == "latest":
-        newest = newest_build(service, product, version, arguments[3])
-        arguments = (product, str(newest.get("version")), str(newest.get("build")), str(newest.get("platform")))
+    arguments = _build_arguments(service, product, version, build, platform or this_platform())
 
-    def request_build() -> BuildDownload:
-        return BuildDownload(call(service, "download.get_daily_build_download", arguments))
+    def request_build(name: str | None = None) -> BuildDownload:
+        found = BuildDownload(call(service, "download.get_daily_build_download", arguments))
+        if name not in (None, found.name):
+            raise DownloadError(f"{name} was replaced by a newer build meanwhile; start again")
+        return found
 
     first = request_build()
     target = folder / first.name
-    if _is_complete(target, first.source):
-        if progress is not None:
-            progress(target.stat().st_size, first.source.size)
-        return Path(directory) / first.name
-
-    def refresh_url() -> RemoteFile:
-        again = request_build()
-        if again.name != first.name:
-            raise DownloadError(f"{first.name} was replaced by a newer build meanwhile; start again")
-        return again.source
-
-    _fetch(first.source, target, service._client.session, progress, connections, refresh_url)
+    if not _is_complete(target, first.source, progress):
+        session = service._client.session
+        _fetch(first.source, target, session, progress, connections, lambda: request_build(first.name).source)
     return Path(directory) / first.name
+
+
+def _build_arguments(
+    service: Service, product: str, version: str, build: str | int, platform: str
+) -> tuple[str, str, str, str]:
+    """Return the arguments of get_daily_build_download."""
+    if build != "latest":
+        return product, version, str(build), platform
+    newest = newest_build(service, product, version, platform)
+    return product, str(newest.get("version")), str(newest.get("build")), str(newest.get("platform"))
 
 
 def this_platform() -> str:
@@ -226,11 +225,15 @@ def _invalid_option(progress: Any, connections: Any) -> str | None:
     return None
 
 
-def _is_complete(path: Path, source: RemoteFile) -> bool:
+def _is_complete(path: Path, source: RemoteFile, progress: ProgressCallback | None) -> bool:
+    """Return whether the file exists with the right size and MD5, and then report it."""
     if source.md5 is None or not path.is_file() or source.size not in (None, path.stat().st_size):
         return False
     digest = hashlib.md5(usedforsecurity=False)
     with open(path, "rb", buffering=0) as file:
         while block := file.read(BLOCK):
             digest.update(block)
-    return digest.hexdigest() == source.md5
+    complete = digest.hexdigest() == source.md5
+    if complete and progress is not None:
+        progress(path.stat().st_size, source.size)
+    return complete

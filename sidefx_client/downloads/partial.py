@@ -17,22 +17,7 @@ import threading
 from pathlib import Path
 from typing import BinaryIO
 
-from .. import forks
-from ..atomic import (
-    create,
-    fsync,
-    fsync_directory,
-    is_at,
-    lock,
-    open_or_create,
-    open_own,
-    remove,
-    remove_and_close,
-    replace,
-    require_regular_file,
-    sibling,
-    write_all,
-)
+from .. import atomic, forks
 from .remote import ResumeInfo, parse_info
 
 _INFO_SIZE = 1024  # bytes: always rewritten by one write of this size, so a kill leaves the old or the new
@@ -51,11 +36,11 @@ class Partial:
     """
 
     def __init__(self, target: Path, *, private: bool = False) -> None:
-        require_regular_file(target)
+        atomic.require_regular_file(target)
         self.info: ResumeInfo | None = None
         self.size = 0
         self.target = target
-        self._stem = sibling(target, ".01234567.part").name[: -len(".01234567.part")]
+        self._stem = atomic.sibling(target, ".01234567.part").name[: -len(".01234567.part")]
         self._sidecar_path = target.with_name(f"{self._stem}.part.json")
         self.path = self._sidecar_path.with_suffix("")
         self._private = private
@@ -95,7 +80,7 @@ class Partial:
         with self._lock:
             file = self._intact()
             file.seek(offset)
-            write_all(file, block)
+            atomic.write_all(file, block)
             self._written = max(self._written, offset + len(block))
 
     def truncate(self, size: int) -> None:
@@ -111,7 +96,7 @@ class Partial:
             if self._sidecar is not None:
                 fields = {"owner": self._owner, **(info._asdict() if info else {})}
                 self._sidecar.seek(0)
-                write_all(self._sidecar, json.dumps(fields).encode().ljust(_INFO_SIZE))
+                atomic.write_all(self._sidecar, json.dumps(fields).encode().ljust(_INFO_SIZE))
 
     def restart(self) -> None:
         """Forget everything that arrived."""
@@ -133,15 +118,15 @@ class Partial:
         """Move the complete file into place and return its path."""
         with self._lock:
             file = self._intact()
-            fsync(file)
-            if not is_at(self.path, file):
+            atomic.fsync(file)
+            if not atomic.is_at(self.path, file):
                 raise self._lost()
             file.close()  # Windows renames no open file
         self._remove_abandoned()
-        replace(self.path, self.target)
+        atomic.replace(self.path, self.target)
         self._file = None
         self._remove_sidecar()
-        fsync_directory(self.target.parent)
+        atomic.fsync_directory(self.target.parent)
         return self.target
 
     def __exit__(self, *exc_info: object) -> None:
@@ -164,7 +149,7 @@ class Partial:
 
     def _tidy_up(self) -> None:
         if not self.is_kept and self._is_owner():
-            remove(self.path)
+            atomic.remove(self.path)
         self._remove_abandoned()
         if not self.path.exists():
             self._remove_sidecar()
@@ -172,7 +157,7 @@ class Partial:
     def _remove_sidecar(self) -> None:
         if self._sidecar is not None and self._is_owner():
             with contextlib.suppress(OSError):
-                remove_and_close(self._sidecar_path, self._sidecar)
+                atomic.remove_and_close(self._sidecar_path, self._sidecar)
 
     def _open_shared(self) -> bool:
         """Lock the sidecar and open the partial file. Return False if that is not possible."""
@@ -183,14 +168,14 @@ class Partial:
             info = parse_info(self._sidecar.read(_INFO_SIZE))
             useless = info is None
             self.save_info(info)
-            self._file = open_or_create(self.path)
+            self._file = atomic.open_or_create(self.path)
             size = self._file.seek(0, os.SEEK_END) if info else 0
             self.truncate(size if info is None or info.contiguous is None else min(size, info.contiguous))
         except OSError as error:
             no_locks = error.errno not in _TAKEN and not self.path.exists()
             if self._sidecar is not None and (useless or no_locks):
                 with contextlib.suppress(OSError):
-                    remove_and_close(self._sidecar_path, self._sidecar)
+                    atomic.remove_and_close(self._sidecar_path, self._sidecar)
             self.after_fork_in_child()
             return False
         self._remove_abandoned()
@@ -199,14 +184,14 @@ class Partial:
     def _lock_sidecar(self) -> None:
         """Open and lock the sidecar, or raise OSError, also if the file system only pretends to have locks."""
         while True:
-            self._sidecar = open_or_create(self._sidecar_path)
-            lock(self._sidecar)
-            if is_at(self._sidecar_path, self._sidecar):
+            self._sidecar = atomic.open_or_create(self._sidecar_path)
+            atomic.lock(self._sidecar)
+            if atomic.is_at(self._sidecar_path, self._sidecar):
                 break
             self._sidecar.close()  # its last owner removed it after it was opened here
-        with open_own(self._sidecar_path) as again:
+        with atomic.open_own(self._sidecar_path) as again:
             try:
-                lock(again)
+                atomic.lock(again)
             except OSError:
                 return
         raise OSError(errno.ENOLCK, "one lock was granted twice", str(self._sidecar_path))
@@ -215,11 +200,11 @@ class Partial:
         self._private = True
         while True:
             self.path = self.target.with_name(f"{self._stem}.{os.urandom(4).hex()}.part")
-            self._file = create(self.path)
+            self._file = atomic.create(self.path)
             if os.name != "nt":  # Windows removes no open file
                 with contextlib.suppress(OSError):  # there may be no locks
-                    lock(self._file)
-            if is_at(self.path, self._file):
+                    atomic.lock(self._file)
+            if atomic.is_at(self.path, self._file):
                 return
             self._file.close()  # removed as abandoned before it was locked
 
@@ -231,10 +216,10 @@ class Partial:
         for path in self.target.parent.iterdir():
             # With a sidecar it is the partial file of a target whose name ends like that.
             if pattern.fullmatch(path.name) and not path.with_name(f"{path.name}.json").exists():
-                with contextlib.suppress(OSError), open_own(path) as file:
+                with contextlib.suppress(OSError), atomic.open_own(path) as file:
                     if os.name != "nt":
-                        lock(file)
-                    remove_and_close(path, file)
+                        atomic.lock(file)
+                    atomic.remove_and_close(path, file)
 
     def _intact(self) -> BinaryIO:
         """Return the open file. Raise PartialLost if another program truncated it or took it over."""
@@ -249,7 +234,9 @@ class Partial:
         if self._sidecar is None:
             return True
         self._sidecar.seek(0)
-        return self._owner.encode() in self._sidecar.read(_INFO_SIZE) and is_at(self._sidecar_path, self._sidecar)
+        return self._owner.encode() in self._sidecar.read(_INFO_SIZE) and atomic.is_at(
+            self._sidecar_path, self._sidecar
+        )
 
     def _lost(self) -> PartialLost:
         self.info = None  # the rest is not worth resuming

@@ -16,19 +16,9 @@ from ..errors import ChecksumError, DownloadError, TransportError
 from ..log import logger
 from ..progress import Progress
 from ..transport.response import content_length
+from . import responses
 from .partial import Partial
 from .remote import RangeClient, RemoteFile, ResumeInfo
-from .responses import (
-    Replaced,
-    RetryBudget,
-    SurplusBytes,
-    UnexpectedResponse,
-    content_range,
-    is_page,
-    matching_range,
-    status_error,
-    validator,
-)
 from .workers import BLOCK, Workers, first_end
 
 TIMEOUT = (10.0, 60.0)  # seconds to connect, seconds of silence after which a transfer is resumed on a new connection
@@ -79,7 +69,7 @@ class Transfer:
 
     def _fetch(self) -> None:
         """Receive until nothing is missing."""
-        budget = RetryBudget(BACKOFF)
+        budget = responses.RetryBudget(BACKOFF)
         response: requests.Response | None = None
         failure: TransportError | None
         while True:
@@ -93,7 +83,7 @@ class Transfer:
                 return
             response = None
             with contextlib.ExitStack() as stack:
-                if isinstance(failure, UnexpectedResponse):
+                if isinstance(failure, responses.UnexpectedResponse):
                     stack.callback(failure.unread.close)
                     response = self._adapt(failure)
                 if self._partial.is_resumable:
@@ -104,10 +94,10 @@ class Transfer:
                 if response is not None:
                     stack.pop_all()
 
-    def _adapt(self, failure: UnexpectedResponse) -> requests.Response | None:
+    def _adapt(self, failure: responses.UnexpectedResponse) -> requests.Response | None:
         """Use fewer connections from now on, or return the response of the only one, to be looked at."""
         if self._connections == 1:
-            if isinstance(failure, SurplusBytes):
+            if isinstance(failure, responses.SurplusBytes):
                 self._start_over()
                 raise DownloadError(f"{failure} ({_DISCARDED})")
             return failure.unread
@@ -127,7 +117,7 @@ class Transfer:
             with contextlib.ExitStack() as unused:
                 unused.callback(self._client.release)
                 unused.callback(response.close)
-                status, found = response.status_code, content_range(response.headers)
+                status, found = response.status_code, responses.content_range(response.headers)
                 stop = self._continue(response, end)
                 if status == 200 or stop is not None:
                     stop = self._begin(response) if status == 200 else stop
@@ -140,13 +130,13 @@ class Transfer:
                 old, self._client.source = self._client.source, self._refresh_url()
                 if not old.is_same_file(self._client.source):
                     self._start_over()
-                    raise Replaced("the new URL leads to another file")
+                    raise responses.Replaced("the new URL leads to another file")
             elif status in (206, 416) and not self._range_mismatch_seen:
                 self._range_mismatch_seen = True
                 self._connections = 1
                 self._start_over()
             else:
-                raise status_error(response, ", not with the requested range" if status in (206, 416) else "")
+                raise responses.status_error(response, ", not with the requested range" if status in (206, 416) else "")
             response = None
 
     def _begin(self, response: requests.Response) -> int | None:
@@ -154,7 +144,7 @@ class Transfer:
         length, expected = content_length(response), self._client.source.size
         if length is not None and expected not in (None, length):
             raise DownloadError(f"the server has a file of {length} bytes, expected {expected}")
-        if length is None and expected is not None and is_page(response, self._partial.target):
+        if length is None and expected is not None and responses.is_page(response, self._partial.target):
             raise DownloadError("the server sent a web page instead of the file", response.status_code)
         self._start_over()
         self._connections = 1
@@ -165,7 +155,7 @@ class Transfer:
     def _continue(self, response: requests.Response, end: int | None) -> int | None:
         """Return the end of a response that continues the partial file with bytes of the same file, else None."""
         partial = self._partial
-        found = matching_range(response, partial.size, end, self._progress.total)
+        found = responses.matching_range(response, partial.size, end, self._progress.total)
         if found is None or (partial.size == 0 and end is None):
             return None
         if partial.info is None:
@@ -174,8 +164,8 @@ class Transfer:
         return found.end if partial.info and self._client.is_same_version(response, partial.info) else None
 
     def _save_info(self, response: requests.Response, total: int | None) -> None:
-        """Keep what the file can be recognized by. Without an MD5 or a validator it cannot be resumed."""
-        state, source = validator(response.headers), self._client.source
+        """Keep what the file can be recognized by. Without an MD5 or a responses.validator it cannot be resumed."""
+        state, source = responses.validator(response.headers), self._client.source
         self._progress.total = total
         if total is not None:
             self._partial.require_space(total)

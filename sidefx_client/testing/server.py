@@ -71,8 +71,7 @@ class LocalServer:
         self.newline = newline
         self.set_cookie = set_cookie
         self.authenticate = authenticate
-        self.client_id = "local-client-id"
-        self.client_secret = "local-client-secret"
+        self.client_id, self.client_secret = "local-client-id", "local-client-secret"
         self.eula_accepted = True
         self.products: Collection[str] | None = None
         self.functions: dict[str, Callable[..., Any]] = {}

@@ -16,7 +16,6 @@ import pytest
 from support.downloads import ROOT, left
 
 from sidefx_client import atomic
-from sidefx_client.downloads import partial as partial_module
 from sidefx_client.downloads.partial import Partial, PartialLost
 from sidefx_client.downloads.remote import ResumeInfo
 
@@ -227,12 +226,12 @@ def test_D15_removed_sidecar_is_not_used(target: Path, monkeypatch: pytest.Monke
     real = atomic.lock
 
     def finish_first(file: Any) -> None:
-        monkeypatch.setattr(partial_module, "lock", real)
+        monkeypatch.setattr(atomic, "lock", real)
         first.commit()
         first.__exit__()
         real(file)
 
-    monkeypatch.setattr(partial_module, "lock", finish_first)
+    monkeypatch.setattr(atomic, "lock", finish_first)
     with Partial(target) as second, Partial(target) as third:
         assert target.read_bytes() == b"first"
         assert (second.path.name, third.path.name == second.path.name) == ("build.part", False)
@@ -267,7 +266,7 @@ def test_D15_unseen_lock_of_another_machine_is_noticed(target: Path, monkeypatch
     with Partial(target) as first:
         first.save_info(INFO)
         receive(first, b"01234")
-        monkeypatch.setattr(partial_module, "lock", lambda file: None)
+        monkeypatch.setattr(atomic, "lock", lambda file: None)
         monkeypatch.setattr(Partial, "_lock_sidecar", open_sidecar)
         with Partial(target) as second:
             assert second.size == 5
