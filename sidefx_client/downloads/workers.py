@@ -21,7 +21,7 @@ from .remote import RangeClient
 from .responses import RetryableStatus, RetryBudget, SurplusBytes, UnexpectedResponse, matching_range
 
 BLOCK, _SMALL_BLOCK = 128 * 1024, 64 * 1024  # bytes read at once by a single worker, and by each of several
-_MAX_BACKLOG = 4 * BLOCK  # bytes that wait to be hashed
+_WAKE, _MAX_BACKLOG = 4 * BLOCK, 8 * BLOCK  # bytes to be hashed: they wake the caller, they stop the worker
 _PIECES = 4  # for each connection, within these limits
 _MIN_PIECE, _MAX_PIECE = 1 << 20, 16 << 20  # bytes: each piece costs a round trip, and a break loses those after a hole
 _MIN_SPEED = 1024  # bytes a second
@@ -96,7 +96,7 @@ class Workers:
     def wait(self, *, behind: bool) -> bool:
         """Wait for new bytes, but not if the caller is ``behind``. Return False once all workers have ended."""
         with self._changed:
-            if self._is_busy() and not behind and self._backlog < BLOCK:
+            if self._is_busy() and not behind and self._backlog < _WAKE:
                 self._changed.wait(INTERVAL)
             return self._is_busy()
 
@@ -235,7 +235,7 @@ class Workers:
                 self._backlog += len(block)
             piece.at += len(block)
             self.received += len(block)
-            if self._backlog >= BLOCK:
+            if self._backlog >= _WAKE:
                 self._changed.notify_all()
 
 
