@@ -155,6 +155,8 @@ class APIFunction:
 
     def __getattr__(self, name: str) -> APIFunction:
         _check_name(name)
+        if name == "function_name":  # of an object that was not initialized
+            raise AttributeError(name)
         return APIFunction(f"{self.function_name}.{name}", self.service)
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:

@@ -163,3 +163,8 @@ def test_S1_service_can_be_the_spec_of_a_mock(case: Case, connects: list[Any]) -
     with pytest.raises(TypeError):
         mock(no_such_option=1)
     assert connects == []
+
+
+def test_S1_uninitialized_function_raises_attribute_error_without_recursion() -> None:
+    with pytest.raises(AttributeError):
+        repr(object.__new__(sidefx.APIFunction))
