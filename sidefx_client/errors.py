@@ -25,7 +25,7 @@ import requests
 from .secret import live_secrets
 
 _REDACTED = "<redacted>"
-_URL_QUERY = re.compile(r"(https?:(?:\\?/){2}[^\s?\"'<>]*)\?[^\s\"'<>]*", re.IGNORECASE)
+_URL = re.compile(r"(https?:(?:\\?/){2}[^\s?\"'<>]*)(\?[^\s\"'<>]*)?", re.IGNORECASE)
 _HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
 _ESCAPED_CATEGORIES = ("Cc", "Cf", "Cs", "Zl", "Zp")  # control, bidi and zero-width, surrogates, line separators
 
@@ -154,7 +154,8 @@ def redact(text: str) -> str:
     """Replace the secrets that this process holds, and the queries of URLs, by ``<redacted>``."""
     for secret in live_secrets():
         text = re.sub(_pattern(secret.reveal()), _REDACTED, text, flags=re.IGNORECASE)
-    return _URL_QUERY.sub(rf"\1?{_REDACTED}", text)
+    # URLs without a query match too: otherwise a long text of them takes quadratic time.
+    return _URL.sub(lambda url: f"{url[1]}?{_REDACTED}" if url[2] else url[0], text)
 
 
 def _pattern(value: str) -> str:

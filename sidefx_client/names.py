@@ -43,7 +43,7 @@ def name_in_disposition(header: str | None) -> str | None:
         found = [value for key, value in message.get_params([], "Content-Disposition") if key.lower() == "filename"]
         found.sort(key=lambda value: isinstance(value, str))  # filename* comes before filename
         return safe_name(redact(email.utils.collapse_rfc2231_value(found[0]))) if found else None
-    except ValueError:  # bytes that are not valid in their charset
+    except (ValueError, TypeError):  # bytes that are not valid in their charset; continuations that email cannot sort
         return None
 
 

@@ -21,7 +21,8 @@ from ..errors import CallTimeout, ConfigError, SideFXError, TransportError, clea
 from ..urls import origin, why_unusable_proxy
 
 NETWORK_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)
-DISK_ERRORS = (FileExistsError, FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
+_DISK_ERRORS = (FileExistsError, FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
+_DISK_ERRNOS = (errno.ENOSPC, errno.EROFS, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 _TIMEOUTS = (socket.timeout, TimeoutError, requests.Timeout, urllib3.exceptions.TimeoutError)
 _MISCONFIGURED = (
@@ -69,6 +70,12 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
             waiting += [cause.__context__, cause.__cause__, getattr(cause, "reason", None), *cause.args]
 
 
+def is_of_hook(error: BaseException) -> bool:
+    """Return whether ``error`` cannot be of the network: a response hook failed to write a file, or to parse JSON."""
+    is_of_disk = isinstance(error, _DISK_ERRORS) or getattr(error, "errno", None) in _DISK_ERRNOS
+    return is_of_disk or isinstance(error, requests.exceptions.InvalidJSONError)
+
+
 def is_ragged_end(error: BaseException) -> bool:
     """Return whether a TLS connection ended without close_notify."""
     return any(isinstance(cause, ssl.SSLEOFError) for cause in _causes(error))
@@ -79,7 +86,8 @@ def _reason(causes: list[BaseException]) -> tuple[str, bool]:
     for cause in causes:
         if isinstance(cause, _CERTIFICATE):
             return f"the certificate was refused ({_certificate_problem(cause)})", True
-        refused = re.match(r"Tunnel connection failed: (\d+)", str(cause))
+        # Not a subclass: the text of BadStatusLine is the server's.
+        refused = type(cause) is OSError and re.match(r"Tunnel connection failed: (\d+)", str(cause))
         if refused:
             return f"the proxy refused the connection with status {refused[1]}", True
         if isinstance(cause, OSError) and cause.errno in (errno.EMFILE, errno.ENFILE):
@@ -109,6 +117,7 @@ def _certificate_problem(error: BaseException) -> str:
 
 
 def _tls_problem(error: ssl.SSLError) -> str:
-    if error.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE"):
+    reason: str | None = getattr(error, "reason", None)  # a mock's has no such attribute
+    if reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE"):
         return "the server does not speak TLS on this port; for a proxy write http:// in its URL"
-    return error.reason or "the connection was closed"
+    return reason or "the connection was closed"

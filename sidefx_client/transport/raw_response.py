@@ -51,9 +51,11 @@ class RawResponse(http.client.HTTPResponse):
             assert_header_parsing(self.headers)
         except HeaderParsingError:
             raise http.client.HTTPException("the response head is malformed") from None
-        expected = "chunked" if self.chunked else "identity"
-        if (self.headers.get("Transfer-Encoding", "").strip().lower() or expected) != expected:
+        coding = self.headers.get("Transfer-Encoding", "").strip().lower()
+        if coding not in ("", "identity", "chunked"):
             raise http.client.HTTPException("unsupported Transfer-Encoding")
+        if coding == "chunked" and not self.chunked:  # http.client overlooks it if blanks follow
+            self.chunked, self.chunk_left, self.length = True, None, None
 
     def read(self, amt: int | None = None) -> bytes:
         return super().read() if amt is None else self.read1(amt)

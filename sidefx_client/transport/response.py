@@ -119,8 +119,8 @@ class ResponseBody(io.RawIOBase):
                 self._source = io.BytesIO(self._response.content)
                 if self._response.headers.get("Content-Encoding"):  # decoded by requests, so the length is another
                     self._length = self._decoder = None
-        if isinstance(self._source, io.BytesIO):
-            return self._source.read(size)
+        if not hasattr(self._source, "stream"):  # such as a file that a mock set as `raw`; asked as by requests
+            return bytes(self._source.read(size))
         if isinstance(self._source, urllib3.HTTPResponse) and hasattr(self._source, "read1"):
             # With connections of other adapters only this method returns early.
             return bytes(self._source.read1(size, decode_content=False))
@@ -202,6 +202,8 @@ def _is_chunked(response: requests.Response) -> bool:
 def content_length(response: requests.Response) -> int | None:
     """Return the length of the body as it is sent, or None. Raise TransportError for an invalid Content-Length."""
     text = response.headers.get("Content-Length", "")
+    if response.status_code in (204, 304):  # never with a body (RFC 9112, section 6.3)
+        return 0
     if not text.strip() or _is_chunked(response):
         return None
     values = {

@@ -28,7 +28,7 @@ from ..urls import is_loopback, origin, why_unusable_proxy
 from ..version import __version__
 from .adapter import Adapter
 from .connection import Attempt
-from .failures import DISK_ERRORS, NETWORK_ERRORS, transport_error
+from .failures import NETWORK_ERRORS, is_of_hook, transport_error
 
 # (seconds to connect, seconds between bytes), or one number for both; None waits for ever.
 Timeout = Union[float, tuple[Union[float, None], Union[float, None]], None]
@@ -93,9 +93,11 @@ class Session:
                 response = self._send(request, timeout, options)
             outcome = response.status_code
             return response
-        except (SideFXError, *DISK_ERRORS):  # the latter are of a hook
+        except SideFXError:
             raise
         except NETWORK_ERRORS as error:
+            if is_of_hook(error):
+                raise
             failure: SideFXError = transport_error(error, str(request.url), attempt.request_started, proxy)
             outcome = failure
         except (ValueError, TypeError):  # of requests, for a proxy URL that it cannot read; may show its password

@@ -71,6 +71,26 @@ def test_N11_switching_protocols_raises_and_closes(case: Case) -> None:
         assert [request.connection for request in server.requests] == [1, 2]
 
 
+def test_H12_length_of_a_204_does_not_count(case: Case, tls: str | None) -> None:
+    sent = http_response(204, headers={"Content-Length": "5"})
+    with ScriptedServer([sent, json_response("next")], tls=tls) as server:
+        service = case.service(server)
+        assert service.bugs.submit_issue(summary="x") is None
+        assert service.bugs.submit_issue(summary="y") == "next"
+
+
+CODING = "Transfer-Encoding: chunked \t"
+
+
+@pytest.mark.parametrize("lines", [[CODING], [CODING, "Content-Length: 99"]], ids=["alone", "with a length"])
+def test_H12_chunked_may_be_followed_by_blanks(case: Case, lines: list[str]) -> None:
+    head = "\r\n".join(["HTTP/1.1 200 OK", *lines, "", ""]).encode()
+    with ScriptedServer([head + b"3\r\n[1]\r\n0\r\n\r\n", json_response("next")]) as server:
+        service = case.service(server)
+        assert service.bugs.submit_issue(summary="x") == [1]
+        assert service.bugs.submit_issue(summary="y") == "next"
+
+
 def endless(start: bytes, repeated: bytes) -> Any:
     def step(connection: Connection, request: Request) -> None:
         connection.read_body(request)

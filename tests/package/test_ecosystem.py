@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import ssl
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -101,6 +103,7 @@ POSSIBLY_SENT = [
     requests.Timeout("timed out"),
     requests.exceptions.ChunkedEncodingError("broken"),
     ConnectionResetError("reset"),
+    ssl.SSLError("broken"),
 ]
 
 
@@ -371,12 +374,35 @@ def test_N13_hook_may_replace_the_response(live: ScriptedServer, session: reques
         assert service.things.do() == "replaced"
 
 
+def test_N13_file_that_a_hook_sets_as_raw_is_read(
+    live: ScriptedServer, session: requests.Session, tmp_path: Path
+) -> None:
+    (tmp_path / "fixture").write_bytes(b"[1]")
+
+    def replace_raw(response: requests.Response, *args: Any, **kwargs: Any) -> None:
+        response.close()
+        response.headers.pop("Content-Length")
+        response.raw = (tmp_path / "fixture").open("rb")
+
+    session.hooks["response"].append(replace_raw)
+    with service_of(live, session=session) as service:
+        assert service.things.do() == [1]
+
+
 class StudioError(Exception):
     """An error of the caller's own hook."""
 
 
 @pytest.mark.parametrize(
-    "error", [StudioError("stop"), ValueError("stop"), PermissionError("stop"), KeyboardInterrupt()]
+    "error",
+    [
+        StudioError("stop"),
+        ValueError("stop"),
+        PermissionError("stop"),
+        OSError(errno.ENOSPC, "the disk is full"),
+        requests.exceptions.JSONDecodeError("the response of a login page is not JSON", "<html>", 0),
+        KeyboardInterrupt(),
+    ],
 )
 def test_N13_exception_of_a_hook_reaches_the_caller_unchanged_and_is_not_retried(
     error: BaseException, live: ScriptedServer, session: requests.Session

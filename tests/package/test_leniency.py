@@ -80,6 +80,7 @@ RESPONSES = {
     # Transfer-Encoding
     "chunks": chunked(b"5\r\nhello\r\n0\r\n\r\n"),
     "chunks in capitals": chunked(b"5\r\nhello\r\n0\r\n\r\n", b"Chunked"),
+    "chunks and blanks": chunked(b"5\r\nhello\r\n0\r\n\r\n", b"chunked \t"),
     "chunks and a length": head(b"Transfer-Encoding: chunked", b"Content-Length: 3") + b"5\r\nhello\r\n0\r\n\r\n",
     "chunks twice": head(b"Transfer-Encoding: chunked", b"Transfer-Encoding: chunked") + b"5\r\nhello\r\n0\r\n\r\n",
     "identity": head(b"Transfer-Encoding: identity", b"Content-Length: 5") + BODY,

@@ -73,6 +73,7 @@ def test_long_name_is_shortened_and_keeps_its_ending(name: str) -> None:
         ("attachment; filename*=UTF-8''Zo%C3%AB.hip; filename=\"Zoe.hip\"", "Zoë.hip"),
         ("attachment", None),
         ("attachment; filename", None),
+        ("attachment; filename*0*=a; filename*=b; filename*1=c", None),
         ('attachment; filename=""', None),
         ("", None),
         (None, None),
