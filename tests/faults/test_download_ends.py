@@ -219,6 +219,11 @@ def test_D13_ctrl_c_ends_any_request(case: Case, phase: str) -> None:
             child.stdout.readline()
             while not server.requests:
                 time.sleep(0.01)
+            while phase == "receiving" and not any(
+                part.stat().st_size >= MIB // 2 for part in case.directory.glob("*.part")
+            ):
+                assert child.poll() is None
+                time.sleep(0.01)
             time.sleep(0.1)
             start = time.monotonic()
             child.send_signal(signal.SIGINT)
