@@ -26,7 +26,7 @@ from .secret import live_secrets
 
 _REDACTED = "<redacted>"
 _URL = re.compile(r"(https?:(?:\\?/){2}[^\s?\"'<>]*)(\?[^\s\"'<>]*)?", re.IGNORECASE)
-_HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
+_NAMED = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&apos;", " ": "+"}  # in HTML, and in a form
 _ESCAPED_CATEGORIES = ("Cc", "Cf", "Cs", "Zl", "Zp")  # control, bidi and zero-width, surrogates, line separators
 
 
@@ -165,8 +165,14 @@ def _pattern(value: str) -> str:
 
 def _alternatives(c: str) -> str:
     quoted = "".join(f"%{byte:02X}" for byte in c.encode("utf-8", "surrogatepass"))
-    forms = {c, quoted, _HTML.get(c, c), f"&#{ord(c)};", f"&#x{ord(c):x};", f"\\{c}", f"\\u{ord(c):04x}"}
-    return "(?:" + "|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True)) + ")"
+    forms = sorted({c, quoted, _NAMED.get(c, c), f"\\{c}", _json_escape(c)}, key=len, reverse=True)
+    numbers = (rf"&\#0*{ord(c)};", rf"&\#x0*{ord(c):x};")
+    return "(?:" + "|".join([*map(re.escape, forms), *numbers]) + ")"
+
+
+def _json_escape(c: str) -> str:
+    units = c.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2))
 
 
 def _escaped(c: str) -> str:

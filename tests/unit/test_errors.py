@@ -11,6 +11,7 @@ import requests
 
 import sidefx_client as sidefx
 from sidefx_client import errors
+from sidefx_client.secret import Secret
 
 TREE = {
     sidefx.SideFXError: (Exception,),
@@ -94,3 +95,18 @@ def test_N14_long_text_of_urls_is_redacted_in_linear_time(text: str) -> None:
     assert errors.redact(text) == text
     assert errors.redact(text + "?signature=x&y") == text + "?<redacted>"
     assert time.monotonic() - start < 5  # two minutes if each URL reads to the end of the text
+
+
+SPELLINGS = {
+    "form": "it%27s+a+secret+%F0%9D%84%9E",
+    "HTML": "it&apos;s a secret \U0001d11e",
+    "padded HTML": "it&#039;s&#032;a&#x0020;secret &#119070;",
+    "JSON": "it's a secret \\ud834\\uDD1E",
+}
+
+
+@pytest.mark.parametrize("text", SPELLINGS.values(), ids=SPELLINGS)
+def test_H16_blanks_quotes_and_symbols_of_a_secret_are_redacted_in_every_spelling(text: str) -> None:
+    secret = Secret("it's a secret \U0001d11e")  # held, because live secrets are redacted
+    assert errors.clean(f"<{text}>") == "<<redacted>>"
+    assert secret
