@@ -15,7 +15,8 @@ the way back, ``raw_response`` and ``response``. The files by purpose, each grou
     its help        documented/: functions, help, suggest
     files           files (upload and stream), progress, names, atomic
     a download      downloads/: transfer, remote, partial, workers
-    for all         errors, urls, log, forks, version; reference (names of the vendor's wrapper)
+    for all         errors (and the redaction of server text), urls, log, forks, version
+                    reference (names of the vendor's wrapper)
     beside it       cli/, testing/
 """
 
@@ -46,7 +47,7 @@ from .version import __version__
 _Service = Service
 _APIFunction = APIFunction
 
-# The private ones too: an old script runs over a file sidefx.py that says `from sidefx_client import *`.
+# Private names too, because old scripts use them through a file sidefx.py with `from sidefx_client import *`.
 __all__ = [
     "DEFAULT_TIMEOUT",
     "APIError",

@@ -54,7 +54,7 @@ class AtomicFile:
     def commit(self) -> Path:
         """Flush the file to the disk, move it into place and return its path."""
         fsync(self._file)
-        self._file.close()  # Windows renames no open file
+        self._file.close()  # Windows cannot rename an open file
         replace(self._path, self._target)
         fsync_directory(self._target.parent)
         return self._target
@@ -113,7 +113,7 @@ def _fsync(descriptor: int) -> None:
 
 
 def replace(path: Path, target: Path) -> None:
-    """Move ``path`` over ``target`` in one step, on Windows once other programs have closed them."""
+    """Move ``path`` over ``target`` in one step. On Windows wait up to 5 s until other programs close them."""
     _patiently(lambda: os.replace(path, target))
 
 
@@ -129,7 +129,7 @@ def fsync_directory(directory: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove ``path`` if it exists, on Windows once other programs have closed it."""
+    """Remove ``path`` if it exists. On Windows wait up to 5 s until other programs close it."""
     _patiently(lambda: path.unlink(missing_ok=True))
 
 
@@ -176,7 +176,7 @@ def is_at(path: Path, file: BinaryIO) -> bool:
 
 
 def lock(file: BinaryIO) -> None:
-    """Lock the file or raise OSError at once. Not lockf: any close of the file would drop that lock."""
+    """Lock the file or raise OSError at once. With lockf, any close of the file would drop the lock."""
     if sys.platform == "win32":
         file.seek(_LOCKED_BYTE)
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
@@ -186,7 +186,7 @@ def lock(file: BinaryIO) -> None:
 
 
 def remove_and_close(path: Path, file: BinaryIO) -> None:
-    if os.name == "nt":  # no open file can be removed there, so another owner keeps it
+    if os.name == "nt":  # it cannot remove an open file, so one that another process has open stays
         file.close()
     path.unlink(missing_ok=True)
     file.close()

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .credentials.token_cache import TokenCache
 
 MAX_TOKEN_LIFETIME = 365 * 86400.0  # seconds
-_MARGIN = 60.0  # seconds before its expiry that a token is renewed; a tenth of a shorter lifetime
+_MARGIN = 60.0  # seconds: a token is renewed this long before its expiry, or a tenth of its lifetime if less
 _FORM = "application/x-www-form-urlencoded"
 
 
@@ -79,7 +79,7 @@ class TokenManager:
     """The current token of one account, for any number of threads.
 
     ``find`` returns the credentials or raises ConfigError; ``url`` is the token endpoint; ``token`` is the caller's.
-    Threads that wait for the same request share its result, also an error, so that a broken endpoint delays them once.
+    Threads that wait for the same request share its result or its error, so that a broken endpoint delays them once.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class TokenManager:
         self._retries = retries
         self._backoff = backoff
         self.token = token
-        self._credentials: Credentials | None = None  # kept, because live secrets are redacted
+        self._credentials: Credentials | None = None  # kept, because only live secrets are redacted
         self._invalidated: AccessToken | None = None
         self._lock = threading.Lock()
         self._failed: tuple[SideFXError, Timeout] | None = None  # the last failed request, with its timeout

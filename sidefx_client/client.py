@@ -28,8 +28,8 @@ class Client:
     """Makes calls, with its session and tokens; safe to share between threads.
 
     The parameters are those of ``service()``: ``given`` is the caller's client id and secret, ``token`` the caller's
-    token, and ``session_options`` are those of Session. Nothing is sent yet. ``backoff`` is the first wait between two
-    attempts in seconds, which is doubled each time. Raises ConfigError.
+    token, and ``session_options`` are those of Session. Nothing is sent yet. The attribute ``backoff`` is the
+    first wait between two attempts in seconds, which is doubled each time. Raises ConfigError.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class Client:
                     raise failure
                 policy.log(failure, delay)
                 self.session.wait(delay)
-                used, token = token, self._renew(token, timeout)  # the wait may have outlasted it
+                used, token = token, self._renew(token, timeout)  # it may have expired while waiting
                 if rejected and token is used:
                     raise failure
             raise reason

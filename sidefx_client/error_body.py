@@ -24,7 +24,7 @@ _LONGEST_SECRET = 8 * 1024  # characters at the end of truncated text that could
 
 
 def api_error(response: requests.Response) -> APIError:
-    """Return the error for a response with another status than 2xx. Read its body up to a limit and close it."""
+    """Return the error for a response whose status is not 2xx. Read its body up to a limit and close it."""
     status = response.status_code
     if status in (301, 302, 303, 307, 308):
         response.close()
@@ -49,11 +49,11 @@ def redirect_target(response: requests.Response) -> str:
 
 
 def error_message(status: int, text: str) -> str:
-    """Return the part of an error body that is meant for people, cleaned: all of it, except for two forms.
+    """Return the part of an error body that is meant for people, cleaned. Usually it is the whole body.
 
-    Of a Django debug page (500) only the traceback is returned. It stands between a line ``Traceback:`` (old Django) or
-    ``Traceback (most recent call last):`` and a line ``</textarea>``, HTML-escaped. Of ``{"error": "text"}`` only the
-    text is returned.
+    For a Django debug page (500) only the traceback is returned. It stands between a line ``Traceback:`` (old Django)
+    or ``Traceback (most recent call last):`` and a line ``</textarea>``, HTML-escaped. For ``{"error": "text"}`` only
+    the text is returned.
     """
     traceback = _traceback(text) if status == 500 else None
     if traceback is not None:
@@ -87,7 +87,7 @@ def _traceback(page: str) -> str | None:
 
 
 def _text(response: requests.Response) -> str:
-    """Return the body of an error, or its beginning: the status matters more than the end of the text."""
+    """Return the body of an error, or its beginning if it is too long or truncated."""
     is_page = response.status_code == 500 and "html" in response.headers.get("Content-Type", "").lower()
     limit = MAX_DEBUG_PAGE if is_page else MAX_ERROR_TEXT
     blocks: list[bytes] = []

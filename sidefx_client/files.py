@@ -26,13 +26,13 @@ AnyPath = Union[str, "os.PathLike[str]"]
 class File:
     """A file to upload, as a keyword argument: ``service.module.function(scene=File("shot.hip"))``.
 
-    ``filename``: a path, opened when it is sent, or a binary file object, sent from its position and left open there.
-    ``name``: the file name that the server sees; default: the last component of the path. ``size``: bytes to send,
-    default: all. An object that cannot seek needs it, and is never sent twice. ``progress(done, total)`` is called in
-    bytes.
+    ``filename``: a path, opened when it is sent, or a binary file object, sent from its position. The object stays
+    open, and its position is restored. ``name``: the file name that the server sees; default: the last component of
+    the path. ``size``: bytes to send; default: all. An object that cannot seek needs ``size``, and is never sent twice.
+    ``progress(done, total)``: called with numbers of bytes.
 
-    Raises TypeError or ValueError for an object that cannot be sent and, at the call, OSError for a file that cannot be
-    read, before a byte is sent.
+    Raises TypeError or ValueError for an object that cannot be sent. A file that cannot be read raises OSError at the
+    call, before a byte is sent.
     """
 
     def __init__(
@@ -161,8 +161,8 @@ class ResponseFile(io.BufferedReader):
     def save(self, path: AnyPath, progress: ProgressCallback | None = None) -> Path:
         """Save the unread bytes to a file at ``path``, which appears only when it is complete. Return its path.
 
-        If ``path`` is a directory, the file in it gets ``name``. ``progress(done, total)`` is called in bytes; total is
-        None if the server does not say it. Raises TransportError for a truncated stream and OSError for the disk. An
+        If ``path`` is a directory, the file in it gets ``name``. ``progress(done, total)`` gets bytes; total is None
+        if the server does not say it. Raises TransportError for a truncated stream and OSError for the disk. An
         older file at ``path`` is then left as it was; after an OSError the stream can still be read.
         """
         target = Path(path)

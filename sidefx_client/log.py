@@ -1,4 +1,4 @@
-"""The logger of this package: a DEBUG line for each request, a WARNING for each one that is sent again."""
+"""The logger of this package: a DEBUG line for each request, a WARNING for each retry."""
 
 from __future__ import annotations
 

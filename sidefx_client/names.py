@@ -10,7 +10,7 @@ import re
 from .errors import redact
 
 MAX_LENGTH = 200  # bytes: file systems accept 255, and names of temporary files are longer than their target's
-MAX_SUFFIX_LENGTH = 20  # bytes: a longer one is text after a full stop
+MAX_SUFFIX_LENGTH = 20  # bytes: longer text after a full stop is not a suffix
 _RESERVED = r"(CON|PRN|AUX|NUL|COM[0-9¹²³]|LPT[0-9¹²³]|CONIN\$|CONOUT\$) *(\..*)?"
 
 
@@ -23,7 +23,7 @@ def safe_name(name: str) -> str | None:
     """Return ``name`` from a server as a visible name that stays in its directory on every system, or None.
 
     Only the last component is kept. Control characters, characters that Windows forbids and those that change the
-    direction of text become ``_``, and so do a leading dot or hyphen. Names of Windows devices get one in front.
+    direction of text become ``_``, and so does a leading dot or hyphen. Names of Windows devices get a leading ``_``.
     """
     name = last_component(name)
     name = "".join("_" if not c.isprintable() or c in '<>:"|?*' else c for c in name)

@@ -13,7 +13,7 @@ INTERVAL = 0.05  # seconds: twenty updates a second look smooth
 
 
 class Progress:
-    """Rate-limited calls of ``callback``: the first and last byte, restarts, and at most one call in 0.05 s between.
+    """Rate-limited calls of ``callback``: for the first and last byte, for restarts, and at most every 0.05 s between.
 
     ``in_callback`` stays True after the callback raised: that exception must reach the caller unchanged.
     """

@@ -23,7 +23,7 @@ _PACKAGE_FUNCTIONS = {  # by the names under which people look for them on a ser
 _REJECTED_CALL = (400, 404, 405, 422, 500, 501)
 
 
-_SERVICE_TIMEOUT: Any = "the service's"  # a default, because None means to wait for ever
+_SERVICE_TIMEOUT: Any = "the service's"  # stands for an omitted timeout, because None means to wait for ever
 
 
 class Service(documented.Catalogue):
@@ -155,7 +155,7 @@ class APIFunction:
 
     def __getattr__(self, name: str) -> APIFunction:
         _check_name(name)
-        if name == "function_name":  # of an object that was not initialized
+        if name == "function_name":  # the object was not initialized
             raise AttributeError(name)
         return APIFunction(f"{self.function_name}.{name}", self.service)
 

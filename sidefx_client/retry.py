@@ -1,9 +1,9 @@
 """The policy of retries: which failures are retried, and after how long.
 
-Retried are only (a) 429, waiting as Retry-After says, and 503 for read-only functions; (b) 401, once, with a new token;
-(c) a failure before a byte of the request was sent; (d) for read-only functions also a dropped connection, a truncated
-body, 502, 503, 504, and once a timeout. All other failures are raised at once, because the server may have executed
-the call.
+Only these are retried: (a) 429; (b) 401, once, with a new token; (c) a failure before a byte of the request was sent;
+(d) for read-only functions also a dropped connection, a truncated body, 502, 503, 504, and once a timeout. A
+Retry-After of a retried status is the shortest wait. All other failures are raised at once, because the server may have
+executed the call.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ _MAX_CLOCK_DIFFERENCE = 86400.0  # seconds: a response's Date that differs by mo
 def is_read_only(name: str) -> bool:
     """Return whether a call may be sent again if the server may have executed it."""
     function = name.rpartition(".")[2]
-    # Despite its name it makes a license each time.
+    # Despite its name, get_non_commercial_license creates keys at each call.
     return function.startswith("get_") and function != "get_non_commercial_license"
 
 
 class RetryPolicy:
     """The retries of one call; asked after each failed attempt.
 
-    ``label`` names the call in the log, ``retries`` is their greatest number, and ``backoff`` the first wait in
-    seconds, which is doubled each time.
+    ``label`` names the call in the log, ``retries`` is the maximum number of retries, and ``backoff`` the first wait
+    in seconds, which is doubled each time.
     """
 
     def __init__(self, label: str, retries: int, backoff: float, *, read_only: bool) -> None:

@@ -1,4 +1,4 @@
-"""Which URLs are safe to use, and which part of a URL may be shown: never its user, password or query."""
+"""Checks of URLs, and the part of a URL that may be shown: without user, password and query."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A call in the form of the API: the request for a function and its arguments, and the value of the response.
+"""The encoding of a call as a request, and the decoding of its response.
 
-The form is that of https://www.sidefx.com/docs/api/: a form field ``json=["module.function", [positional],
-{keyword}]``, uploads beside it as parts named after their keywords, and JSON or an octet-stream back.
+As https://www.sidefx.com/docs/api/ describes, a request has the form field ``json=["module.function", [positional],
+{keyword}]``. Uploads are further parts, named after their keywords. The response is JSON or an octet-stream.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def decode(response: requests.Response) -> Any:
             return None
         try:
             value = json.loads(data.decode(charset(response), "replace"))
-            if body.is_confirmed or isinstance(value, (dict, list)):  # truncated, these two are not JSON
+            if body.is_confirmed or isinstance(value, (dict, list)):  # a truncated list or object is not JSON
                 return value
         except (ValueError, RecursionError):
             pass

@@ -149,7 +149,7 @@ def serve(options: argparse.Namespace) -> None:
 
 
 def _service(options: argparse.Namespace, pair: Pair | None = None) -> Service:
-    """Return a service. With ``pair`` its token is new, because a cached one would not check the secret."""
+    """Return a service. With ``pair`` request a new token, because a cached one would not check the secret."""
     cache = _token_cache() if pair is None else None
     urls = options.token_url, options.endpoint_url
     return make_service(pair or (None, None), None, None, *urls, options.timeout, token_cache=cache)

@@ -58,7 +58,7 @@ def say(text: str, prefix: str = "sidefx-client: ", end: str = "\n") -> None:
 
 
 def print_text(text: str, *, only_copy: bool = False) -> None:
-    """Write to stdout. The ``only_copy`` of a result goes to stderr if stdout is closed or does not take it."""
+    """Write to stdout. The ``only_copy`` of a result goes to stderr if stdout is closed or cannot be written."""
     if only_copy and getattr(sys.stdout, "name", None) == os.devnull:  # opened by main() in place of a closed stdout
         say(text, prefix="")
     try:

@@ -59,7 +59,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def _why_wrong(options: argparse.Namespace) -> str | None:
-    """Merge words and options with the same meaning. Return a reason why the whole is wrong, or None."""
+    """Merge words and options with the same meaning. Return why they are wrong, or None."""
     for name in ("version", "build", "platform"):
         word, option = getattr(options, f"{name}_word", None), getattr(options, name, None)
         if word and option:
@@ -81,10 +81,10 @@ def _why_wrong(options: argparse.Namespace) -> str | None:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser that suggests near matches. That of a command takes options between the words too."""
+    """A parser that suggests near matches. The parser of a command accepts options between the words too."""
 
     mixing = True
-    suggest_on_error = False  # that of Python 3.14 knows commands only
+    suggest_on_error = False  # Python 3.14's own suggestions cover commands only
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         if self.mixing:  # before Python 3.12, parse_known_intermixed_args calls this method for a part of its work
@@ -128,7 +128,7 @@ def _build_parser() -> argparse.ArgumentParser:
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
-    # Without defaults, because those of the command would override the options before its name.
+    # Without defaults, because a default of the command would override an option before its name.
     add = parser.add_argument_group("options of every command", argument_default=argparse.SUPPRESS).add_argument
     add("--endpoint-url", metavar="URL", help="of the API (or SIDEFX_ENDPOINT_URL)")
     add("--token-url", metavar="URL", help="of the token endpoint (or SIDEFX_ACCESS_TOKEN_URL)")

@@ -27,7 +27,7 @@ from .key_files import (
     netrc_paths,
 )
 
-_BLANKS = " \t\r"  # not a line end, which is a sign of two values in one variable
+_BLANKS = " \t\r"  # without "\n", because a line break shows that the variable has two values
 
 
 class Credentials(AuthBase):
@@ -79,7 +79,7 @@ def find(client_id: str | None, client_secret: Secret | None, *, token_url: str)
 
 
 def _places(given: Pair, host: str) -> Iterator[tuple[str, Credentials | str]]:
-    """Yield each place by name, with the credentials or the reason why it has none. Each is read when reached."""
+    """Yield each place by name, with the credentials or the reason why it has none. Read no place before its turn."""
     yield "arguments", "not given" if given == (None, None) else _require_pair(given, "arguments")
     yield "SIDEFX_CLIENT_ID and SIDEFX_CLIENT_SECRET (or SIDEFX_CLIENT_SECRET_KEY)", _environment()
     # The vendor's pairs are sent to the vendor only, so that changing the token URL cannot collect them.

@@ -1,7 +1,7 @@
 """Write a pair of client id and secret to the user's hserver.ini, which Houdini reads too, or remove it from there.
 
 ``find`` pairs the n-th ``ClientID`` line with the n-th ``ClientSecret`` line, so this module does too. All other lines
-stay byte for byte. The content of the file is in no frame that raises, because it has secrets.
+stay byte for byte. Frames that raise do not hold the content, because it has secrets.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def write_pair(path: str, client_id: str, client_secret: Secret | None) -> None:
         raise ConfigError(f"{path} has a ClientID without a ClientSecret, or the reverse: correct it first")
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with AtomicFile(target, private=True) as file:
-        file.write(memoryview(_edited(path, client_id, client_secret)))  # whose repr does not show the secret
+        file.write(memoryview(_edited(path, client_id, client_secret)))  # its repr does not show the secret
         file.commit()
 
 

@@ -1,6 +1,6 @@
 """The files that hold pairs of client id and secret: the vendor's, and netrc.
 
-A pair of None stands for the key of another server.
+None in place of a pair stands for the key of another server.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def ini_pairs(text: str, key_files: list[str]) -> list[Pair | None]:
 
 
 def key_line_pairs(text: str) -> list[Pair | None]:
-    """Return the keys of lines ``id secret`` or ``server id secret``, several of them joined by ``;``."""
+    """Return the keys of lines ``id secret`` or ``server id secret``. A ``;`` separates several in a line."""
     pairs: list[Pair | None] = []
     for key in text.replace(";", "\n").splitlines():
         words = key.split()

@@ -28,9 +28,9 @@ class TokenCache:
     """The tokens of any number of clients and token URLs, in a JSON file at ``path``; never a client secret.
 
     The file has mode 0600, in a directory of mode 0700 if that has to be made. It is replaced, never written into, so
-    that a reader sees the old file or the new. There is no lock: of two concurrent writers one wins. A file without
-    tokens is replaced too. A link, and a file that belongs to other users or that they can read, is left alone, and
-    one WARNING is logged. Windows has no such modes and owners: there the access list of the directory decides.
+    that a reader sees the old file or the new. There is no lock: of two concurrent writers one wins. A file with
+    other content is replaced too. A link is left alone, and so is a file that other users own or can read; one WARNING
+    is logged. Windows has no such modes and owners, so only the access list of the directory protects the file there.
     """
 
     def __init__(self, path: str | os.PathLike[str], token_url: str) -> None:
@@ -66,7 +66,7 @@ class TokenCache:
                 return _parse(file.read(MAX_FILE_SIZE))
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError) as error:  # ValueError: a path that cannot be one
+        except (OSError, ValueError) as error:  # ValueError: an invalid path
             self._warn(error)
             return None
 
@@ -74,7 +74,7 @@ class TokenCache:
         try:
             os.makedirs(os.path.dirname(self._path) or ".", 0o700, exist_ok=True)
             with AtomicFile(self._path, private=True) as file:
-                file.write(memoryview(_text(tokens)))  # whose repr does not show the tokens
+                file.write(memoryview(_text(tokens)))  # its repr does not show the tokens
                 file.commit()
         except (OSError, ValueError) as error:
             self._warn(error)

@@ -87,8 +87,8 @@ class Download(Module, Protocol):
     ) -> list[DailyBuild]:
         """Return the available builds, newest first (build numbers sort as text: '99' comes before '382').
 
-        product: houdini, docker, sidefxlabs, houdini-launcher or launcher-iso; the first and the last two also with
-            a Python version, such as houdini-py310. The server knows more, such as houdini-qt6, and rejects the rest
+        product: houdini, docker, sidefxlabs, houdini-launcher or launcher-iso. All but docker and sidefxlabs can
+            have a Python version, as in houdini-py310. The server knows more, such as houdini-qt6, and rejects the rest
         version: '20.5', or a list of versions; None for every version
         platform: win64, macos, macosx_arm64, linux, linux_arm64 (from Houdini 22), or a long form such as
             linux_x86_64_gcc11.2; None for every platform. docker and sidefxlabs ignore it
@@ -222,7 +222,7 @@ def suggestion(name: str) -> str | None:
 
 
 def parameter_suggestion(name: str, keyword: str) -> str | None:
-    """Return the parameter of a documented function that is close to ``keyword``, or None if that is a parameter."""
+    """Return the parameter of a documented function that is close to ``keyword``. None if it is a parameter itself."""
     known = parameters(name)
     return None if keyword in known else near_match(keyword, known)
 

@@ -17,9 +17,9 @@ def near_match(word: str, known: Iterable[str], cutoff: float = 0.7) -> str | No
 
 
 def explains_arguments(**hints: str) -> Callable[[_Function], _Function]:
-    """Let the TypeError of a function for an unknown or a missing argument say what to write.
+    """Decorate a function so that its TypeError for an unknown or missing argument says what to write.
 
-    ``hints`` are the likely parameters for some unknown ones, and ``missing`` is the text for too few arguments.
+    ``hints`` maps unknown parameters to the likely ones; its ``missing`` is the text for too few arguments.
     """
 
     def decorate(function: _Function) -> _Function:
@@ -34,7 +34,7 @@ def explains_arguments(**hints: str) -> Callable[[_Function], _Function]:
             is_complete = len(args) + len(kwargs) >= required
             del args, kwargs  # frames that raise must not hold secrets
             if unknown is None and (is_complete or "missing" not in hints):
-                return function(*given.pop(0), **given.pop(0))  # which leave the list empty
+                return function(*given.pop(0), **given.pop(0))  # popped, so that this frame does not hold them
             given.clear()
             near = hints.get(unknown) or near_match(unknown, known) if unknown else None
             text = f"unknown parameter {unknown!r}" if unknown else hints["missing"]

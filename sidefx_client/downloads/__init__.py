@@ -46,10 +46,10 @@ def download_file(
     only if it has ``size`` bytes and the ``md5`` (hex), as far as these are known. While another process downloads to
     the same ``path``, the bytes go to a private partial file, so both fetch the whole file.
     ``progress(done, total)`` in bytes; an exception from it cancels the download and reaches the caller.
-    ``connections``: the most that fetch parts of the file at the same time. ``session``: used for all requests.
+    ``connections``: how many at most fetch parts of the file at the same time. ``session``: used for all requests.
 
-    Raises ConfigError before anything is sent, OSError for the disk, DownloadError (with ``http_code``) and its
-    ChecksumError, and TransportError if a retry cannot help, as for a bad certificate.
+    Raises ConfigError before anything is sent, OSError for the disk, DownloadError (with ``http_code``), its
+    subclass ChecksumError, and TransportError if a retry cannot help, such as for a bad certificate.
     """
     reason = why_unsafe(url, "url") or _invalid_expectation(size, md5) or _invalid_option(progress, connections)
     if reason:
@@ -154,7 +154,7 @@ def newest_build(
     good = [b for b in builds if isinstance(b, dict) and b.get("status") == "good"] if isinstance(builds, list) else []
     if product not in _PORTABLE:
         good = [b for b in good if _family(str(b.get("platform"))) == _family(platform)]
-    good = [b for b in good if b.get("platform") == platform] or good  # a long form names the compiler too
+    good = [b for b in good if b.get("platform") == platform] or good  # a long form selects a compiler
     if not good:
         versions = " ".join([version] if isinstance(version, str) else version or ["of any version"])
         raise DownloadError(f"no good build of {product} {versions} for {platform}")
@@ -167,7 +167,7 @@ def version_key(build: Mapping[str, Any]) -> list[list[int]]:
 
 
 def _family(platform: str) -> str:
-    """Return the short form of a platform without its compiler, to compare: linux_x86_64_gcc11.2 is linux."""
+    """Return the family of a platform, for comparisons: linux for linux_x86_64_gcc11.2."""
     match = re.match("(linux|mac|win)(?:osx)?(?:os)?(_arm64)?", platform)
     return match[1] + (match[2] or "") if match else platform
 
@@ -185,7 +185,7 @@ def _fetch(
     refresh_url: Callable[[], RemoteFile] | None = None,
 ) -> None:
     """Complete ``target``. ``refresh_url`` returns the file with a new URL after the old one expired."""
-    from . import partial, transfer  # a fifth of this package, which is not loaded for calls alone
+    from . import partial, transfer  # imported late, because calls do not need this fifth of the package
 
     client = RangeClient(source, session, transfer.TIMEOUT)
 
@@ -226,7 +226,7 @@ def _invalid_option(progress: Any, connections: Any) -> str | None:
 
 
 def _is_complete(path: Path, source: RemoteFile, progress: ProgressCallback | None) -> bool:
-    """Return whether the file exists with the right size and MD5, and then report it."""
+    """Return whether the file exists with the right size and MD5. If so, report its size to ``progress``."""
     if source.md5 is None or not path.is_file() or source.size not in (None, path.stat().st_size):
         return False
     digest = hashlib.md5(usedforsecurity=False)

@@ -20,7 +20,7 @@ from typing import BinaryIO
 from .. import atomic, forks
 from .remote import ResumeInfo, parse_info
 
-_INFO_SIZE = 1024  # bytes: always rewritten by one write of this size, so a kill leaves the old or the new
+_INFO_SIZE = 1024  # bytes: always written at once, so that a killed process leaves the old info or the new
 _TAKEN = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK)
 
 
@@ -104,7 +104,7 @@ class Partial:
         self.truncate(0)
 
     def require_space(self, total: int) -> None:
-        """Raise OSError if the missing bytes do not fit on the disk. Some file systems report 0 free bytes, or none."""
+        """Raise OSError if the missing bytes do not fit on the disk. Some file systems wrongly report 0 free bytes."""
         try:
             free = shutil.disk_usage(self.path.parent).free
         except OSError:
@@ -121,7 +121,7 @@ class Partial:
             atomic.fsync(file)
             if not atomic.is_at(self.path, file):
                 raise self._lost()
-            file.close()  # Windows renames no open file
+            file.close()  # Windows cannot rename an open file
         self._remove_abandoned()
         atomic.replace(self.path, self.target)
         self._file = None
@@ -182,7 +182,7 @@ class Partial:
         return True
 
     def _lock_sidecar(self) -> None:
-        """Open and lock the sidecar, or raise OSError, also if the file system only pretends to have locks."""
+        """Open and lock the sidecar, or raise OSError. A second attempt detects locks that do not work."""
         while True:
             self._sidecar = atomic.open_or_create(self._sidecar_path)
             atomic.lock(self._sidecar)
@@ -201,7 +201,7 @@ class Partial:
         while True:
             self.path = self.target.with_name(f"{self._stem}.{os.urandom(4).hex()}.part")
             self._file = atomic.create(self.path)
-            if os.name != "nt":  # Windows removes no open file
+            if os.name != "nt":  # Windows cannot remove an open file
                 with contextlib.suppress(OSError):  # there may be no locks
                     atomic.lock(self._file)
             if atomic.is_at(self.path, self._file):
@@ -209,12 +209,12 @@ class Partial:
             self._file.close()  # removed as abandoned before it was locked
 
     def _remove_abandoned(self) -> None:
-        """Remove the private partial files of killed processes, if this is the holder of the lock."""
+        """Remove the private partial files of killed processes, if this process holds the lock."""
         if self._sidecar is None:
             return
         pattern = re.compile(re.escape(self._stem) + r"\.[0-9a-f]{8}\.part")
         for path in self.target.parent.iterdir():
-            # With a sidecar it is the partial file of a target whose name ends like that.
+            # A file with a sidecar is not private: it belongs to a target whose name looks like a private one.
             if pattern.fullmatch(path.name) and not path.with_name(f"{path.name}.json").exists():
                 with contextlib.suppress(OSError), atomic.open_own(path) as file:
                     if os.name != "nt":

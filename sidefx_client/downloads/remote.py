@@ -76,7 +76,7 @@ class RemoteFile:
             raise ChecksumError(f"the MD5 of the file is {md5}, expected {self.md5}")
 
     def can_resume(self, info: ResumeInfo | None, done: int) -> bool:
-        """Whether ``done`` bytes with this info belong to this file, as far as the validator or the MD5 will tell."""
+        """Return whether ``done`` bytes with this info may belong to this file. Validator or MD5 decide later."""
         if info is None or (None not in (info.total, self.size) and info.total != self.size):
             return False
         if done > min(total for total in (info.total, self.size, done) if total is not None):
@@ -89,8 +89,8 @@ class RemoteFile:
 class RangeClient:
     """Requests ranges of ``source``, which may be replaced by one with a new URL.
 
-    With an MD5, the MD5 tells at the end whether the bytes fit together, because mirrors of one file may have different
-    validators. ``has_mixed_versions`` tells that there were some.
+    Mirrors of one file may have different validators. So if the MD5 is known, a different validator only sets
+    ``has_mixed_versions``, and the MD5 shows at the end whether the bytes belong together.
     """
 
     def __init__(self, source: RemoteFile, session: Session, timeout: tuple[float, float]) -> None:
@@ -179,7 +179,7 @@ def _interrupt(sock: socket.socket) -> None:
 
 def _redirect_target(url: Secret, response: requests.Response) -> Secret | None:
     location, base = quoted(response.headers["Location"], "latin-1"), url.reveal()  # http.client decodes as latin-1
-    if location.startswith("//"):  # urljoin takes "//" alone for the old place
+    if location.startswith("//"):  # urljoin returns the old URL for "//" alone
         return Secret(f"{urlsplit(base).scheme}:{location}")
     try:
         return Secret(urljoin(base, location))

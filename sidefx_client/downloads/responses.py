@@ -19,7 +19,7 @@ from ..transport.response import content_length
 from ..urls import origin
 
 MAX_ATTEMPTS_WITHOUT_PROGRESS = 5
-_ENOUGH = 64 * 1024  # bytes: an attempt that brought as many is retried at once
+_ENOUGH = 64 * 1024  # bytes: an attempt that received this many is retried at once
 
 
 class ContentRange(NamedTuple):
@@ -46,7 +46,7 @@ def content_range(headers: Mapping[str, str]) -> ContentRange | None:
 
 
 def validator(headers: Mapping[str, str]) -> str | None:
-    """Return what identifies this version of the file in If-Range: a strong ETag, else Last-Modified, else None."""
+    """Return the validator of this version of the file for If-Range: a strong ETag, else Last-Modified, else None."""
     etag = headers.get("ETag", "")
     if re.fullmatch(r'"[\x21\x23-\x7e]{0,200}"', etag):
         return etag

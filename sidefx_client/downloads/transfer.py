@@ -95,7 +95,7 @@ class Transfer:
                     stack.pop_all()
 
     def _adapt(self, failure: responses.UnexpectedResponse) -> requests.Response | None:
-        """Use fewer connections from now on, or return the response of the only one, to be looked at."""
+        """Use fewer connections from now on. If there is one only, return its response for ``_open``."""
         if self._connections == 1:
             if isinstance(failure, responses.SurplusBytes):
                 self._start_over()
@@ -149,7 +149,7 @@ class Transfer:
         self._start_over()
         self._connections = 1
         self._save_info(response, length if length is not None else expected)
-        # A complete body of unknown length is the whole file, also if it has not the expected size.
+        # A complete body of unknown length is the whole file, even if its size is not the expected one.
         return None if "Transfer-Encoding" in response.headers else self._progress.total
 
     def _continue(self, response: requests.Response, end: int | None) -> int | None:
@@ -164,7 +164,7 @@ class Transfer:
         return found.end if partial.info and self._client.is_same_version(response, partial.info) else None
 
     def _save_info(self, response: requests.Response, total: int | None) -> None:
-        """Keep what the file can be recognized by. Without an MD5 or a responses.validator it cannot be resumed."""
+        """Save the info that identifies the file. Without an MD5 or a validator it cannot be resumed."""
         state, source = responses.validator(response.headers), self._client.source
         self._progress.total = total
         if total is not None:
@@ -173,7 +173,7 @@ class Transfer:
             self._partial.save_info(ResumeInfo(source.url_path_md5, total, source.md5, state))
 
     def _receive(self, response: requests.Response, end: int | None) -> TransportError | None:
-        """Write the response, which contains the bytes up to ``end``, and the rest. Return an error if bytes lack."""
+        """Write the response, which contains the bytes up to ``end``, and the rest. Return an error if incomplete."""
         partial, total = self._partial, self._progress.total
         several = self._connections > 1 and end is not None and total is not None and end < total
         workers = Workers(self._client, partial, total, self._connections if several else 1, BACKOFF)

@@ -21,9 +21,9 @@ from .remote import RangeClient
 from .responses import RetryableStatus, RetryBudget, SurplusBytes, UnexpectedResponse, matching_range
 
 BLOCK, _SMALL_BLOCK = 128 * 1024, 64 * 1024  # bytes read at once by a single worker, and by each of several
-_WAKE, _MAX_BACKLOG = 4 * BLOCK, 8 * BLOCK  # bytes to be hashed: they wake the caller, they stop the worker
+_WAKE, _MAX_BACKLOG = 4 * BLOCK, 8 * BLOCK  # unhashed bytes that wake the caller; that pause a worker
 _PIECES = 4  # for each connection, within these limits
-_MIN_PIECE, _MAX_PIECE = 1 << 20, 16 << 20  # bytes: each piece costs a round trip, and a break loses those after a hole
+_MIN_PIECE, _MAX_PIECE = 1 << 20, 16 << 20  # bytes: a piece costs a round trip, and a break loses those after a hole
 _MIN_SPEED = 1024  # bytes a second
 _GRACE = 1.0  # seconds for the threads to end: one that is still connecting ends by itself and writes nothing
 
@@ -76,7 +76,7 @@ class Workers:
         self._blocks: deque[tuple[int, bytes]] = deque()
         self._backlog = 0  # bytes of these blocks
         self._stopping = False
-        self._changed = threading.Condition()  # of all the above
+        self._changed = threading.Condition()  # guards all the above
         self._threads: list[threading.Thread] = []
 
     @property
@@ -192,7 +192,7 @@ class Workers:
                 self._changed.wait_for(lambda: self._stopping, wait)
 
     def _receive(self, piece: _Piece, response: requests.Response | None, end: int | None) -> TransportError | None:
-        """Write a response that contains the bytes from ``piece.at`` to ``end``. Return an error if some lack."""
+        """Write a response that contains the bytes from ``piece.at`` to ``end``. Return an error if incomplete."""
         try:
             if response is None:
                 response = self._client.request(piece.at, None if self._single else piece.end, self._info)

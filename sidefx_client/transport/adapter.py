@@ -29,7 +29,7 @@ class Adapter(HTTPAdapter):
     """A ``requests`` adapter with one TLS context for all connections, at least TLS 1.2, and an idle limit.
 
     ``verify`` is True, the path of a CA bundle (a PEM file or a folder) or False, ``cert`` a client certificate, both
-    as requests takes them. They hold for every request of this adapter, whatever its session says. A connection that
+    as requests takes them. They apply to every request of this adapter and override the session. A connection that
     was idle for more than ``idle_limit`` seconds is not reused. Raises ConfigError if a file cannot be read.
     """
 
@@ -69,7 +69,7 @@ class Adapter(HTTPAdapter):
         proxy = proxies and select_proxy(url, proxies)
         if proxy:
             return self.proxy_manager_for(prepend_scheme_if_needed(proxy, "http")).connection_from_url(url)
-        # Requests would parse the URL five times a call, a sixth of its CPU, to find the same pool again.
+        # Requests would parse the URL five times to find the same pool, which takes a sixth of the CPU of a call.
         host = urlsplit(url)[:2]
         pool = self._direct.get(host)
         if pool is None or pool.pool is None:  # new, or closed: the manager keeps a limited number of pools
@@ -83,7 +83,7 @@ class Adapter(HTTPAdapter):
         pass  # The shared context has them. urllib3 would load the CA bundle (16 ms) again for each connection.
 
     def close(self) -> None:
-        # urllib3 2 leaves closing to the garbage collector, which waits for as long as a traceback is kept.
+        # urllib3 2 closes connections only when they are garbage-collected, which a kept traceback delays.
         for pool in list(self._pools):
             pool.close()
         super().close()
@@ -121,7 +121,7 @@ class Adapter(HTTPAdapter):
 
 
 class ObservedPool:
-    """The part added to a pool class of urllib3. Connections that were idle too long or have surplus are not reused."""
+    """A mixin for a pool class of urllib3. Connections that were idle too long or have surplus bytes are not reused."""
 
     idle_limit: float
     pool_class: Any  # the class of urllib3
@@ -179,6 +179,6 @@ def tls_context(verify: bool | str | os.PathLike[str], cert: Any = None) -> ssl.
     if verify is False:
         context.verify_mode = ssl.CERT_NONE
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    # Python 3.9 sets it (SSL_OP_IGNORE_UNEXPECTED_EOF), and then a truncated body looks complete.
+    # Python 3.9 sets SSL_OP_IGNORE_UNEXPECTED_EOF, with which a truncated body looks complete.
     context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0x80)
     return context

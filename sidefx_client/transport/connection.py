@@ -1,7 +1,7 @@
-"""One connection to a server: the class of urllib3, made to tell whether a request was started.
+"""One connection to a server: urllib3's class, extended to record whether a request was started.
 
-urllib3 leaves three things open that are settled here: whether a byte of a request was sent before it failed, whether
-a response that comes before the end of an upload is read, and whether the connection can be used again.
+It records whether a byte of a request was sent before a failure, reads a response that comes before the end of an
+upload, and detects surplus bytes, after which the connection must not be used again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ KEEPALIVE_IDLE = 60  # seconds: NAT devices forget connections that are idle for
 
 
 class Attempt:
-    """One attempt to send a request. Used with ``with`` around the sending, in the thread that sends.
+    """One attempt to send a request. Use it with ``with`` around the sending, in the sending thread.
 
     ``request_started``: True once a byte of the request was sent, False before, None if the connection is not ours
     and cannot tell. ``on_socket`` is called with the socket when the sending starts.
@@ -37,7 +37,7 @@ class Attempt:
 
     @classmethod
     def current(cls) -> Attempt:
-        """Return the attempt that this thread makes. urllib3 has no other way from its caller to a connection."""
+        """Return the attempt of this thread, because urllib3 cannot pass it from its caller to a connection."""
         return getattr(cls._current, "attempt", None) or cls(None)
 
     def __enter__(self) -> Attempt:
@@ -50,10 +50,10 @@ class Attempt:
 
 
 class ObservedConnection:
-    """The part added to a connection class of urllib3, which follows in the MRO."""
+    """A mixin for a connection class of urllib3, which follows in the MRO."""
 
     sock: Any
-    response: RawResponse | None = None  # the last one
+    response: RawResponse | None = None  # the last response
     idle_since = 0.0  # by time.monotonic()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -115,7 +115,7 @@ class ObservedConnection:
             clear_openssl_errors()
 
     def has_surplus(self) -> bool:
-        """Return whether bytes arrived that do not belong to a response, so that the next one could be wrong."""
+        """Return whether bytes arrived after the response, which would be read as the next response."""
         if self.response is not None and self.response.surplus:
             return True
         return bool(self.sock is not None and hasattr(self.sock, "pending") and self.sock.pending())

@@ -30,7 +30,7 @@ _MISCONFIGURED = (
     requests.exceptions.InvalidSchema,
     requests.exceptions.InvalidProxyURL,
 )
-_REFUSED = urllib3.exceptions.NewConnectionError  # also that a name does not resolve
+_REFUSED = urllib3.exceptions.NewConnectionError  # also if a host name does not resolve
 _CERTIFICATE = (ssl.SSLCertVerificationError, CertificateError)
 _NOT_CONNECTED = (_REFUSED, urllib3.exceptions.ConnectTimeoutError, requests.ConnectTimeout, *_CERTIFICATE)
 
@@ -40,7 +40,8 @@ def transport_error(
 ) -> SideFXError:
     """Return the error to raise for ``error``; ``request_started`` as in Attempt.
 
-    If that is None (a custom adapter, a mock), nothing was sent only if the error says that there was no connection.
+    If it is None (a custom adapter, a mock), the request counts as started unless ``error`` shows that there was no
+    connection.
     """
     causes = list(_causes(error))
     place = origin(url)
@@ -52,7 +53,7 @@ def transport_error(
         request_started = not (permanent or any(isinstance(cause, _NOT_CONNECTED) for cause in causes))
     if proxy:
         place += f" (through the proxy {origin(proxy)})"
-    # urllib3 raises a timeout for a refused connection too.
+    # urllib3's error for a refused connection is a subclass of a timeout.
     if any(isinstance(cause, _TIMEOUTS) and not isinstance(cause, _REFUSED) for cause in causes):
         activity = "waiting for" if request_started else "connecting to"
         return CallTimeout(f"timed out {activity} {place}", may_have_executed=request_started)
@@ -71,7 +72,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def is_of_hook(error: BaseException) -> bool:
-    """Return whether ``error`` cannot be of the network: a response hook failed to write a file, or to parse JSON."""
+    """Return whether a response hook must have raised ``error``: it failed to write a file or to parse JSON."""
     is_of_disk = isinstance(error, _DISK_ERRORS) or getattr(error, "errno", None) in _DISK_ERRNOS
     return is_of_disk or isinstance(error, requests.exceptions.InvalidJSONError)
 
@@ -86,7 +87,7 @@ def _reason(causes: list[BaseException]) -> tuple[str, bool]:
     for cause in causes:
         if isinstance(cause, _CERTIFICATE):
             return f"the certificate was refused ({_certificate_problem(cause)})", True
-        # Not a subclass: the text of BadStatusLine is the server's.
+        # An exact class, because BadStatusLine shows text of the server.
         refused = type(cause) is OSError and re.match(r"Tunnel connection failed: (\d+)", str(cause))
         if refused:
             return f"the proxy refused the connection with status {refused[1]}", True
@@ -99,7 +100,7 @@ def _reason(causes: list[BaseException]) -> tuple[str, bool]:
             return "the connection was refused", False
         if isinstance(cause, ssl.SSLError):
             return f"TLS failed ({_tls_problem(cause)})", False
-        # Not a subclass: the text of BadStatusLine is the server's.
+        # Exact classes, because a subclass such as BadStatusLine shows text of the server.
         if type(cause) in (http.client.HTTPException, http.client.LineTooLong):
             return clean(str(cause), one_line=True), False
     return "the connection was closed before the response was complete", False
@@ -117,7 +118,7 @@ def _certificate_problem(error: BaseException) -> str:
 
 
 def _tls_problem(error: ssl.SSLError) -> str:
-    reason: str | None = getattr(error, "reason", None)  # a mock's has no such attribute
+    reason: str | None = getattr(error, "reason", None)  # an error made by a mock lacks it
     if reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE"):
         return "the server does not speak TLS on this port; for a proxy write http:// in its URL"
     return reason or "the connection was closed"

@@ -21,7 +21,7 @@ from ..progress import Progress, ProgressCallback
 
 
 class SourceError(Exception):
-    """Carries ``error`` past urllib3, which takes every OSError for one of the network."""
+    """Carries ``error`` past urllib3, which treats every OSError as a network error."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(type(error).__name__)
@@ -165,6 +165,6 @@ def _part_head(name: str, filename: str | None) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Return ``text`` with the characters percent-encoded that the two release series of urllib3 quote differently."""
+    """Percent-encode the characters in ``text`` that urllib3 1.26 and 2 quote differently."""
     text = text.encode("utf-8", "replace").decode()
     return re.sub(r'[\x00-\x1f\x7f"\\]', lambda match: f"%{ord(match[0]):02X}", text)

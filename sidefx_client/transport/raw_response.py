@@ -1,8 +1,8 @@
-"""The response as it arrives: http.client's class, made strict about the head and eager about the body.
+"""The response as it arrives: http.client's class, strict about the head, and without waiting for whole blocks.
 
-http.client accepts a truncated head as one with fewer headers, a line that is not a header as the end of the head, and
-103 (Early Hints) as the response, so that the real one becomes that of the next call. It waits for whole blocks, which
-are lost if the connection breaks. It drops bytes that follow the body.
+http.client accepts a truncated head, and ends the head at a line that is not a header. It takes 103 (Early Hints) for
+the response, and the next call then reads the real one. It waits for whole blocks, which are lost if the connection
+breaks. It drops bytes that follow the body.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 from urllib3.exceptions import HeaderParsingError
 from urllib3.util.response import assert_header_parsing
 
-MAX_HEAD_LINES = 1000  # lines in a row that are not of a body: head, interim responses, trailers
+MAX_HEAD_LINES = 1000  # consecutive lines outside a body: head, interim responses, trailers
 
 _BLOCK = 256 * 1024
 _TLS_RECORD = 16 * 1024  # bytes: OpenSSL returns no more at once
@@ -120,7 +120,7 @@ class RawResponse(http.client.HTTPResponse):
         self._look_for_surplus()
 
     def _look_for_surplus(self) -> None:
-        """Look for bytes after the body: http.client drops them, and the next response would be a wrong one."""
+        """Look for bytes after the body: http.client drops them, and the next response would be wrong."""
         with _without_waiting(self._sock):
             try:
                 self.surplus = bool(self.fp.peek(1))
@@ -147,7 +147,7 @@ class _Lines(io.BufferedReader):
         truncated = not line.endswith(b"\n") and len(line) != limit
         if truncated and (line or self.in_head):  # some servers omit the empty line after the last chunk
             raise http.client.RemoteDisconnected("the connection was closed in the middle of a line")
-        # Python splits headers at a lone CR, so that two readers see different headers.
+        # Python splits headers at a lone CR and a proxy may not, so both would see different headers.
         if self.in_head and b"\r" in line.replace(b"\r\n", b""):
             raise http.client.HTTPException("the response head is malformed")
         return line

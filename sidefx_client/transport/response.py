@@ -1,7 +1,8 @@
 """The body of a response: complete and decompressed, or an error.
 
-All bodies are read here: JSON, error texts, streams and downloads. urllib3 1.26 ends a truncated body silently. Both
-release series end a gzip stream silently that is truncated inside a complete body, and decode any number of codings.
+All bodies are read here: JSON, error texts, streams and downloads. urllib3 1.26 does not
+report a truncated body. Neither 1.26 nor 2 reports a gzip stream that is truncated within a complete body, and both
+decode any number of codings.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ class ResponseBody(io.RawIOBase):
 
     ``decoded=False`` leaves a Content-Encoding as it is. A truncated or damaged body, and an unsupported coding, raises
     TransportError (``may_have_executed``) at every read, after the bytes that arrived. A body without a length that
-    ends without TLS's close_notify may be truncated: it raises too, or with ``unconfirmed`` clears ``is_confirmed``.
+    ends without TLS's close_notify may be truncated. It raises too, but with ``unconfirmed`` only sets ``is_confirmed``
+    to False.
     """
 
     def __init__(self, response: requests.Response, *, decoded: bool = True, unconfirmed: bool = False) -> None:
@@ -117,12 +119,12 @@ class ResponseBody(io.RawIOBase):
             self._source = self._response.raw
             if getattr(self._response, "_content_consumed", False):  # read by a response hook, a mock or a cache
                 self._source = io.BytesIO(self._response.content)
-                if self._response.headers.get("Content-Encoding"):  # decoded by requests, so the length is another
+                if self._response.headers.get("Content-Encoding"):  # decoded by requests, so the length differs
                     self._length = self._decoder = None
-        if not hasattr(self._source, "stream"):  # such as a file that a mock set as `raw`; asked as by requests
+        if not hasattr(self._source, "stream"):  # such as a file that a mock set as `raw`
             return bytes(self._source.read(size))
         if isinstance(self._source, urllib3.HTTPResponse) and hasattr(self._source, "read1"):
-            # With connections of other adapters only this method returns early.
+            # With connections of other adapters only read1 returns as soon as bytes arrive.
             return bytes(self._source.read1(size, decode_content=False))
         return bytes(self._source.read(size, decode_content=False))
 
@@ -167,7 +169,7 @@ class _Decoder:
         self._coded = block
 
     def decode(self, size: int) -> bytes:
-        """Return up to ``size`` bytes, however much the coded ones would expand; b"" to be called again."""
+        """Return up to ``size`` decoded bytes. After b"" call it again, first ``feed()`` if ``needs_input``."""
         if self._member is None or self._member.eof:
             self._ignores_rest = self._ignores_rest or (self._member is not None and self._coded[:1] != b"\x1f")
             if self._ignores_rest:
@@ -186,7 +188,7 @@ class _Decoder:
 
 
 def charset(response: requests.Response) -> str:
-    """Return the charset that Content-Type names if it is one of texts, else UTF-8 (with an optional BOM)."""
+    """Return the charset in Content-Type if it is a common text encoding, else UTF-8 (with an optional BOM)."""
     named = re.search(r"charset=[\"']?([\w.:-]+)", response.headers.get("Content-Type", ""), re.IGNORECASE)
     try:
         name = codecs.lookup(named[1]).name if named else ""
@@ -202,7 +204,7 @@ def _is_chunked(response: requests.Response) -> bool:
 def content_length(response: requests.Response) -> int | None:
     """Return the length of the body as it is sent, or None. Raise TransportError for an invalid Content-Length."""
     text = response.headers.get("Content-Length", "")
-    if response.status_code in (204, 304):  # never with a body (RFC 9112, section 6.3)
+    if response.status_code in (204, 304):  # these have no body (RFC 9112, section 6.3)
         return 0
     if not text.strip() or _is_chunked(response):
         return None

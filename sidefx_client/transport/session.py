@@ -42,10 +42,10 @@ USER_AGENT = f"sidefx-client/{__version__} {default_user_agent()} Python/{_PYTHO
 class Session:
     """Sends prepared requests from any thread, and waits between retries, until it is closed.
 
-    ``session`` is one of the caller: its adapters, proxies, ``verify``, ``cert`` and hooks are used, its cookies and
-    headers are not sent, and it is not closed. ``ca_bundle`` is the path of a PEM file that replaces the public roots;
-    without it ``REQUESTS_CA_BUNDLE`` and ``CURL_CA_BUNDLE`` are used, as in requests. ``waits`` False makes ``wait()``
-    return at once, for tests. Raises ConfigError.
+    ``session`` is the caller's, if given. Its adapters, proxies, ``verify``, ``cert`` and hooks are used. Its cookies
+    and headers are not sent, and it is not closed. ``ca_bundle`` is the path of a PEM file that replaces the public
+    roots; without it ``REQUESTS_CA_BUNDLE`` and ``CURL_CA_BUNDLE`` are used, as in requests. With ``waits=False``,
+    ``wait()`` returns at once, for tests. Raises ConfigError.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Session:
                 raise
             failure: SideFXError = transport_error(error, str(request.url), attempt.request_started, proxy)
             outcome = failure
-        except (ValueError, TypeError):  # of requests, for a proxy URL that it cannot read; may show its password
+        except (ValueError, TypeError):  # requests cannot parse the proxy URL; the text may show its password
             problem = proxy and why_unusable_proxy(proxy)
             if not problem:
                 raise
@@ -115,8 +115,8 @@ class Session:
         withheld = []
 
         def withhold_location(response: requests.Response, **kwargs: Any) -> None:
-            # For a redirect, requests would read the whole body, parse Location and look at netrc. This is the last
-            # hook, so that those of the caller see the header.
+            # For a redirect, requests would read the whole body, parse Location and look at netrc. This hook
+            # runs last, so that the caller's hooks see the header.
             withheld.append(response.headers.pop("Location", None))
 
         hooks = self._requests.hooks.get("response") or []  # a list, or one function
@@ -127,7 +127,7 @@ class Session:
             if error.response is None:
                 raise
             response = error.response
-        if response.raw is None:  # made by a hook
+        if response.raw is None:  # a hook made this response
             response._content = response.content or b""
         if withheld and withheld[-1] is not None:
             response.headers["Location"] = withheld[-1]
@@ -135,7 +135,8 @@ class Session:
 
     def wait(self, seconds: float) -> None:
         """Wait between two attempts. Raises TypeError if the session is closed meanwhile."""
-        # Slices are counted, because freezegun stops the clock; they are short, because Windows ignores Ctrl-C in them.
+        # Count slices instead of reading the clock, because freezegun stops it. They are short, because Windows ignores
+        # Ctrl-C during one.
         slices, rest = divmod(seconds if self._waits else 0.0, 0.5)
         for _ in range(int(slices)):
             self._closed.wait(0.5)
@@ -161,7 +162,7 @@ class Session:
 
 
 def _host_settings(session: requests.Session, url: str) -> _Settings:
-    """Return the settings for one host, from the session and the environment: looking them up costs 0.1 ms."""
+    """Return the settings for one host, from the session and the environment. The lookup takes 0.1 ms."""
     found = _environment_settings(session, url)
     options = {name: found[name] for name in ("proxies", "verify", "cert")}
     cert = options["cert"]
@@ -175,12 +176,12 @@ def _host_settings(session: requests.Session, url: str) -> _Settings:
 
 
 def _environment_settings(session: requests.Session, url: str) -> dict[str, Any]:
-    verify = None if session.verify is True else session.verify  # REQUESTS_CA_BUNDLE would replace any other value
+    verify = None if session.verify is True else session.verify  # with None, REQUESTS_CA_BUNDLE would override it
     return dict(session.merge_environment_settings(url, {}, True, verify, session.cert))
 
 
 def endpoint(url: str) -> requests.PreparedRequest:
-    """Return a POST to ``url`` to make requests from, so that the URL is parsed only once."""
+    """Return a template for POST requests to ``url``, so that the URL is parsed only once."""
     return _prepared("POST", url, {"Accept": "*/*", "Accept-Encoding": "gzip"})
 
 
@@ -196,7 +197,7 @@ def build_post(
 
 
 def build_get(url: Secret, headers: Mapping[str, str]) -> requests.PreparedRequest:
-    """Return a request for the bytes as they are stored. It does not identify the account."""
+    """Return a GET for the bytes without a Content-Encoding. It carries no token."""
     return _prepared("GET", url.reveal(), {"Accept-Encoding": "identity", **headers})
 
 
