@@ -140,6 +140,7 @@ class ResponseBody(io.RawIOBase):
                         self.fail("its compressed bytes end too early")
                     return b""
                 decoder.feed(block)
+                del block  # a frame of an error must not hold an echoed secret
             try:
                 data = decoder.decode(size)
             except zlib.error:
@@ -208,10 +209,10 @@ def content_length(response: requests.Response) -> int | None:
         return 0
     if not text.strip() or _is_chunked(response):
         return None
-    values = {
-        value.strip() for value in text.split(",")
-    }  # requests joins headers; equal ones are valid (RFC 9110, 8.6)
+    # Requests joins the headers of one name. Equal lengths are valid (RFC 9110, section 8.6).
+    values = {value.strip() for value in text.split(",")}
     if len(values) == 1 and re.fullmatch("[0-9]{1,18}", max(values)):
         return int(max(values))
+    del text, values  # a frame of an error must not hold an echoed secret
     response.close()
     raise TransportError(f"the response has an invalid Content-Length: {origin(str(response.url))}", True)

@@ -394,6 +394,19 @@ def test_H16_echoed_secrets_are_redacted(case: Case, sent: bytes) -> None:
         assert secret.lower() not in shown
 
 
+UNREADABLE = {
+    "Content-Length": http_response(200, "x", {**JSON_TYPE, "Content-Length": TOKEN}),
+    "plain text for gzip": http_response(200, ECHOED, {**JSON_TYPE, "Content-Encoding": "gzip"}),
+}
+
+
+@pytest.mark.parametrize("sent", UNREADABLE.values(), ids=UNREADABLE)
+def test_H16_echoed_secrets_are_not_in_the_frames_of_an_unreadable_response(case: Case, sent: bytes) -> None:
+    with ScriptedServer([sent], tokens=[token_response(TOKEN)]) as server:
+        with case.raises(sidefx.TransportError):
+            case.cold(server).bugs.submit_issue(summary="x")
+
+
 SPECIAL = 'secret/with+"special"&<signs>='
 SPELLINGS = {
     "plain": SPECIAL,
