@@ -92,19 +92,22 @@ class RawResponse(http.client.HTTPResponse):
         if not isinstance(self._sock, ssl.SSLSocket):
             return bytes(fp.read1(size))  # one system call returns all of it
         first: bytes = fp.read1(min(size, _TLS_RECORD))
-        if not first or len(first) >= size:
+        count = len(first)
+        if not first or count >= size:
             return first
-        blocks, left = [first], size - len(first)
+        data = bytearray(size)
+        data[:count] = first
+        view = memoryview(data)
         with _without_waiting(self._sock):
             try:
-                while left and (block := fp.read1(min(left, _TLS_RECORD))):
-                    blocks.append(block)
-                    left -= len(block)
+                while count < size and (more := self._sock.recv_into(view[count:])):
+                    count += more
             except (ssl.SSLWantReadError, BlockingIOError):
                 pass
             except OSError as error:  # raised by the next read, after the bytes that arrived before it
-                self._failure = error
-        return b"".join(blocks)
+                self._failure = error.with_traceback(None)  # which holds the buffer
+        # A full block is not copied to bytes, which would cost CPU.
+        return data if count == size else bytes(view[:count])  # type: ignore[return-value]
 
     def _read_next_chunk_size(self) -> int:
         try:

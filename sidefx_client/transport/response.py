@@ -121,12 +121,15 @@ class ResponseBody(io.RawIOBase):
                 self._source = io.BytesIO(self._response.content)
                 if self._response.headers.get("Content-Encoding"):  # decoded by requests, so the length differs
                     self._length = self._decoder = None
+        data: bytes
         if not hasattr(self._source, "stream"):  # such as a file that a mock set as `raw`
-            return bytes(self._source.read(size))
-        if isinstance(self._source, urllib3.HTTPResponse) and hasattr(self._source, "read1"):
+            data = self._source.read(size)
+        elif isinstance(self._source, urllib3.HTTPResponse) and hasattr(self._source, "read1"):
             # With connections of other adapters only read1 returns as soon as bytes arrive.
-            return bytes(self._source.read1(size, decode_content=False))
-        return bytes(self._source.read(size, decode_content=False))
+            data = self._source.read1(size, decode_content=False)
+        else:
+            data = self._source.read(size, decode_content=False)
+        return data
 
     def _decode(self, decoder: _Decoder, size: int) -> bytes:
         """Return up to ``size`` decoded bytes, b"" at the end."""

@@ -7,6 +7,7 @@ import email.utils
 import gzip
 import html
 import json
+import math
 import re
 import struct
 import time
@@ -40,7 +41,8 @@ def busy(retry_after: str | None = None) -> bytes:
 
 def busy_until_a_date(connection: Connection, request: Request) -> None:
     connection.read_body(request)
-    connection.send(busy(email.utils.formatdate(time.time() + 1, usegmt=True)))
+    date = math.ceil(time.time()) + 1  # dates have whole seconds
+    connection.send(busy(email.utils.formatdate(date, usegmt=True)))
 
 
 @pytest.mark.parametrize("told", [busy("1"), busy_until_a_date], ids=["seconds", "date"])
