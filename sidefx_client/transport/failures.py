@@ -79,7 +79,9 @@ def is_of_hook(error: BaseException) -> bool:
 
 def is_ragged_end(error: BaseException) -> bool:
     """Return whether a TLS connection ended without close_notify."""
-    return any(isinstance(cause, ssl.SSLEOFError) for cause in _causes(error))
+    # Python 3.9 raises a plain SSLError for it, if its OpenSSL is 3.0 or newer.
+    reason = "UNEXPECTED_EOF_WHILE_READING"
+    return any(isinstance(c, ssl.SSLEOFError) or getattr(c, "reason", None) == reason for c in _causes(error))
 
 
 def _reason(causes: list[BaseException]) -> tuple[str, bool]:

@@ -8,6 +8,7 @@ decode any number of codings.
 from __future__ import annotations
 
 import codecs
+import http.client
 import io
 import re
 import zlib
@@ -121,14 +122,20 @@ class ResponseBody(io.RawIOBase):
                 self._source = io.BytesIO(self._response.content)
                 if self._response.headers.get("Content-Encoding"):  # decoded by requests, so the length differs
                     self._length = self._decoder = None
+        source = self._source
         data: bytes
-        if not hasattr(self._source, "stream"):  # such as a file that a mock set as `raw`
-            data = self._source.read(size)
-        elif isinstance(self._source, urllib3.HTTPResponse) and hasattr(self._source, "read1"):
-            # With connections of other adapters only read1 returns as soon as bytes arrive.
-            data = self._source.read1(size, decode_content=False)
+        if not hasattr(source, "stream"):  # such as a file that a mock set as `raw`
+            data = source.read(size)
+        # With connections of other adapters only read1 returns as soon as bytes arrive. urllib3 1.26 lacks it.
+        elif isinstance(source, urllib3.HTTPResponse) and hasattr(source, "read1"):
+            data = source.read1(size, decode_content=False)
+        elif type(getattr(source, "_fp", None)) is http.client.HTTPResponse:
+            with source._error_catcher():
+                data = source._fp.read1(size)
+                if not data:
+                    source._fp.close()  # so that the connection goes back to its pool
         else:
-            data = self._source.read(size, decode_content=False)
+            data = source.read(size, decode_content=False)
         return data
 
     def _decode(self, decoder: _Decoder, size: int) -> bytes:
