@@ -10,7 +10,7 @@ shift
 
 inside() {
     chroot "$root" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 \
-        DEBIAN_FRONTEND=noninteractive PIP_CERT=/root/ca.crt "$@"
+        DEBIAN_FRONTEND=noninteractive PIP_CERT=/ca.crt "$@"
 }
 
 [ -x "$root/usr/bin/apt-get" ] || debootstrap --variant=minbase sid "$root" ${MIRROR:+"$MIRROR"}
@@ -18,7 +18,7 @@ trap 'umount -R "$root/proc" "$root/dev"' EXIT
 mount --bind /proc "$root/proc"
 mount --rbind /dev "$root/dev"
 mount --make-rslave "$root/dev"  # so that umount does not reach the machine's own /dev
-cp -L /etc/ssl/certs/ca-certificates.crt "$root/root/ca.crt"
+cp -L /etc/ssl/certs/ca-certificates.crt "$root/ca.crt"
 for file in /etc/resolv.conf /etc/hosts /etc/pip.conf; do [ ! -e "$file" ] || cp -L "$file" "$root$file"; done
 cp -r /etc/apt/apt.conf.d/. "$root/etc/apt/apt.conf.d/"
 inside apt-get update -qq
