@@ -123,7 +123,10 @@ class Partial:
                 raise self._lost()
             file.close()  # Windows cannot rename an open file
         self._remove_abandoned()
-        atomic.replace(self.path, self.target)
+        try:
+            atomic.replace(self.path, self.target)
+        except FileNotFoundError as error:  # a virus scanner may remove a file as soon as it is closed
+            raise self._lost() from error
         self._file = None
         self._remove_sidecar()
         atomic.fsync_directory(self.target.parent)

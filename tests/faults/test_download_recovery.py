@@ -245,6 +245,28 @@ def test_D19_ctrl_c_just_before_the_move_keeps_the_complete_file(case: Case, mon
     whole(case)
 
 
+@pytest.mark.parametrize("act", ["open", "os.remove"])
+def test_D19_virus_scanner_opens_or_removes_the_file_before_the_move(
+    case: Case, monkeypatch: pytest.MonkeyPatch, act: str
+) -> None:
+    code = f"import os, sys, time; file = {act}(sys.argv[1]); print(flush=True); time.sleep(0.5)"
+    replace = os.replace
+
+    def scan_first(source: str, target: str) -> None:
+        monkeypatch.setattr(os, "replace", replace)
+        scanner = subprocess.Popen([sys.executable, "-c", code, source], stdout=subprocess.PIPE)
+        stack.enter_context(scanner)
+        assert scanner.stdout
+        assert scanner.stdout.readline()
+        replace(source, target)  # on Windows refused until the scanner closes the file
+
+    monkeypatch.setattr(os, "replace", scan_first)
+    with ScriptedServer(serve()) as server, contextlib.ExitStack() as stack:
+        fetch(case, server, md5=md5(CONTENT))
+        assert len(server.requests) == (1 if act == "open" else 2)
+    whole(case)
+
+
 @posix_only
 @pytest.mark.parametrize("code", [37, 95, 38, None], ids=["ENOLCK", "EOPNOTSUPP", "ENOSYS", "granted twice"])
 def test_D15_file_system_without_locks_never_gives_a_wrong_file(
