@@ -183,7 +183,7 @@ def test_A9_cached_token_is_used_and_its_file_is_private(case: Case) -> None:
     assert BASIC not in cache.read_text()
 
 
-@pytest.mark.skipif(os.name != "posix", reason="mode bits and links are POSIX'")
+@pytest.mark.skipif(os.name != "posix", reason="only POSIX has mode bits and links")
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [
@@ -274,7 +274,7 @@ while True:
 """
 
 
-@pytest.mark.skipif(os.name != "posix", reason="kill -9 is POSIX'")
+@pytest.mark.skipif(os.name != "posix", reason="only POSIX has kill -9")
 def test_A9_killed_writer_leaves_a_complete_cache_file(case: Case) -> None:
     cache = case.directory / "made" / "cache.json"
     with ScriptedServer(OK, tokens=token_response(TOKEN, expires_in=1)) as server:

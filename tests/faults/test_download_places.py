@@ -124,7 +124,7 @@ except OSError as error:
 """
 
 
-@pytest.mark.skipif(os.name != "posix", reason="RLIMIT_FSIZE is POSIX'")
+@pytest.mark.skipif(os.name != "posix", reason="only POSIX has RLIMIT_FSIZE")
 def test_D9_full_disk_keeps_errno_and_partial_file(case: Case) -> None:
     with ScriptedServer([serve(), serve()]) as server:
         done = case.python(FULL_DISK, f"{server.url}/{NAME}", str(case.directory / NAME), md5(CONTENT))
@@ -164,7 +164,7 @@ def test_D9_missing_directory_raises_before_the_request(case: Case, connects: li
         assert connects == []
 
 
-@pytest.mark.skipif(os.name != "posix", reason="mode bits are POSIX'")
+@pytest.mark.skipif(os.name != "posix", reason="only POSIX has mode bits")
 def test_D9_read_only_directory_raises_before_the_request(case: Case, connects: list[Any]) -> None:
     locked = case.directory / "locked"
     locked.mkdir(mode=0o555)

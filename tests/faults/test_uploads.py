@@ -170,7 +170,7 @@ def test_U5_empty_file_is_uploaded(case: Case, tls: str | None) -> None:
         assert re.search(rb"\r\n\r\n\r\n--\S+--\r\n$", server.requests[0].body)
 
 
-@pytest.mark.skipif(os.name != "posix", reason="a FIFO and mode bits are POSIX'")
+@pytest.mark.skipif(os.name != "posix", reason="a FIFO and only POSIX has mode bits")
 @pytest.mark.parametrize("fault", ["fifo", "directory", "missing", "unreadable"])
 def test_U5_unreadable_file_raises_oserror_before_a_connection(case: Case, connects: list[Any], fault: str) -> None:
     path = case.directory / fault

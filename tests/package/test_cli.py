@@ -19,6 +19,7 @@ import pytest
 from support.scripted import Connection, Request, ScriptedServer, http_response
 from support.shells import ROOT, Shell, needs_full_device, needs_terminal, offer, text_of
 
+from sidefx_client.downloads import this_platform
 from sidefx_client.testing import Call, LocalServer, Stream, Upload
 
 JSON = {"Content-Type": "application/json"}
@@ -68,18 +69,19 @@ def test_builds_as_json_is_the_response_of_the_server(shell: Shell) -> None:
 
 @pytest.mark.parametrize("option", ["--latest", "--build=latest"])
 def test_the_latest_build_is_one_line_or_one_object(shell: Shell, option: str) -> None:
+    name = this_platform()
     builds = [
-        {"version": "20.5", "build": build, "date": "d", "platform": f"linux{n}", "release": "devel", "status": status}
+        {"version": "20.5", "build": build, "date": "d", "platform": f"{name}{n}", "release": "devel", "status": status}
         for n, (build, status) in enumerate([("99", "good"), ("583", "good"), ("601", "bad"), ("9" * 5000, "bad")])
     ]
     shell.server.register("download.get_daily_builds_list", lambda *args, **kwargs: builds)
-    assert shell("builds", "houdini", "20.5", option) == (0, "20.5 583 d linux1 devel good\n", "")
+    assert shell("builds", "houdini", "20.5", option) == (0, f"20.5 583 d {name}1 devel good\n", "")
     assert json.loads(shell("builds", "houdini", option, "--json").out) == builds[1]
-    assert shell.server.calls[0].args[2] in ("linux", "linux_arm64", "macos", "macosx_arm64", "win64")
+    assert shell.server.calls[0].args[2] == name
     builds[:] = builds[2:]
-    status, out, err = shell("builds", "houdini", "20.5", option, "--platform", "linux")
+    status, out, err = shell("builds", "houdini", "20.5", option)
     assert (status, out) == (1, "")
-    assert "no good build of houdini 20.5 for linux" in err
+    assert f"no good build of houdini 20.5 for {name}" in err
 
 
 def test_builds_of_one_number(shell: Shell) -> None:

@@ -18,7 +18,7 @@ from support.scripted import ScriptedServer
 ROOT = Path(__file__).parents[2]
 
 needs_full_device = pytest.mark.skipif(not Path("/dev/full").exists(), reason="writes to /dev/full")
-needs_terminal = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals and signals are POSIX'")
+needs_terminal = pytest.mark.skipif(sys.platform == "win32", reason="only POSIX has pseudo-terminals and signals")
 
 
 class Done(NamedTuple):
