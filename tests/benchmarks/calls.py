@@ -1,4 +1,4 @@
-"""Small calls: the CPU time of a call, the time of a whole script, and the number of round trips."""
+"""Small calls: the CPU time of a call, its round trips, and the time of a whole script."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
 
 import clients
-from measure import OURS, Goal, Meter, Sample, Workload
+from measure import OURS, Meter, Sample, Workload
 from servers import Stage
 
 RTT = 0.08  # seconds, of `Stage.far`
@@ -23,19 +22,6 @@ def in_sequence(opened: Open, count: int = 500) -> Callable[[Stage], Sample]:
         call = opened(stage.base)
         repeat(call, 20)
         return per_call(Meter().measure(repeat, call, count), count)
-
-    return run
-
-
-def in_threads(opened: Open, workers: int = 8, each: int = 100) -> Callable[[Stage], Sample]:
-    """Measure threads that share one client. Opening their connections counts."""
-
-    def run(stage: Stage) -> Sample:
-        call = opened(stage.base)
-        repeat(call, 2)
-        with ThreadPoolExecutor(workers) as pool:
-            sample = Meter().measure(lambda: list(pool.map(repeat, [call] * workers, [each] * workers)))
-        return per_call(sample, workers * each)
 
     return run
 
@@ -101,37 +87,15 @@ def best_of(command: list[str], runs: int = 6) -> Sample:
 
 
 def round_trips(opened: Open) -> Callable[[Stage], Sample]:
+    """Measure a call on the open connection. Its token and its first call are requested before."""
+
     def run(stage: Stage) -> Sample:
-        opened(stage.base)()  # import everything before the measurement
-        return crossings(lambda: opened(stage.far))
+        call = opened(stage.far)
+        call()
+        walls = [Meter().measure(call)["wall_s"] for _ in range(10)]
+        return {"round_trips": statistics.median(walls) / RTT}
 
     return run
-
-
-def round_trips_kept(stage: Stage) -> Sample:
-    """Measure a script that finds the token of an earlier one in the cache."""
-    cache = f"{stage.folder}/token.json"
-    earlier = f"import clients; clients.ours({stage.far!r}, {cache!r})"
-    subprocess.run([sys.executable, "-c", earlier], check=True)
-    clients.ours(stage.base)()
-    return crossings(lambda: clients.ours(stage.far, cache))
-
-
-def crossings(open_client: Callable[[], clients.Call], count: int = 10) -> Sample:
-    """Return the round trips of a cold start (connect, token, one call), and of a call on the open connection.
-
-    CPU time of the cold start is subtracted, because loading the CA bundle alone takes a fifth of a round trip.
-    """
-    wall, cpu = time.perf_counter(), time.process_time()
-    call = open_client()
-    call()
-    cold = (time.perf_counter() - wall) - (time.process_time() - cpu)
-    walls = []
-    for _ in range(count):
-        start = time.perf_counter()
-        call()
-        walls.append(time.perf_counter() - start)
-    return {"cold_trips": cold / RTT, "warm_trips": statistics.median(walls) / RTT}
 
 
 PEERS = {
@@ -141,8 +105,6 @@ PEERS = {
     "vendor's way": clients.vendor,
 }
 NEEDS = {"httpx": "httpx", "curl": "curl"}
-KEPT = f"{OURS}, token kept"
-
 
 WORKLOADS = {
     "calls": Workload(
@@ -157,24 +119,6 @@ WORKLOADS = {
         one_cpu=True,
         metric="cpu_us",
         baseline="urllib3",
-        goals=(
-            Goal("cpu_us", 1.75, "urllib3"),
-            Goal("cpu_us", 1.5, "urllib3"),
-            Goal("cpu_us", 1.0, "httpx"),
-            Goal("cpu_us", 1 / 40, "vendor's way"),
-        ),
-    ),
-    "threads": Workload(
-        title="8 threads x 100 calls on one client over TLS, per call",
-        contenders={
-            OURS: in_threads(clients.ours),
-            **{name: in_threads(opened) for name, opened in PEERS.items()},
-            "vendor's way": in_threads(clients.vendor, each=10),
-        },
-        needs=NEEDS,
-        metric="cpu_us",
-        baseline="urllib3",
-        goals=(Goal("cpu_us", 1.75, "urllib3"),),
     ),
     "script": Workload(
         title="A whole short script: start, import, token, one call, end",
@@ -187,7 +131,6 @@ WORKLOADS = {
         one_cpu=True,
         metric="wall_ms",
         baseline="vendor's way",
-        goals=(Goal("wall_ms", 0.9, "vendor's way"),),
     ),
     "import": Workload(
         title="The import alone",
@@ -196,22 +139,15 @@ WORKLOADS = {
         one_cpu=True,
         metric="wall_ms",
         baseline="requests",
-        goals=(Goal("wall_ms", 1.1, "requests"),),
     ),
     "round trips": Workload(
         title="Round trips on a line of 80 ms",
         contenders={
             OURS: round_trips(clients.ours),
-            KEPT: round_trips_kept,
             "requests": round_trips(clients.requests_session),
             "vendor's way": round_trips(clients.vendor),
         },
-        metric="warm_trips",
+        metric="round_trips",
         baseline="vendor's way",
-        goals=(  # 1, 3 and 4, plus 5 % for timer inaccuracy
-            Goal("warm_trips", 1 * 1.05),
-            Goal("cold_trips", 3 * 1.05, contender=KEPT),
-            Goal("cold_trips", 4 * 1.05),
-        ),
     ),
 }

@@ -39,16 +39,9 @@ def svg(outcome: list[tuple[Workload, Samples]]) -> str:
             top += BAR + GAP
         top += HEAD - BAR
     size = f'width="{WIDTH}" height="{top}" viewBox="0 0 {WIDTH} {top}"'
-    title = "<title>Benchmarks: shorter bars are better</title>"
-    return "\n".join(
-        [
-            f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">',
-            title,
-            f"<style>{STYLE}</style>",
-            *parts,
-            "</svg>\n",
-        ]
-    )
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">'
+    head += f"\n<title>Benchmarks: shorter bars are better</title>\n<style>{STYLE}</style>"
+    return "\n".join([head, *parts, "</svg>\n"])
 
 
 def _bar(name: str, value: float, longest: float, top: int) -> str:

@@ -20,10 +20,10 @@ def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-def ours(base: str, token_cache: str | None = None) -> Call:
+def ours(base: str) -> Call:
     import sidefx_client as sidefx
 
-    service = sidefx.service("id", "secret", f"{base}/token", f"{base}/api/", token_cache=token_cache)
+    service = sidefx.service("id", "secret", f"{base}/token", f"{base}/api/")
     return lambda: service.echo.ping(x=1)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import os
 import shutil
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 from line import Line
-from measure import OURS, Goal, Meter, Sample, Workload
+from measure import OURS, Meter, Sample, Workload
 from servers import Stage
 
 Fetch = Callable[[Stage, Meter, str, str, int], object]  # arguments: URL, target, size in MiB; verifies the MD5
@@ -20,10 +21,6 @@ def ours(stage: Stage, meter: Meter, url: str, target: str, mib: int, connection
     import sidefx_client as sidefx
 
     sidefx.download_file(url, target, size=mib << 20, md5=stage.md5[mib], connections=connections)
-
-
-def ours_in_8(stage: Stage, meter: Meter, url: str, target: str, mib: int) -> None:
-    ours(stage, meter, url, target, mib, connections=8)
 
 
 def curl(stage: Stage, meter: Meter, url: str, target: str, mib: int) -> None:
@@ -67,26 +64,6 @@ def aria2(stage: Stage, meter: Meter, url: str, target: str, mib: int) -> None:
     meter.program("aria2c", *options, f"--checksum=md5={stage.md5[mib]}", "-d", folder, "-o", name, url)
 
 
-def wget2(stage: Stage, meter: Meter, url: str, target: str, mib: int) -> None:
-    meter.program("wget2", "-q", f"--ca-certificate={stage.bundle}", "-O", target, url)
-    same(meter.program("md5sum", target).split()[0], stage.md5[mib])
-
-
-def pyreqwest(stage: Stage, meter: Meter, url: str, target: str, mib: int) -> None:
-    """Hash the blocks as they arrive, in one thread."""
-    from pyreqwest.client import SyncClientBuilder  # type: ignore[import-not-found,unused-ignore]
-
-    digest = hashlib.md5(usedforsecurity=False)
-    with open(stage.bundle, "rb") as bundle:
-        builder = SyncClientBuilder().add_root_certificate_pem(bundle.read())
-    with builder.build() as client, open(target, "wb") as file:
-        with client.get(url).error_for_status(True).build_streamed() as response:
-            while block := response.body_reader.read(1 << 18):
-                file.write(block)
-                digest.update(block)
-    same(digest.hexdigest(), stage.md5[mib])
-
-
 def same(found: str, promised: str) -> None:
     if found != promised:
         raise RuntimeError(f"MD5 {found}, promised {promised}")
@@ -96,9 +73,8 @@ def fast(fetch: Fetch) -> Callable[[Stage], Sample]:
     """Measure the full size from loopback. The peak is relative to the process after a download of 1 MiB."""
 
     def run(stage: Stage) -> Sample:
-        meter = Meter()
         with target(stage) as path:
-            fetch(stage, meter, stage.url(1), path, 1)
+            fetch(stage, Meter(), stage.url(1), path, 1)
         meter = Meter()
         with target(stage) as path:
             return meter.measure(fetch, stage, meter, stage.url(stage.size), path, stage.size)
@@ -114,8 +90,7 @@ def slow(fetch: Fetch) -> Callable[[Stage], Sample]:
             fetch(stage, Meter(), stage.url(1), path, 1)
         meter, mib = Meter(), stage.size // 4
         with target(stage) as path:
-            sample = meter.measure(fetch, stage, meter, stage.url(mib, stage.far), path, mib)
-        return {**sample, "mib_per_s": mib / sample["wall_s"]}
+            return meter.measure(fetch, stage, meter, stage.url(mib, stage.far), path, mib)
 
     return run
 
@@ -124,10 +99,10 @@ def cut(fetch: Fetch) -> Callable[[Stage], Sample]:
     """Interrupt the connection at half of the file, and measure the bytes received after that, relative to the file."""
 
     def run(stage: Stage) -> Sample:
-        meter, mib = Meter(), stage.size // 4
+        mib = stage.size // 4
         half = mib << 19
         with Line(urlsplit(stage.base).port or 0, cut_after=half) as line, target(stage) as path:
-            fetch(stage, meter, stage.url(mib, f"https://localhost:{line.port}"), path, mib)
+            fetch(stage, Meter(), stage.url(mib, f"https://localhost:{line.port}"), path, mib)
             return {"sent_again": (line.down - half) / (mib << 20)}
 
     return run
@@ -150,35 +125,21 @@ WORKLOADS = {
             OURS: fast(ours),
             "curl, md5sum": fast(curl),
             "vendor's recipe": fast(recipe),
-            "wget2, md5sum": fast(wget2),
-            "pyreqwest": fast(pyreqwest),
         },
-        needs={"curl, md5sum": "curl", "wget2, md5sum": "wget2", "pyreqwest": "pyreqwest"},
+        needs={"curl, md5sum": "curl"},
         metric="wall_s",
         baseline="curl, md5sum",
-        goals=(
-            Goal("wall_s", 0.65, "curl, md5sum"),
-            Goal("wall_s", 0.6, "vendor's recipe"),
-            Goal("cpu_s", 1.0, "curl, md5sum"),
-            Goal("peak_mib", 4),
-        ),
     ),
     "slow line": Workload(
         title="Download {quarter} MiB, 80 ms round trip, 4 MiB/s per connection",
         contenders={
             OURS: slow(ours),
-            f"{OURS}, connections=8": slow(ours_in_8),
+            f"{OURS}, connections=8": slow(functools.partial(ours, connections=8)),
             "aria2c -x8 -s8": slow(aria2),
         },
         needs={"aria2c -x8 -s8": "aria2c"},
         metric="wall_s",
         baseline=OURS,
-        goals=(
-            Goal("wall_s", 1 / 7.2, OURS, f"{OURS}, connections=8"),
-            Goal("wall_s", 1.0, "aria2c -x8 -s8", f"{OURS}, connections=8"),
-            Goal("peak_mib", 4),
-            Goal("peak_mib", 12, contender=f"{OURS}, connections=8"),
-        ),
     ),
     "resume": Workload(
         title="Download {quarter} MiB, the line cut at 50 %",
@@ -186,6 +147,5 @@ WORKLOADS = {
         needs={"curl -C -, md5sum": "curl"},
         metric="sent_again",
         baseline="vendor's recipe",
-        goals=(Goal("sent_again", 0.55),),
     ),
 }

@@ -1,7 +1,6 @@
 """Workloads and their measurement: each contender in a fresh process, rounds interleaved.
 
-A contender is a function that takes the `Stage` and returns a sample with one number per metric. Lower is better. A
-ratio is the median of the ratios within each round, so that noise affects both sides.
+A contender is a function that takes the `Stage` and returns a sample with one number per metric. Lower is better.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ import os
 import resource
 import shutil
 import signal
-import statistics
 import subprocess
 import sys
 import time
@@ -33,49 +31,20 @@ Samples = dict[str, list[Sample]]  # contender: one sample per round
 
 
 @dataclass(frozen=True)
-class Goal:
-    """A limit of `contender`'s metric: absolute, or relative to the metric of `against` in the same round."""
-
-    metric: str
-    limit: float
-    against: str | None = None
-    contender: str = OURS
-
-    def measured(self, samples: Samples) -> float | None:
-        """Return the number to compare with the limit, or None if a contender was skipped."""
-        if self.contender not in samples:
-            return None
-        if self.against is None:
-            return statistics.median(sample[self.metric] for sample in samples[self.contender])
-        return ratio(samples, self.metric, self.contender, self.against)
-
-
-@dataclass(frozen=True)
 class Workload:
-    """A table: contenders in order, metric and baseline of the ratio column, and goals."""
+    """A table: contenders in order, and the metric and baseline of the ratio column."""
 
     title: str
     contenders: dict[str, Callable[[Stage], Sample]]
     metric: str
     baseline: str
-    goals: tuple[Goal, ...]
     needs: dict[str, str] = field(default_factory=dict)  # contender: the program or module that it needs
     one_cpu: bool = False  # server and client share a CPU, because results across two CPUs vary by 50 %
 
     def missing(self) -> dict[str, str]:
         """Return the contenders that cannot run here, with the missing program or module."""
-        return {
-            name: need
-            for name, need in self.needs.items()
-            if not shutil.which(need) and not importlib.util.find_spec(need)
-        }
-
-
-def ratio(samples: Samples, metric: str, contender: str, against: str) -> float | None:
-    """Return the median of the paired ratios, or None if a contender was skipped or lacks the metric."""
-    pairs = zip(samples.get(contender, []), samples.get(against, []))
-    ratios = [mine[metric] / theirs[metric] for mine, theirs in pairs if metric in mine and theirs.get(metric)]
-    return statistics.median(ratios) if ratios else None
+        needs = self.needs.items()
+        return {name: need for name, need in needs if not shutil.which(need) and not importlib.util.find_spec(need)}
 
 
 def rounds(suite: str, name: str, workload: Workload, stage: Stage, count: int) -> Samples:
@@ -93,12 +62,11 @@ def rounds(suite: str, name: str, workload: Workload, stage: Stage, count: int) 
 
 
 def _in_worker(suite: str, name: str, contender: str, stage: Stage) -> Sample:
-    here = Path(__file__).parent
-    command = [sys.executable, str(here / "worker.py"), suite, name, contender, json.dumps(asdict(stage))]
-    # A separate session, so that the worker's children can be killed with it.
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, env=stage.environment(), text=True, start_new_session=True
-    ) as worker:
+    """Return the sample of one contender. The worker has a session of its own, so its children end with it."""
+    script = str(Path(__file__).with_name("worker.py"))
+    command = [sys.executable, script, suite, name, contender, json.dumps(asdict(stage))]
+    options: Any = {"env": stage.environment(), "text": True, "start_new_session": True}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, **options) as worker:
         try:
             out, _ = worker.communicate(timeout=WORKER_TIMEOUT)
         except BaseException:

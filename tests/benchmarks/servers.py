@@ -37,7 +37,7 @@ http {{
 
 @dataclass(frozen=True)
 class Stage:
-    """The arguments of a contender. Sizes are in MiB. `md5` holds the digest of each file that is not sparse."""
+    """The arguments of a contender. Sizes are in MiB. `md5` holds the digest of each file."""
 
     base: str  # https://localhost:PORT
     far: str  # the same server behind the slow line
@@ -89,11 +89,6 @@ def random_files(folder: Path, sizes: Iterable[int]) -> dict[int, str]:
                 file.write(block)
         digests[mib] = digest.hexdigest()
     return digests
-
-
-def sparse_file(folder: Path, mib: int) -> None:
-    with open(folder / f"{mib}.bin", "wb") as file:
-        file.truncate(mib << 20)
 
 
 @contextlib.contextmanager

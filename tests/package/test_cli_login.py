@@ -9,7 +9,6 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import platformdirs
@@ -17,17 +16,15 @@ import pytest
 from support.shells import Done, Shell, needs_terminal, text_of
 
 from sidefx_client.credentials import hserver_file
-from sidefx_client.testing import LocalServer
 
 PAIR = "local-client-id\nlocal-client-secret\n"
 
 
 @pytest.fixture
-def shell(tmp_path: Path) -> Iterator[Shell]:
-    with LocalServer() as server:
-        shell = Shell(server, tmp_path)
-        del shell.environment["SIDEFX_CLIENT_ID"], shell.environment["SIDEFX_CLIENT_SECRET"]
-        yield shell
+def shell(shell: Shell) -> Shell:
+    """Return a shell without credentials."""
+    del shell.environment["SIDEFX_CLIENT_ID"], shell.environment["SIDEFX_CLIENT_SECRET"]
+    return shell
 
 
 @pytest.fixture
@@ -69,13 +66,6 @@ def test_login_keeps_all_other_lines_and_logout_restores_the_file(shell: Shell, 
     assert (status, out, err.count("\n")) == (1, "", 1)
 
 
-def test_login_replaces_an_older_secret(shell: Shell, path: Path) -> None:
-    path.parent.mkdir(parents=True)
-    path.write_text("ClientID = local-client-id\nClientSecret = old\nAPIKey = a b\n")
-    assert login(shell, "local-client-id \n\tlocal-client-secret\r\n").status == 0
-    assert path.read_text() == "ClientID = local-client-id\nClientSecret = local-client-secret\nAPIKey = a b\n"
-
-
 def test_login_names_a_source_that_is_used_first(shell: Shell) -> None:
     shell.environment.update(SIDEFX_CLIENT_ID="local-client-id", SIDEFX_CLIENT_SECRET="x" * 20)
     status, _, err = login(shell)
@@ -106,15 +96,6 @@ def test_login_is_for_sidefx_only(shell: Shell, path: Path, host: str) -> None:
     done = login(shell, PAIR, "--token-url", f"https://{host}/token")
     assert (done.status, done.out, path.exists()) == (1, "", False)
     assert f"hserver.ini has credentials for sidefx.com, not for {host}" in done.err
-
-
-def test_login_does_not_change_a_file_with_half_a_pair(shell: Shell, path: Path) -> None:
-    path.parent.mkdir(parents=True)
-    path.write_text("ClientID = a\nClientID = b\nClientSecret = s\n")
-    done = login(shell)
-    assert done.status == 1
-    assert "has a ClientID without a ClientSecret" in done.err
-    assert path.read_text() == "ClientID = a\nClientID = b\nClientSecret = s\n"
 
 
 @needs_terminal
@@ -173,9 +154,8 @@ def test_auth_tells_when_the_token_cache_cannot_be_written(shell: Shell, kind: s
         cache.mkdir()
         (shell.directory / "x").write_text("{}")
         (shell.directory / "x").chmod(0o644)
-        (cache / "tokens.json").symlink_to(shell.directory / "x") if kind == "link" else (
-            os.link(shell.directory / "x", cache / "tokens.json")
-        )
+        make_link = os.symlink if kind == "link" else os.link
+        make_link(shell.directory / "x", cache / "tokens.json")
     done = shell("auth")
     assert done.status == 0
     assert done.out.splitlines()[-1] == f"Token cache  {cache / 'tokens.json'}, cannot be written"
@@ -196,24 +176,17 @@ def test_a_token_is_kept_for_the_next_command_but_auth_requests_its_own(shell: S
     assert shell("builds", "houdini").status == 0  # with the kept token
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["builds", "houdini"],
-        ["download", "houdini", "20.5"],
-        ["call", "farm.f"],
-        ["license", "lic", "12ab", "--product", "HOUDINI-NC"],
-        ["auth"],
-    ],
-    ids=" ".join,
-)
-def test_refused_credentials_are_status_4_in_all_commands(shell: Shell, words: list[str]) -> None:
+COMMANDS = ["builds houdini", "download houdini 20.5", "call farm.f", "license lic 12ab --product HOUDINI-NC", "auth"]
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_refused_credentials_are_status_4_in_all_commands(shell: Shell, words: str) -> None:
     shell.environment.update(SIDEFX_CLIENT_ID="local-client-id", SIDEFX_CLIENT_SECRET="mistyped-secret")
-    status, out, err = shell(*words)
+    status, out, err = shell(*words.split())
     assert status == 4
     assert "403: Invalid client id or client secret" in err
     assert "mistyped-secret" not in out + err
-    assert words == ["auth"] or out == ""
+    assert words == "auth" or out == ""
 
 
 def test_only_refused_credentials_are_status_4(shell: Shell) -> None:

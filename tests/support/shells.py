@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import subprocess
 import sys
@@ -13,7 +12,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from sidefx_client.testing import LocalServer
-from support.scripted import ScriptedServer
+from support.downloads import md5
+from support.scripted import Action, ScriptedServer, http_response
 
 ROOT = Path(__file__).parents[2]
 
@@ -33,12 +33,8 @@ class Shell:
     def __init__(self, server: LocalServer, directory: Path) -> None:
         self.server = server
         self.directory = directory
-        self.environment = {
-            **os.environ,
-            **server.environment,
-            "PYTHONPATH": str(ROOT),
-            "PYTHONIOENCODING": "utf-8",  # not a code page of Windows
-        }
+        # The encoding is set because Windows has code pages.
+        self.environment = {**os.environ, **server.environment, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
         self.environment.pop("PYTHONUNBUFFERED", None)  # it would hide a missing flush
         self.program = ["-m", "sidefx_client"]
 
@@ -53,6 +49,12 @@ class Shell:
         out, err = (process := self.start(*words)).communicate(timeout=60)
         assert self.server.client_secret.encode() not in out + err
         return Done(process.returncode, text_of(out), text_of(err))
+
+    def sh(self, words: str) -> Done:
+        """Run the command in sh, for redirections."""
+        command = ["sh", "-c", f"'{sys.executable}' -m sidefx_client {words}"]
+        done = subprocess.run(command, env=self.environment, cwd=self.directory, capture_output=True, timeout=60)
+        return Done(done.returncode, text_of(done.stdout), text_of(done.stderr))
 
     def python(self, code: str, *words: str) -> Done:
         """Run ``code``, then the command, in one process."""
@@ -84,6 +86,12 @@ def on_terminal(shell: Shell, *words: str, stream: str, columns: int = 110) -> t
 
 def offer(shell: Shell, files: ScriptedServer, content: bytes) -> None:
     """Register a build that is served by ``files``."""
-    digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
-    found = {"download_url": files.url + "/f?sig=1", "filename": "f.bin", "size": len(content), "hash": digest}
+    found = {"download_url": files.url + "/f?sig=1", "filename": "f.bin", "size": len(content), "hash": md5(content)}
     shell.server.register("download.get_daily_build_download", lambda *args: found)
+
+
+def send_in_steps(content: bytes, pause: float = 0.12) -> Action:
+    """Return a step that sends the file in four pieces."""
+    whole = http_response(200, content)
+    size = -(-len(whole) // 4)
+    return lambda connection, _: connection.send(*(whole[i * size :][:size] for i in range(4)), pause=pause)
