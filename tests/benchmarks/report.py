@@ -28,19 +28,19 @@ LABELS = {
 def surroundings(stage: Stage, count: int) -> str:
     """Return the date, the machine and the versions."""
     packages = [f"{name} {version(name)}" for name in ("requests", "urllib3", "httpx")]
-    programs = [_first_line("nginx", "-v"), _first_line("curl", "-V"), _first_line("aria2c", "-v")]
+    programs = [_version("nginx", "-v"), _version("curl", "-V"), _version("aria2c", "-v")]
     versions = [f"Python {platform.python_version()}", ssl.OPENSSL_VERSION, *packages, *programs]
     transfers = f", file of {stage.size} MiB, peaks over the idle process (programs: the whole)" if stage.md5 else ""
     head = f"{datetime.date.today()}, {os.cpu_count()} cores, medians of {count} rounds{transfers}."
     return f"{head}\n{', '.join(filter(None, versions))}."
 
 
-def _first_line(*command: str) -> str:
+def _version(*command: str) -> str:
     try:
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True)
     except FileNotFoundError:
         return ""
-    return done.stdout.splitlines()[0]
+    return " ".join(done.stdout.split()[:3])
 
 
 def table(workload: Workload, samples: Samples) -> str:

@@ -23,14 +23,9 @@ REQUIRED = inspect.Parameter.empty
 
 # Positional parameters in order, with the defaults of the vendor's module.
 OPTIONS = {"access_token": None, "access_token_expiry_time": None, "timeout": sidefx.DEFAULT_TIMEOUT}
+PLACES = dict.fromkeys(("client_id", "client_secret_key", "access_token_url", "endpoint_url"))
 PARAMETERS: dict[str, dict[str, Any]] = {
-    "service": {
-        "client_id": None,
-        "client_secret_key": None,
-        "access_token_url": None,
-        "endpoint_url": None,
-        **OPTIONS,
-    },
+    "service": {**PLACES, **OPTIONS},
     "_Service": {"endpoint_url": REQUIRED, **OPTIONS, "access_token": REQUIRED, "access_token_expiry_time": REQUIRED},
     "_APIFunction": {"function_name": REQUIRED, "service": REQUIRED},
     "File": {"filename": REQUIRED},
@@ -59,32 +54,23 @@ def test_parameters_are_the_vendors(name: str) -> None:
 def test_classes_have_both_names() -> None:
     assert sidefx._Service is sidefx.Service
     assert sidefx._APIFunction is sidefx.APIFunction
-    assert all(isinstance(kind, type) for kind in (sidefx._Service, sidefx._APIFunction, sidefx.File))
+    assert isinstance(sidefx.File, type)
 
 
-def test_service_attributes_are_writable() -> None:
-    service = sidefx._Service("http://127.0.0.1:1/api", "token", 1e10, timeout=5)
-    assert (service.endpoint_url, service.access_token) == ("http://127.0.0.1:1/api", "token")
-    assert (service.access_token_expiry_time, service.timeout) == (1e10, 5)
-    service.endpoint_url, service.access_token = "http://127.0.0.1:2/api", "another"
-    service.access_token_expiry_time, service.timeout = 2e10, None
-    assert (service.endpoint_url, service.access_token) == ("http://127.0.0.1:2/api", "another")
-    assert (service.access_token_expiry_time, service.timeout) == (2e10, None)
-    service.close()
-
-
-def test_functions_files_and_streams_have_the_vendors_attributes() -> None:
-    service = sidefx._Service("http://127.0.0.1:1/api", "token", None)
-    function = sidefx._APIFunction("a.b", service)
-    assert (function.function_name, function.service) == ("a.b", service)
+def test_objects_have_the_vendors_attributes_and_those_of_a_service_are_writable() -> None:
+    with sidefx._Service("http://127.0.0.1:1/api", "token", 1e10, timeout=5) as service:
+        assert (service.endpoint_url, service.access_token) == ("http://127.0.0.1:1/api", "token")
+        assert (service.access_token_expiry_time, service.timeout) == (1e10, 5)
+        service.endpoint_url, service.access_token = "http://127.0.0.1:2/api", "another"
+        service.access_token_expiry_time, service.timeout = 2e10, None
+        assert (service.endpoint_url, service.access_token) == ("http://127.0.0.1:2/api", "another")
+        assert (service.access_token_expiry_time, service.timeout) == (2e10, None)
+        function = sidefx._APIFunction("a.b", service)
+        assert (function.function_name, function.service) == ("a.b", service)
     assert sidefx.File("shot.hip").filename == "shot.hip"
     response = sample("stream.http")
     with sidefx.ResponseFile(response) as file:
         assert file.response is response
-    service.close()
-
-
-def test_exceptions_have_the_vendors_codes_and_texts() -> None:
     refused, failed = sidefx.AuthorizationError(403, "403: bad pair"), sidefx.APIError(422, "no such build")
     assert (refused.http_code, str(refused)) == (403, "403: bad pair")
     assert (failed.http_code, str(failed), failed.args) == (422, "422 no such build", ("no such build",))
@@ -109,15 +95,11 @@ def test_call_api_with_access_token_makes_a_call(sidefx_server: LocalServer, mon
     result = sidefx.call_api_with_access_token(sidefx_server.endpoint_url, token or "", "a.b", [1], kwargs, timeout=5)
     assert result == [[1], ["data", "x"]]
     assert sorted(kwargs) == ["data", "x"]  # the caller's dict is unchanged
+    sidefx_server.register("a.stream", lambda: Stream(b"x" * (1 << 20)))
+    with sidefx.call_api_with_access_token(sidefx_server.endpoint_url, token or "", "a.stream", [], {}) as file:
+        assert len(file.read()) == 1 << 20
     with pytest.raises(sidefx.APIError, match=r"^401 "):
         sidefx.call_api_with_access_token(sidefx_server.endpoint_url, "wrong", "a.b", (), {})
-
-
-def test_stream_of_call_api_with_access_token_stays_readable(sidefx_server: LocalServer) -> None:
-    sidefx_server.authenticate = False
-    sidefx_server.register("a.b", lambda: Stream(b"x" * (1 << 20)))
-    with sidefx.call_api_with_access_token(sidefx_server.endpoint_url, "t", "a.b", [], {}) as file:
-        assert len(file.read()) == 1 << 20
 
 
 def test_extract_traceback_from_response_returns_the_traceback() -> None:
@@ -149,11 +131,7 @@ try:
 except sidefx.APIError as error:
     print(error.http_code, str(error)[:7])
 try:
-    sidefx.service(
-        client_id="wrong",
-        client_secret_key="pair",
-        access_token_url=os.environ["SIDEFX_ACCESS_TOKEN_URL"],
-    )
+    sidefx.service(client_id="wrong", client_secret_key="pair")
 except sidefx.AuthorizationError as error:
     print(error.http_code, str(error)[:4])
 print(sidefx._Service, sidefx._extract_traceback_from_response.__name__)
@@ -173,9 +151,8 @@ def test_vendor_script_runs_with_a_one_line_sidefx_py(sidefx_server: LocalServer
     (tmp_path / "sidefx.py").write_text("from sidefx_client import *\n")
     (tmp_path / "script.py").write_text(SCRIPT)
     environment = {**os.environ, **sidefx_server.environment, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, "script.py"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, "script.py"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert (done.stderr, done.stdout) == ("", PRINTED)
 
 
@@ -185,22 +162,17 @@ def newest_build() -> Any:
     return service.download.get_daily_builds_list(product="houdini")[0]["build"]
 
 
-def test_user_test_can_patch_service() -> None:
-    with patch.object(sidefx, "service") as service:
+@pytest.mark.parametrize("autospec", [False, True])
+def test_user_test_can_patch_service(autospec: bool) -> None:
+    with patch.object(sidefx, "service", autospec=autospec) as service:
+        service.return_value = MagicMock(spec=sidefx._Service) if autospec else MagicMock()
+        service.return_value.download = MagicMock()
         service.return_value.download.get_daily_builds_list.return_value = [{"build": "382"}]
         assert newest_build() == "382"
     service.assert_called_once_with(client_id="an-id", client_secret_key="a-secret")
 
 
-def test_user_test_can_patch_service_with_autospec() -> None:
-    with patch.object(sidefx, "service", autospec=True) as service:
-        service.return_value = MagicMock(spec=sidefx._Service)
-        service.return_value.download = MagicMock()
-        newest_build()
-    service.assert_called_once_with(client_id="an-id", client_secret_key="a-secret")
-
-
-def test_request_on_the_wire_is_the_vendors(sidefx_server: LocalServer) -> None:
+def test_request_on_the_wire_is_the_vendors() -> None:
     with ScriptedServer([http_response(200, b"5", {"Content-Type": "application/json"})]) as server:
         assert sidefx.call_api_with_access_token(server.api_url, "token", "a.b", ("x",), {"y": 1}) == 5
         (request,) = server.requests

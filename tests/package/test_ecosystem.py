@@ -36,40 +36,62 @@ def live() -> Iterator[ScriptedServer]:
         yield server
 
 
+def trusting(server: ScriptedServer, session: Any) -> Any:
+    """Return the session. It trusts the server's certificate."""
+    session.verify = server.ca_bundle or True
+    return session
+
+
 def cold(server: ScriptedServer, **options: Any) -> Any:
     """Return a service that requests its token."""
     return service_of(server, access_token=None, access_token_expiry_time=None, **options)
 
 
-# requests_mock
+# requests_mock and responses
 
 
-def test_N13_requests_mock_started_before_the_service_sees_the_token_request_and_the_calls() -> None:
-    requests_mock = pytest.importorskip("requests_mock")
-    with requests_mock.Mocker() as mock:
+def mocker(tool: str) -> Any:
+    """Return a context manager that mocks requests. Its value has a method ``post`` in both tools."""
+    module = pytest.importorskip(tool)
+    return module.Mocker() if tool == "requests_mock" else module.RequestsMock()
+
+
+@pytest.mark.parametrize("tool", ["requests_mock", "responses"])
+def test_N13_mock_started_before_the_service_sees_the_token_request_and_the_calls(tool: str) -> None:
+    with mocker(tool) as mock:
         mock.post(ACCESS_TOKEN_URL, json=TOKEN)
-        mock.post(ENDPOINT_URL, [{"json": "mocked"}, {"status_code": 204}, {"content": b"bytes", "headers": STREAM}])
+        mock.post(ENDPOINT_URL, json="mocked")
         with sidefx.service("an-id", "a-secret") as service:
             assert service.access_token == "a-mocked-token"
             assert service.things.do(1) == "mocked"
-            assert service.things.do(b=[2]) is None
-            with service.things.do() as file:
-                assert file.read() == b"bytes"
-        calls = [request for request in mock.request_history if request.url == ENDPOINT_URL]
-        assert "things.do" in calls[0].text
-        assert {request.headers["Authorization"] for request in calls} == {"Bearer a-mocked-token"}
-        assert mock.call_count == 4
+        seen = mock.request_history if tool == "requests_mock" else [call.request for call in mock.calls]
+        assert [request.headers["Authorization"][:6] for request in seen] == ["Basic ", "Bearer"]
 
 
-def test_N13_requests_mock_started_after_the_service_sees_the_calls(live: ScriptedServer) -> None:
-    requests_mock = pytest.importorskip("requests_mock")
+@pytest.mark.parametrize("tool", ["requests_mock", "responses"])
+def test_N13_mock_started_after_the_service_sees_the_calls(tool: str, live: ScriptedServer) -> None:
     with service_of(live) as service:
         assert service.things.do() == "live"
-        with requests_mock.Mocker() as mock:
+        with mocker(tool) as mock:
             mock.post(live.api_url, json="mocked")
             assert service.things.do() == "mocked"
         assert service.things.do() == "live"
     assert len(live.requests) == 2
+
+
+@pytest.mark.parametrize("tool", ["requests_mock", "responses"])
+def test_N13_mock_without_a_response_for_a_call_does_not_let_it_pass(tool: str, live: ScriptedServer) -> None:
+    with service_of(live, retries=0) as service, mocker(tool), pytest.raises(Exception, match=r"No mock|connection"):
+        service.things.do()
+    assert live.requests == []
+
+
+def test_N13_streams_and_empty_responses_of_requests_mock_are_read() -> None:
+    with mocker("requests_mock") as mock, sidefx.service("an-id", "a-secret", access_token="a-token") as service:
+        mock.post(ENDPOINT_URL, [{"status_code": 204}, {"content": b"bytes", "headers": STREAM}])
+        assert service.things.do(b=[2]) is None
+        with service.things.do() as file:
+            assert file.read() == b"bytes"
 
 
 def test_N13_adapter_of_requests_mock_is_used() -> None:
@@ -85,8 +107,7 @@ def test_N13_adapter_of_requests_mock_is_used() -> None:
 
 
 def test_N13_mocked_download_is_saved(tmp_path: Path) -> None:
-    requests_mock = pytest.importorskip("requests_mock")
-    with requests_mock.Mocker() as mock:
+    with mocker("requests_mock") as mock:
         mock.get("https://files.example/f.bin", content=b"bytes" * 1000)
         path = sidefx.download_file("https://files.example/f.bin", tmp_path / "f.bin", size=5000)
     assert path.read_bytes() == b"bytes" * 1000
@@ -109,50 +130,13 @@ POSSIBLY_SENT = [
 
 @pytest.mark.parametrize("error", [*NOT_CONNECTED, *POSSIBLY_SENT], ids=repr)
 def test_N13_mocked_exception_may_have_executed_unless_it_says_that_there_was_no_connection(error: Exception) -> None:
-    requests_mock = pytest.importorskip("requests_mock")
-    with requests_mock.Mocker() as mock:
+    with mocker("requests_mock") as mock:
         mock.post(ENDPOINT_URL, exc=error)
         with sidefx.service("an-id", "a-secret", access_token="given-token", retries=0) as service:
             with pytest.raises(sidefx.TransportError) as caught:
                 service.things.do()
     assert caught.value.may_have_executed is (error in POSSIBLY_SENT)
     assert isinstance(caught.value, sidefx.CallTimeout) is ("timed out" in repr(error))
-
-
-# responses
-
-
-def test_N13_responses_started_before_the_service_sees_the_token_request_and_the_calls() -> None:
-    responses = pytest.importorskip("responses")
-    with responses.RequestsMock() as mock:
-        mock.post(ACCESS_TOKEN_URL, json=TOKEN)
-        mock.post(ENDPOINT_URL, json="mocked")
-        with sidefx.service("an-id", "a-secret") as service:
-            assert service.things.do() == "mocked"
-        assert [call.request.headers["Authorization"][:6] for call in mock.calls] == ["Basic ", "Bearer"]
-
-
-def test_N13_responses_started_after_the_service_sees_the_calls(live: ScriptedServer) -> None:
-    responses = pytest.importorskip("responses")
-    with service_of(live) as service:
-        assert service.things.do() == "live"
-        with responses.RequestsMock() as mock:
-            mock.post(live.api_url, json={"error": "no such build"}, status=422)
-            with pytest.raises(sidefx.APIError, match=r"^422 no such build$"):
-                service.things.do()
-            mock.post(live.api_url, body=requests.ConnectionError("broken"))
-            mock.remove(responses.POST, live.api_url)
-            mock.post(live.api_url, body=requests.ConnectionError("broken"))
-            with pytest.raises(sidefx.TransportError):
-                service.things.do()
-    assert len(live.requests) == 1
-
-
-def test_N13_responses_that_has_no_answer_for_a_call_does_not_let_it_pass(live: ScriptedServer) -> None:
-    responses = pytest.importorskip("responses")
-    with service_of(live, retries=0) as service, responses.RequestsMock(), pytest.raises(sidefx.TransportError):
-        service.things.do()
-    assert live.requests == []
 
 
 # vcrpy
@@ -172,29 +156,24 @@ def vcr(tmp_path: Path) -> Any:
 @pytest.mark.parametrize("tls", [None, "good"], ids=["plain", "tls"])
 def test_N13_vcr_records_a_token_and_a_call_and_replays_them_without_the_server(vcr: Any, tls: str | None) -> None:
     with ScriptedServer(json_response("live"), tls=tls) as server:
-        with vcr("once") as cassette, cold(server) as service:
-            assert service.things.do(1) == "live"
-            assert len(cassette) == 2
-        seen = len(server.requests)
-        with vcr("none") as cassette, cold(server) as service:
-            assert service.things.do(1) == "live"
-            assert cassette.all_played
-        assert len(server.requests) == seen
+        for mode in ("once", "none"):
+            with vcr(mode) as cassette, cold(server) as service:
+                assert service.things.do(1) == "live"
+                assert len(cassette) == 2
+            assert len(server.requests) == 2
 
 
 @pytest.mark.parametrize("tls", [None, "good"], ids=["plain", "tls"])
 def test_N13_vcr_started_after_the_service_does_not_let_a_kept_connection_pass(vcr: Any, tls: str | None) -> None:
-    with ScriptedServer([json_response(n) for n in range(4)], tls=tls) as server:
-        with service_of(server) as service:
-            assert service.things.do() == 0
-            with vcr("once"):
-                assert service.things.do() == 1
-            assert service.things.do() == 2
-            seen = len(server.requests)
-            with vcr("none"):
-                assert service.things.do() == 1
-            assert len(server.requests) == seen
-            assert service.things.do() == 3
+    with ScriptedServer([json_response(n) for n in range(4)], tls=tls) as server, service_of(server) as service:
+        assert service.things.do() == 0
+        with vcr("once"):
+            assert service.things.do() == 1
+        assert service.things.do() == 2
+        with vcr("none"):
+            assert service.things.do() == 1
+        assert service.things.do() == 3
+        assert len(server.requests) == 4
 
 
 def test_N13_vcr_without_a_recording_of_the_call_lets_nothing_pass(vcr: Any, live: ScriptedServer) -> None:
@@ -218,12 +197,13 @@ def test_N13_vcr_replays_a_stream_and_a_file(vcr: Any, tmp_path: Path) -> None:
 
 # betamax and requests-cache
 
+CACHE: Any = {"backend": "memory", "allowable_methods": ["GET", "POST"]}
+
 
 def test_N13_betamax_records_and_replays(tmp_path: Path, live: ScriptedServer) -> None:
     betamax = pytest.importorskip("betamax")
     for mode in ("once", "none"):
-        with requests.Session() as session:
-            session.verify = live.ca_bundle or True
+        with trusting(live, requests.Session()) as session:
             recorder = betamax.Betamax(session, cassette_library_dir=str(tmp_path))
             with recorder.use_cassette("calls", record=mode), cold(live, session=session) as service:
                 assert service.things.do() == "live"
@@ -232,8 +212,7 @@ def test_N13_betamax_records_and_replays(tmp_path: Path, live: ScriptedServer) -
 
 def test_N13_cached_session_returns_the_kept_response(live: ScriptedServer) -> None:
     requests_cache = pytest.importorskip("requests_cache")
-    with requests_cache.CachedSession(backend="memory", allowable_methods=["GET", "POST"]) as session:
-        session.verify = live.ca_bundle or True
+    with trusting(live, requests_cache.CachedSession(**CACHE)) as session:
         with cold(live, session=session) as service:
             assert [service.things.get_all(1) for _ in range(3)] == ["live"] * 3
     assert len(live.token_requests) == 1
@@ -242,9 +221,8 @@ def test_N13_cached_session_returns_the_kept_response(live: ScriptedServer) -> N
 
 def test_N13_install_cache_holds_for_services_made_later(live: ScriptedServer) -> None:
     requests_cache = pytest.importorskip("requests_cache")
-    with requests.Session() as before:
-        before.verify = live.ca_bundle or True
-        requests_cache.install_cache(backend="memory", allowable_methods=["GET", "POST"])
+    with trusting(live, requests.Session()) as before:
+        requests_cache.install_cache(**CACHE)
         try:
             with service_of(live) as service:
                 assert [service.things.get_all(1) for _ in range(3)] == ["live"] * 3
@@ -272,8 +250,7 @@ def test_N13_opentelemetry_sees_a_span_for_each_request_and_its_header_is_sent(
     try:
         with cold(live) as service:
             assert service.things.do(scene=b"bytes") == "live"
-            with requests.Session() as session:
-                session.verify = live.ca_bundle or True
+            with trusting(live, requests.Session()) as session:
                 sidefx.download_file(live.url + "/f", tmp_path / "f", session=session)
     finally:
         instrumentation.RequestsInstrumentor().uninstrument()
@@ -298,8 +275,7 @@ class Tagging(requests.Session):
 
 
 def test_N13_session_that_overrides_send_sees_every_request(live: ScriptedServer, tmp_path: Path) -> None:
-    with Tagging() as session:
-        session.verify = live.ca_bundle or True
+    with trusting(live, Tagging()) as session:
         with cold(live, session=session) as service:
             assert service.things.do() == "live"
             sidefx.download_file(live.url + "/f", tmp_path / "f", session=session)
@@ -333,25 +309,21 @@ def replace(response: requests.Response, *args: Any, **kwargs: Any) -> requests.
 
 @pytest.fixture
 def session(live: ScriptedServer) -> Iterator[requests.Session]:
-    with requests.Session() as session:
-        session.verify = live.ca_bundle or True
+    with trusting(live, requests.Session()) as session:
         yield session
 
 
-@pytest.mark.parametrize("hook", [read_body, raise_for_status])
+@pytest.mark.parametrize("hooks", [[read_body], [raise_for_status], read_body], ids=["read", "check", "no list"])
 def test_N13_hook_may_read_the_body_or_check_the_status(
-    hook: Any, live: ScriptedServer, session: requests.Session
+    hooks: Any, live: ScriptedServer, session: requests.Session
 ) -> None:
-    session.hooks["response"] = [hook]
+    session.hooks["response"] = hooks
     with cold(live, session=session) as service:
         assert [service.things.do() for _ in range(2)] == ["live", "live"]
-    session.hooks["response"] = hook  # requests takes a function instead of a list, too
-    with cold(live, session=session) as service:
-        assert service.things.do() == "live"
 
 
 @pytest.mark.parametrize("hook", [read_body, raise_for_status])
-@pytest.mark.parametrize("status", [401, 403, 404, 422, 500, 503])
+@pytest.mark.parametrize("status", [401, 403, 422, 503])
 def test_N13_error_response_is_the_same_error_if_a_hook_reads_it_or_raises_for_it(hook: Any, status: int) -> None:
     with ScriptedServer(http_response(status, "the reason")) as server, requests.Session() as session:
         session.hooks["response"].append(hook)

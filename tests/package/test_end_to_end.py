@@ -1,4 +1,4 @@
-"""Calls, uploads and streams from a service to the local server and back."""
+"""Calls, uploads, streams and downloads from a service to the local server and back, on one connection."""
 
 from __future__ import annotations
 
@@ -12,55 +12,34 @@ from sidefx_client.testing import LocalServer, Stream, Upload
 
 
 @pytest.mark.parametrize("tls", [False, True])
-def test_token_and_thirty_calls_use_one_connection(tls: bool) -> None:
-    with LocalServer(tls=tls) as server:
-        server.register("farm.count", lambda pool: [pool])
-        with server.service() as service:
-            assert [service.farm.count(number) for number in range(30)] == [[number] for number in range(30)]
-        assert (server.token_requests, len(server.calls)) == (1, 30)
-        assert (server.connections, server.handshakes) == (1, int(tls))
-
-
-@pytest.mark.parametrize("tls", [False, True])
-def test_files_and_bytes_are_uploaded_by_keyword(tls: bool, tmp_path: Path) -> None:
+def test_all_requests_of_a_service_use_one_connection(tls: bool, tmp_path: Path) -> None:
     got: dict[str, Upload] = {}
     content = os.urandom(3 << 20)
     (tmp_path / "shot.hip").write_bytes(content)
-    with LocalServer(tls=tls) as server:
-        server.register("farm.submit", lambda *args, **kwargs: got.update(kwargs))
-        with server.service() as service, (tmp_path / "shot.hip").open("rb") as file:
-            service.farm.submit(
-                scene=sidefx.File(tmp_path / "shot.hip"),
-                object=sidefx.File(file, name="renamed.hip", size=10),
-                chunk=bytearray(b"chunk"),
-                empty=b"",
-                frames=[1, 2],
-            )
-        assert {key: value.filename for key, value in got.items() if key != "frames"} == {
-            "scene": "shot.hip",
-            "object": "renamed.hip",
-            "chunk": "unnamed.bin",
-            "empty": "unnamed.bin",
-        }
-        assert {value.content_type for key, value in got.items() if key != "frames"} == {"application/octet-stream"}
-        assert (got["scene"].data, got["object"].data) == (content, content[:10])
-        assert (got["chunk"].data, got["empty"].data) == (b"chunk", b"")
-        assert server.calls[0].kwargs == {"frames": [1, 2]}
-
-
-@pytest.mark.parametrize("tls", [False, True])
-def test_stream_is_a_response_file(tls: bool, tmp_path: Path) -> None:
-    content = os.urandom(3 << 20)
-    with LocalServer(tls=tls) as server:
+    with LocalServer(tls=tls) as server, server.service() as service:
+        server.register("farm.submit", lambda frames, **uploads: got.update(uploads))
         server.register("farm.render", lambda: Stream(content, name="Zoë.exr"))
-        with server.service() as service:
-            with service.farm.render() as stream:
-                assert (stream.name, stream.size) == ("Zoë.exr", len(content))
-                assert stream.read(10) == content[:10]
-                assert stream.read() == content[10:]
-            with service.farm.render() as stream:
-                assert stream.save(tmp_path / "out.exr").read_bytes() == content
-        assert server.connections == 1
+        with (tmp_path / "shot.hip").open("rb") as file:
+            part = sidefx.File(file, name="renamed.hip", size=10)
+            uploads = {
+                "scene": sidefx.File(tmp_path / "shot.hip"),
+                "part": part,
+                "chunk": bytearray(b"chunk"),
+                "e": b"",
+            }
+            service.farm.submit(frames=[1, 2], **uploads)
+        names = {"scene": "shot.hip", "part": "renamed.hip", "chunk": "unnamed.bin", "e": "unnamed.bin"}
+        assert {key: upload.filename for key, upload in got.items()} == names
+        assert {upload.content_type for upload in got.values()} == {"application/octet-stream"}
+        assert [upload.data for upload in got.values()] == [content, content[:10], b"x", b""]
+        with service.farm.render() as stream:
+            assert (stream.name, stream.size) == ("Zoë.exr", len(content))
+            assert stream.read(10) == content[:10]
+            assert stream.read() == content[10:]
+        with service.farm.render() as stream:
+            assert stream.save(tmp_path / "out.exr").read_bytes() == content
+        assert (server.token_requests, len(server.calls)) == (1, 3)
+        assert (server.connections, server.handshakes) == (1, int(tls))
 
 
 @pytest.mark.parametrize("size", [10, 1 << 20])

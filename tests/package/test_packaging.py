@@ -29,15 +29,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_wheel_contains_exactly_the_package(wheel: Path) -> None:
     sources = {str(path.relative_to(PACKAGE.parent).as_posix()) for path in PACKAGE.rglob("*.py")}
-    assert set(zipfile.ZipFile(wheel).namelist()) == {
-        *sources,
-        "sidefx_client/py.typed",
-        f"{INFORMATION}/METADATA",
-        f"{INFORMATION}/RECORD",
-        f"{INFORMATION}/WHEEL",
-        f"{INFORMATION}/entry_points.txt",
-        f"{INFORMATION}/licenses/LICENSE",
-    }
+    information = ("METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE")
+    expected = {*sources, "sidefx_client/py.typed", *(f"{INFORMATION}/{name}" for name in information)}
+    assert set(zipfile.ZipFile(wheel).namelist()) == expected
 
 
 def test_wheel_requires_only_requests_and_urllib3(wheel: Path) -> None:

@@ -25,8 +25,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
-from support.soak_server import SHARE, content, digest
+import sidefx_client as sidefx
+from sidefx_client.downloads import transfer
+from support.downloads import md5
+from support.soak_server import SHARE, content
 from support.systems import HAS_PROC
 
 KINDS = ("submit", "submit", "upload", "stream", "get_value", "get_stream", "download")
@@ -43,14 +47,10 @@ class Outcome(NamedTuple):
     error: tuple[str, Any] | None
 
 
-def kind_of(seed: int, number: int) -> str:
-    return random.Random(f"{seed} {number}").choice(KINDS)
-
-
 @contextmanager
 def server_process(seed: int, tls: bool, report: dict[str, Any]) -> Iterator[Any]:
     """Yield the two URLs and the CA bundle. Fill ``report`` at the end."""
-    command = [sys.executable, "-m", "support.soak_server", "--seed", str(seed), *(["--tls"] if tls else [])]
+    command = [sys.executable, "-m", "support.soak_server", str(seed), "good" if tls else ""]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=TESTS) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -60,33 +60,29 @@ def server_process(seed: int, tls: bool, report: dict[str, Any]) -> Iterator[Any
 
 
 def call(service: Any, seed: int, number: int) -> Outcome:
-    import sidefx_client as sidefx
-
-    kind = kind_of(seed, number)
+    kind = random.Random(f"{seed} {number}").choice(KINDS)
+    function, error = getattr(service.soak, kind), None
     try:
         if kind == "download":
             right = download(service, number) == content(number)
         elif kind.endswith("stream"):
-            with getattr(service.soak, kind)(number) as file:
+            with function(number) as file:
                 right = b"".join(file) == content(number)
         elif kind == "upload":
             upload = sidefx.File(io.BytesIO(content(number)), name="x.bin")
-            right = service.soak.upload(number, file=upload) == ["soak.upload", number, digest(content(number))]
+            right = function(number, file=upload) == [f"soak.{kind}", number, md5(content(number))]
         else:
-            right = getattr(service.soak, kind)(number) == [f"soak.{kind}", number, digest(b"")]
-    except sidefx.TransportError as error:
-        return Outcome(number, kind, (type(error).__name__, error.may_have_executed))
-    except sidefx.APIError as error:
-        return Outcome(number, kind, (type(error).__name__, error.http_code))
-    assert right, f"call {number}, {kind}: wrong result"
-    return Outcome(number, kind, None)
+            right = function(number) == [f"soak.{kind}", number, md5(b"")]
+        assert right, f"call {number}, {kind}: wrong result"
+    except (sidefx.TransportError, sidefx.APIError) as raised:
+        told = raised.may_have_executed if isinstance(raised, sidefx.TransportError) else raised.http_code
+        error = type(raised).__name__, told
+    return Outcome(number, kind, error)
 
 
 def download(service: Any, number: int) -> bytes:
-    import sidefx_client as sidefx
-
     url = service.endpoint_url.replace("/api/", f"/files/{number}")
-    known: Any = {"size": len(content(number)), "md5": digest(content(number))}
+    known: Any = {"size": len(content(number)), "md5": md5(content(number))}
     session = service._client.session._requests  # so that files and calls share connections
     with tempfile.TemporaryDirectory() as directory:
         return sidefx.download_file(url, Path(directory, "file"), session=session, **known).read_bytes()
@@ -110,98 +106,61 @@ def contradiction(outcome: Outcome, executions: int) -> str | None:
 
 def memory() -> float:
     """Return the resident memory of this process in MiB, 0 if unknown."""
-    if not HAS_PROC:
-        return 0.0
-    lines = Path("/proc/self/status").read_text().splitlines()
+    lines = Path("/proc/self/status").read_text().splitlines() if HAS_PROC else ["VmRSS: 0"]
     return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
 
 
-def descriptors() -> int:
-    return len(os.listdir("/proc/self/fd")) if HAS_PROC else 0
-
-
-class Run:
-    """The calls of a run. Only errors and samples of memory are kept, so that memory stays constant."""
-
-    def __init__(self, service: Any, seed: int, calls: int) -> None:
-        self.errors: list[Outcome] = []
-        self.samples: list[tuple[float, int]] = []
-        self._service = service
-        self._seed = seed
-        self._calls = calls
-        self._numbers = iter(range(calls))
-        self._lock = threading.Lock()
-
-    def work(self) -> None:
-        """Make calls until all are done."""
-        while True:
-            with self._lock:
-                number = next(self._numbers, None)
-                if number is None:
-                    return
-                if number % max(1, self._calls // 20) == 0:
-                    self.samples.append((memory(), descriptors()))
-            outcome = call(self._service, self._seed, number)
-            if outcome.error:
-                self.errors.append(outcome)
+def open_things() -> tuple[int, int]:
+    """Return the numbers of descriptors and threads of this process."""
+    return len(os.listdir("/proc/self/fd")) if HAS_PROC else 0, threading.active_count()
 
 
 def run(calls: int, threads: int, seed: int = 1, tls: bool = False) -> str:
     """Return the figures of a run, or raise AssertionError."""
-    import sidefx_client as sidefx
-
     report: dict[str, Any] = {}
-    before, started = (descriptors(), threading.active_count()), time.monotonic()
-    with server_process(seed, tls, report) as (api_url, token_url, ca_bundle):
+    samples: list[float] = []
+    before, started = open_things(), time.monotonic()
+
+    def work(number: int) -> Outcome:
+        if number % max(1, calls // 20) == 0:
+            samples.append(memory())
+        return call(service, seed, number)
+
+    with server_process(seed, tls, report) as (api_url, token_url, ca_bundle), patch.object(transfer, "BACKOFF", 0.01):
         places = {"access_token_url": token_url, "endpoint_url": api_url, "ca_bundle": ca_bundle}
         with sidefx.service("an-id", "a-secret", **places) as service, ThreadPoolExecutor(threads) as pool:
             service._client.backoff = 0.01
-            done = Run(service, seed, calls)
-            for future in [pool.submit(done.work) for _ in range(threads)]:
-                future.result()
-        spent = time.monotonic() - started
-    after = descriptors(), threading.active_count()
-    assert after == before, f"descriptors and threads before {before}, after {after}"
-    check_outcomes(done.errors, report, seed, calls)
-    growth = done.samples[-1][0] - done.samples[len(done.samples) // 5][0]
+            outcomes = list(pool.map(work, range(calls)))
+    spent = time.monotonic() - started
+    assert open_things() == before, f"descriptors and threads before {before}, after {open_things()}"
+    check_outcomes(outcomes, report)
+    growth = samples[-1] - samples[len(samples) // 5]
     assert growth < GROWTH, f"memory grew by {growth:.1f} MiB"
-    errors = collections.Counter(outcome.error for outcome in done.errors)
+    errors = collections.Counter(outcome.error for outcome in outcomes if outcome.error)
     return (
         f"{calls} calls in {threads} threads, {'TLS' if tls else 'plain'}, seed {seed}: {spent:.1f} s\n"
-        f"faults: {faults_of(report)} in {sum(report['faults'].values())} responses {report['faults']}\n"
-        f"errors: {len(done.errors)} {dict(errors)}; wrong results 0; executed twice 0\n"
-        f"memory in MiB: {' '.join(f'{rss:.0f}' for rss, _ in done.samples)} (growth {growth:+.1f})\n"
-        f"descriptors: {before[0]} before, at most {max(count for _, count in done.samples)}, {after[0]} after\n"
+        f"responses: {report['faults']}\nerrors: {dict(errors)}; wrong results 0; executed twice 0\n"
+        f"memory in MiB: {' '.join(f'{rss:.0f}' for rss in samples)} (growth {growth:+.1f})\n"
     )
 
 
-def check_outcomes(errors: list[Outcome], report: dict[str, Any], seed: int, calls: int) -> None:
+def check_outcomes(outcomes: list[Outcome], report: dict[str, Any]) -> None:
     """Compare each outcome with the number of executions, and the errors with the faults."""
-    outcomes = {number: Outcome(number, kind_of(seed, number), None) for number in range(calls)}
-    outcomes.update((outcome.number, outcome) for outcome in errors)
-    complaints = [
-        contradiction(outcome, report["executions"].get(str(number), 0)) for number, outcome in outcomes.items()
-    ]
+    executions = report["executions"]
+    complaints = [contradiction(outcome, executions.get(str(outcome.number), 0)) for outcome in outcomes]
     assert not any(complaints), "\n".join(filter(None, complaints))
-    assert len(errors) <= faults_of(report), "more errors than faults"
+    failed = [outcome.kind for outcome in outcomes if outcome.error]
+    faults = sum(count for name, count in report["faults"].items() if name != "none")
+    assert len(failed) <= faults, "more errors than faults"
     # A truncated stream is raised to the reader. Another read-only call fails after four faults, or two 401s.
-    lost = sum(outcome.kind == "get_value" for outcome in errors)
-    assert lost <= 1 + calls * SHARE**3, f"{lost} calls of get_value failed although they are retried"
+    lost = failed.count("get_value")
+    assert lost <= 1 + len(outcomes) * SHARE**3, f"{lost} calls of get_value failed although they are retried"
 
 
-def faults_of(report: dict[str, Any]) -> int:
-    return sum(count for name, count in report["faults"].items() if name != "none")
-
-
-def main() -> None:
+if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--calls", type=int, default=20_000)
     parser.add_argument("--threads", type=int, default=16)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--tls", action="store_true")
-    options = parser.parse_args()
-    print(run(options.calls, options.threads, options.seed, options.tls))
-
-
-if __name__ == "__main__":
-    main()
+    print(run(**vars(parser.parse_args())))

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
 import collections
-import hashlib
-import itertools
 import json
 import random
 import sys
@@ -13,7 +10,8 @@ import threading
 import time
 from typing import Any
 
-from support.scripted import Connection, Request, ScriptedServer, http_response, json_response, token_response
+from support.downloads import md5
+from support.scripted import Connection, Request, ScriptedServer, http_response, json_response
 
 SHARE = 0.05  # of the responses
 FAULTS = ("429", "503", "401", "unread", "ignored", "executed", "reset", "cut", "late", "surplus")
@@ -27,17 +25,12 @@ def content(number: int) -> bytes:
     return source.randbytes(source.choice((0, 1, 1000, LARGEST)))
 
 
-def digest(data: bytes) -> str:
-    return hashlib.md5(data, usedforsecurity=False).hexdigest()
-
-
 class Played:
     """The step of the server. It counts faults and executions."""
 
     def __init__(self, seed: int) -> None:
         self.faults: collections.Counter[str] = collections.Counter()
         self.executions: collections.Counter[int] = collections.Counter()
-        self.server: ScriptedServer | None = None
         self._random = random.Random(seed)
         self._lock = threading.Lock()
 
@@ -48,8 +41,6 @@ class Played:
         with self._lock:
             fault = self._random.choice(FAULTS) if self._random.random() < SHARE else None
             self.faults[fault or "none"] += 1
-            if self.server is not None:
-                self.server.requests.clear()
         if fault == "unread":
             connection.close()
             return
@@ -65,7 +56,7 @@ class Played:
         (name, (number,), _), uploaded = _read(request)
         with self._lock:
             self.executions[number] += 1
-        data = _stream(number) if name.endswith("stream") else json_response([name, number, digest(uploaded)])
+        data = _stream(number) if name.endswith("stream") else json_response([name, number, md5(uploaded)])
         if fault == "executed":
             connection.close()
         elif fault == "reset":
@@ -95,9 +86,6 @@ class Played:
         if breaks:
             connection.finish()
 
-    def report(self) -> dict[str, Any]:
-        return {"faults": self.faults, "executions": self.executions}
-
 
 def _read(request: Request) -> tuple[Any, bytes]:
     media, _, boundary = str(request.header("Content-Type")).partition("; boundary=")
@@ -115,19 +103,15 @@ def _stream(number: int) -> bytes:
     return http_response(200, chunks + b"0\r\n\r\n", {**media, "Transfer-Encoding": "chunked"})
 
 
-def serve(seed: int, tls: bool) -> None:
+def serve(seed: int, tls: str | None) -> None:
     """Print the URLs, serve until stdin ends, and print the report."""
     played = Played(seed)
-    with ScriptedServer(played.step, tokens=itertools.repeat(token_response()), tls="good" if tls else None) as server:
-        played.server = server
+    with ScriptedServer(played.step, tls=tls) as server:
+        server.requests = collections.deque(maxlen=1)  # type: ignore[assignment]  # keep no bodies
         print(json.dumps([server.api_url, server.token_url, server.ca_bundle]), flush=True)
         sys.stdin.read()
-    print(json.dumps(played.report()))
+    print(json.dumps({"faults": played.faults, "executions": played.executions}))
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--tls", action="store_true")
-    options = parser.parse_args()
-    serve(options.seed, options.tls)
+    serve(int(sys.argv[1]), sys.argv[2] or None)
