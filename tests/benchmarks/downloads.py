@@ -70,29 +70,22 @@ def same(found: str, promised: str) -> None:
 
 
 def fast(fetch: Fetch) -> Callable[[Stage], Sample]:
-    """Measure the full size from loopback. The peak is relative to the process after a download of 1 MiB."""
-
-    def run(stage: Stage) -> Sample:
-        with target(stage) as path:
-            fetch(stage, Meter(), stage.url(1), path, 1)
-        meter = Meter()
-        with target(stage) as path:
-            return meter.measure(fetch, stage, meter, stage.url(stage.size), path, stage.size)
-
-    return run
+    """Measure the full size from loopback."""
+    return lambda stage: measured(fetch, stage, stage.base, stage.size)
 
 
 def slow(fetch: Fetch) -> Callable[[Stage], Sample]:
-    """Measure a quarter of the size over the slow line, in a process that has downloaded 1 MiB."""
+    """Measure a quarter of the size over the slow line."""
+    return lambda stage: measured(fetch, stage, stage.far, stage.size // 4)
 
-    def run(stage: Stage) -> Sample:
-        with target(stage) as path:
-            fetch(stage, Meter(), stage.url(1), path, 1)
-        meter, mib = Meter(), stage.size // 4
-        with target(stage) as path:
-            return meter.measure(fetch, stage, meter, stage.url(mib, stage.far), path, mib)
 
-    return run
+def measured(fetch: Fetch, stage: Stage, base: str, mib: int) -> Sample:
+    """Return the sample of a download. The peak is relative to the process after a download of 1 MiB."""
+    with target(stage) as path:
+        fetch(stage, Meter(), stage.url(1), path, 1)
+    meter = Meter()
+    with target(stage) as path:
+        return meter.measure(fetch, stage, meter, stage.url(mib, base), path, mib)
 
 
 def cut(fetch: Fetch) -> Callable[[Stage], Sample]:

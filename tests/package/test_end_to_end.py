@@ -21,12 +21,8 @@ def test_all_requests_of_a_service_use_one_connection(tls: bool, tmp_path: Path)
         server.register("farm.render", lambda: Stream(content, name="Zoë.exr"))
         with (tmp_path / "shot.hip").open("rb") as file:
             part = sidefx.File(file, name="renamed.hip", size=10)
-            uploads = {
-                "scene": sidefx.File(tmp_path / "shot.hip"),
-                "part": part,
-                "chunk": bytearray(b"chunk"),
-                "e": b"",
-            }
+            scene = sidefx.File(tmp_path / "shot.hip")
+            uploads = {"scene": scene, "part": part, "chunk": bytearray(b"x"), "e": b""}
             service.farm.submit(frames=[1, 2], **uploads)
         names = {"scene": "shot.hip", "part": "renamed.hip", "chunk": "unnamed.bin", "e": "unnamed.bin"}
         assert {key: upload.filename for key, upload in got.items()} == names
