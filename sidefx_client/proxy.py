@@ -35,7 +35,7 @@ class Service(documented.Catalogue):
     it.
     """
 
-    @explains_arguments(missing="Service takes a URL, a token and its expiry; for an id and a secret use service()")
+    @explains_arguments(4, "Service takes a URL, a token and its expiry; for an id and a secret use service()")
     def __init__(
         self,
         endpoint_url: str,

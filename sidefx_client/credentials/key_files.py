@@ -1,6 +1,6 @@
 """The files that hold pairs of client id and secret: the vendor's, and netrc.
 
-None in place of a pair stands for the key of another server.
+A text in place of a pair is the reason why there is none.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ import os
 import sys
 from collections import defaultdict
 from collections.abc import Callable
-from typing import Optional
+from typing import Optional, Union
 
 from ..secret import Secret, optional
 
 Pair = tuple[Optional[str], Optional[Secret]]  # client id and client secret
+Found = Union[Pair, str]
 
 MAX_FILE_SIZE = 1 << 20  # bytes; a path may name a device that never ends
+OTHER_SERVER = "has no key for sidefx.com"
 
-_WINDOWS = ("${SystemDrive}/ProgramData/SideFX", "${USERPROFILE}/AppData/Roaming/SideFX")
 HSERVER_INI = {  # by sys.platform: the system's directory, then the user's
-    "win32": _WINDOWS,
-    "cygwin": _WINDOWS,
+    "win32": ("${SystemDrive}/ProgramData/SideFX", "${USERPROFILE}/AppData/Roaming/SideFX"),
     "darwin": ("/Library/Preferences/sesi/hserver", "~/Library/Application Support/sidefx"),
     "linux": ("/usr/lib/sesi/hserver", "~/.local/share/sidefx"),
 }
@@ -34,56 +34,8 @@ def is_sidefx(host: str) -> bool:
 
 def hserver_ini_paths() -> list[str]:
     """Return the paths of the system's file and of the user's."""
-    directories = HSERVER_INI.get(sys.platform, HSERVER_INI["linux"])
+    directories = HSERVER_INI.get(sys.platform.replace("cygwin", "win32"), HSERVER_INI["linux"])
     return [_normal(os.path.expandvars(directory) + "/hserver.ini") for directory in directories]
-
-
-def _normal(path: str) -> str:
-    """Return the path with ``~`` expanded, and on Windows with one kind of separator."""
-    return os.path.normpath(os.path.expanduser(path))
-
-
-def load(path: str, parse: Callable[[str], list[Pair | None]]) -> list[Pair | None] | str:
-    """Return the keys of a file in their order, or why it could not be read. None stands for another server's key."""
-    try:
-        with open(path, "rb") as file:
-            content = file.read(MAX_FILE_SIZE)
-    except FileNotFoundError:
-        return "does not exist"
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        return f"cannot be read ({getattr(error, 'strerror', None) or 'not a path'})"
-    # Windows PowerShell writes UTF-16 for `echo ... > file`.
-    encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-    return parse(content.decode(encoding, errors="replace"))
-
-
-def ini_pairs(text: str, key_files: list[str]) -> list[Pair | None]:
-    """Return the keys of an hserver.ini in the vendor's order. Append the files that it names to ``key_files``."""
-    values = defaultdict(list)
-    for line in text.splitlines():
-        name, _, value = (part.strip() for part in line.partition("="))
-        if value:
-            values[name.lower()].append(value)
-    key_files += values["apikeyfile"]
-    ids, secrets = values["clientid"], values["clientsecret"]
-    if len(ids) != len(secrets):  # it is not known which belong together
-        return [(None, Secret("")) if len(ids) < len(secrets) else ("-", None)]
-    pairs: list[Pair | None] = [(client_id, Secret(secret)) for client_id, secret in zip(ids, secrets)]
-    return pairs + key_line_pairs("\n".join(values["apikey"]))
-
-
-def key_line_pairs(text: str) -> list[Pair | None]:
-    """Return the keys of lines ``id secret`` or ``server id secret``. A ``;`` separates several in a line."""
-    pairs: list[Pair | None] = []
-    for key in text.replace(";", "\n").splitlines():
-        words = key.split()
-        if len(words) == 3:
-            pairs.append((words[1], Secret(words[2])) if is_sidefx(words[0].lower()) else None)
-        elif len(words) == 2:
-            pairs.append((words[0], Secret(words[1])))
-        elif len(words) == 1:  # it may be the secret
-            pairs.append(("-", None))
-    return pairs
 
 
 def netrc_paths() -> list[str]:
@@ -92,8 +44,68 @@ def netrc_paths() -> list[str]:
     return [_normal(name) for name in ([named] if named else ["~/.netrc", "~/_netrc"])]
 
 
-def netrc_pair(path: str, host: str) -> Pair | str:
-    """Return the pair for the host in a netrc file, or why there is none."""
+def _normal(path: str) -> str:
+    """Return the path with ``~`` expanded, and on Windows with one kind of separator."""
+    return os.path.normpath(os.path.expanduser(path))
+
+
+def first_pair(path: str, parse: Callable[[str], list[Found]]) -> Found:
+    """Return the first pair in a file, or why it has none. ``parse`` is ``ini`` or ``key_lines``."""
+    found = _load(path, parse)
+    pairs = (each for each in found if not isinstance(each, str))
+    return next(pairs, ", ".join(map(str, dict.fromkeys(found))) or "has no key")
+
+
+def _load(path: str, parse: Callable[[str], list[Found]]) -> list[Found]:
+    try:
+        with open(path, "rb") as file:
+            content = file.read(MAX_FILE_SIZE)
+    except FileNotFoundError:
+        return ["does not exist"]
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        return [f"cannot be read ({getattr(error, 'strerror', None) or 'not a path'})"]
+    # Windows PowerShell writes UTF-16 for `echo ... > file`.
+    encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    return parse(content.decode(encoding, errors="replace"))
+
+
+def ini(text: str) -> list[Found]:
+    """Return the keys of an hserver.ini, and of the files that it names, in the vendor's order."""
+    values = ini_values(text.splitlines())
+    ids, secrets = values["clientid"].values(), values["clientsecret"].values()
+    if len(ids) != len(secrets):  # it is not known which belong together
+        return [(None, Secret("")) if len(ids) < len(secrets) else ("-", None)]
+    found: list[Found] = [(client_id, Secret(secret)) for client_id, secret in zip(ids, secrets)]
+    found += key_lines("\n".join(values["apikey"].values()))
+    for path in values["apikeyfile"].values():
+        found += [f"its APIKeyFile {each}" if isinstance(each, str) else each for each in _load(path, key_lines)]
+    return found
+
+
+def ini_values(lines: list[str]) -> dict[str, dict[int, str]]:
+    """Return the values in the lines of an hserver.ini, by their names and the numbers of their lines."""
+    values: dict[str, dict[int, str]] = defaultdict(dict)
+    for number, line in enumerate(lines):
+        name, _, value = (part.strip() for part in line.partition("="))
+        if value:
+            values[name.lower()][number] = value
+    return values
+
+
+def key_lines(text: str) -> list[Found]:
+    """Return the keys of lines ``id secret`` or ``server id secret``. A ``;`` separates several in a line."""
+    found: list[Found] = []
+    for words in map(str.split, text.replace(";", "\n").splitlines()):
+        if len(words) in (2, 3):
+            is_ours = len(words) == 2 or is_sidefx(words[0].lower())
+            found.append((words[-2], Secret(words[-1])) if is_ours else OTHER_SERVER)
+        elif len(words) == 1:  # it may be the secret
+            found.append(("-", None))
+    return found
+
+
+def netrc_entry(path: str, host: str) -> Found:
+    """Return the login and the password for the host in a netrc file."""
     import netrc  # seldom needed: most searches end before this place
 
     try:
@@ -102,10 +114,8 @@ def netrc_pair(path: str, host: str) -> Pair | str:
             if file.read(3) != codecs.BOM_UTF8:
                 file.seek(0)
             machines = netrc.netrc(os.dup(file.fileno())).hosts  # type: ignore[arg-type]  # it calls open()
-    except FileNotFoundError:
-        return "does not exist"
     except (OSError, ValueError, netrc.NetrcParseError):  # their texts may quote a password
-        return "cannot be read as a netrc file"
+        return "cannot be read as a netrc file" if os.path.exists(path) else "does not exist"
     # The `default` entry is meant for FTP servers, and is filed under that name.
     for machine, (login, _, password) in machines.items():
         if machine.lower() == host != "default":

@@ -18,8 +18,10 @@ from ..auth import MAX_TOKEN_LIFETIME, is_token
 from ..errors import ConfigError
 from ..log import logger
 from ..secret import Secret
+from .key_files import MAX_FILE_SIZE
 
-MAX_FILE_SIZE = 1 << 20  # bytes: thousands of tokens
+# O_NONBLOCK, because opening a FIFO would wait for its other end.
+_OPEN = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 _Token = tuple[Secret, float]  # and its expiry in seconds since the epoch
 
@@ -44,40 +46,32 @@ class TokenCache:
 
     def get(self, client_id: str) -> _Token | None:
         """Return the unexpired token of this client, with its expiry in seconds since the epoch."""
-        return (self._load() or {}).get(self._key(client_id))
-
-    def put(self, client_id: str, value: Secret, expiry: float) -> None:
-        """Keep the token for other processes, in place of an older one. Expired ones of all clients are removed."""
-        tokens = self._load()
-        if tokens is not None:
-            tokens[self._key(client_id)] = value, expiry
-            self._save(tokens)
-
-    def _key(self, client_id: str) -> str:
-        return f"{self._token_url} {client_id}"  # a safe URL has no blank
-
-    def _load(self) -> dict[str, _Token] | None:
-        """Return the unexpired tokens, or None if the file must be left alone."""
         try:
-            if os.path.islink(self._path):
-                raise OSError(errno.EPERM, "it is a link")
-            with open(self._path, "rb", opener=_open_no_link) as file:
-                _check_ours(os.fstat(file.fileno()))
-                return _parse(file.read(MAX_FILE_SIZE))
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError) as error:  # ValueError: an invalid path
+            return self._load().get(f"{self._token_url} {client_id}")
+        except (OSError, ValueError) as error:
             self._warn(error)
             return None
 
-    def _save(self, tokens: dict[str, _Token]) -> None:
+    def put(self, client_id: str, value: Secret, expiry: float) -> None:
+        """Keep the token for other processes, in place of an older one. Expired ones of all clients are removed."""
         try:
+            tokens = self._load()
+            tokens[f"{self._token_url} {client_id}"] = value, expiry  # a safe URL has no blank
             os.makedirs(os.path.dirname(self._path) or ".", 0o700, exist_ok=True)
             with AtomicFile(self._path, private=True) as file:
                 file.write(memoryview(_text(tokens)))  # its repr does not show the tokens
                 file.commit()
         except (OSError, ValueError) as error:
             self._warn(error)
+
+    def _load(self) -> dict[str, _Token]:
+        """Return the unexpired tokens. Raises OSError or ValueError if the file must be left alone."""
+        try:
+            with open(self._path, "rb", opener=lambda path, flags: os.open(path, flags | _OPEN)) as file:
+                _require_private(self._path, os.fstat(file.fileno()))
+                return _parse(file.read(MAX_FILE_SIZE))
+        except FileNotFoundError:
+            return {}
 
     def _warn(self, error: Exception) -> None:
         if not self._warned:
@@ -86,22 +80,11 @@ class TokenCache:
             logger.warning("the token cache %r is not used, tokens are not shared: %s", self._path, reason)
 
 
-def _open_no_link(path: str, flags: int) -> int:
-    # O_NONBLOCK, because opening a FIFO would wait for its other end.
-    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
-
-
-def _check_ours(state: os.stat_result) -> None:
-    if not stat.S_ISREG(state.st_mode):
-        raise OSError(errno.EPERM, "it is not a regular file")
-    if sys.platform == "win32":
-        return
-    if state.st_uid != os.geteuid():
-        raise OSError(errno.EPERM, "it belongs to another user")
-    if state.st_mode & 0o077:
-        raise OSError(
-            errno.EPERM, f"others may read or write it (mode {state.st_mode & 0o777:o}): chmod 600 it, or remove it"
-        )
+def _require_private(path: str, state: os.stat_result) -> None:
+    is_file = stat.S_ISREG(state.st_mode) and not os.path.islink(path)  # Windows opens the target of a link
+    is_private = sys.platform == "win32" or (state.st_uid == os.geteuid() and not state.st_mode & 0o077)
+    if not is_file or not is_private:
+        raise OSError(errno.EPERM, "it must be a regular file that only this user can read (chmod 600)")
 
 
 def _parse(data: bytes) -> dict[str, _Token]:

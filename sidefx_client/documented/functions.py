@@ -8,14 +8,7 @@ inherits the annotations of ``Catalogue`` for type checkers, and help.py reads t
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, TypedDict
-
-from .suggest import near_match
-
-if TYPE_CHECKING:
-    from typing import Protocol
-else:
-    Protocol = object  # real protocols would slow down the import
+from typing import Any, Protocol, TypedDict
 
 
 class DailyBuild(TypedDict):
@@ -70,9 +63,7 @@ class ChangelogEntry(TypedDict):
 class Module(Protocol):
     """A family of functions on the server."""
 
-    if TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Any: ...  # the server has more functions than its pages document
+    def __getattr__(self, name: str) -> Any: ...  # the server has more functions than its pages document
 
 
 class Download(Module, Protocol):
@@ -195,43 +186,37 @@ class Catalogue:
 
 
 MODULES: dict[str, type[Module]] = {name: globals()[kind] for name, kind in Catalogue.__annotations__.items()}
+FUNCTIONS: dict[str, Any] = {
+    f"{module}.{name}": function
+    for module, kind in MODULES.items()
+    for name, function in vars(kind).items()
+    if not name.startswith("_")
+}
 
 
 def functions(module: str) -> list[str]:
     """Return the names of a module's documented functions, [] for an undocumented module."""
-    return [name for name in vars(MODULES.get(module, object)) if not name.startswith("_")]
+    return [name.partition(".")[2] for name in FUNCTIONS if name.startswith(f"{module}.")]
 
 
 def parameters(name: str) -> dict[str, str]:
     """Return the parameters of a documented ``"module.function"`` with their annotations, {} for any other function."""
-    module, _, function = name.partition(".")
-    if function not in functions(module):
-        return {}
-    return {key: kind for key, kind in vars(MODULES[module])[function].__annotations__.items() if key != "return"}
-
-
-def suggestion(name: str) -> str | None:
-    """Return the documented function whose name is close to the undocumented ``"module.function"``, or None."""
-    module = name.partition(".")[0]
-    known = [f"{family}.{function}" for family in MODULES for function in functions(family)]
-    if name in known:
-        return None
-    if module not in MODULES:  # most likely an undocumented module, so suggest only a very close name
-        return near_match(name, known, 0.85)
-    return near_match(name, [f"{module}.{function}" for function in functions(module)])
-
-
-def parameter_suggestion(name: str, keyword: str) -> str | None:
-    """Return the parameter of a documented function that is close to ``keyword``. None if it is a parameter itself."""
-    known = parameters(name)
-    return None if keyword in known else near_match(keyword, known)
+    annotations = FUNCTIONS[name].__annotations__ if name in FUNCTIONS else {}
+    return {key: kind for key, kind in annotations.items() if key != "return"}
 
 
 def hint(name: str, keywords: Iterable[str] = ()) -> str | None:
     """Return a hint for the error of a rejected call: the near match for its function, else for a keyword, or None."""
-    if near := suggestion(name):
-        return f"{name} is not a documented function: did you mean {near}?"
-    near_keywords = ((keyword, parameter_suggestion(name, keyword)) for keyword in keywords)
-    return next(
-        (f"{keyword} is not a parameter of {name}: did you mean {n}?" for keyword, n in near_keywords if n), None
-    )
+    from difflib import get_close_matches  # slow to import, and only needed for the text of an error
+
+    if name not in FUNCTIONS:
+        family = [known for known in FUNCTIONS if known.partition(".")[0] == name.partition(".")[0]]
+        # A module that is not documented most likely exists, so suggest only a very close name for it.
+        near = get_close_matches(name, family or FUNCTIONS, 1, 0.7 if family else 0.85)
+        return f"{name} is not a documented function: did you mean {near[0]}?" if near else None
+    known = parameters(name)
+    for keyword in keywords:
+        near = get_close_matches(keyword, known, 1, 0.7)
+        if near and keyword not in known:
+            return f"{keyword} is not a parameter of {name}: did you mean {near[0]}?"
+    return None

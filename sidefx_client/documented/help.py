@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
 
-from .functions import MODULES, functions
+from .functions import FUNCTIONS, MODULES
 
 
 class _Annotation(str):
@@ -19,32 +18,23 @@ def doc(name: str) -> str | None:
 
     Return None for any other name.
     """
-    shown = signature(name)
-    if shown is not None:  # part of the text, because help() of an instance shows no signature
-        return f"{name}{shown}\n\n{inspect.getdoc(_method(name))}"
-    if name in MODULES:
-        title, modules, example = str(inspect.getdoc(MODULES[name])), [name], f"{name}.{functions(name)[0]}"
-    elif name == "":
-        title, modules, example = "The documented functions of the SideFX Web API.", list(MODULES), "download"
-    else:
+    if name in FUNCTIONS:  # with the signature, because help() of an instance does not show one
+        return f"{name}{signature(name)}\n\n{inspect.getdoc(FUNCTIONS[name])}"
+    if name and name not in MODULES:
         return None
-    lines = [title]
-    for full_name in (f"{module}.{function}" for module in modules for function in functions(module)):
-        summary = str(inspect.getdoc(_method(full_name))).splitlines()[0]
-        lines += ["", f"{full_name}{signature(full_name)}", f"    {summary}"]
+    lines = [str(inspect.getdoc(MODULES[name])) if name else "The documented functions of the SideFX Web API."]
+    listed = [known for known in FUNCTIONS if name in ("", known.partition(".")[0])]
+    for known in listed:
+        summary = str(inspect.getdoc(FUNCTIONS[known])).splitlines()[0]
+        lines += ["", f"{known}{signature(known)}", f"    {summary}"]
+    example = listed[0] if name else next(iter(MODULES))
     return "\n".join([*lines, "", f"For more, use help(service.{example}), and likewise for the others."])
 
 
 def signature(name: str) -> inspect.Signature | None:
     """Return the signature of a documented ``"module.function"``, without self, else None."""
-    module, _, function = name.partition(".")
-    if function not in functions(module):
+    if name not in FUNCTIONS:
         return None
-    plain = inspect.signature(_method(name))
+    plain = inspect.signature(FUNCTIONS[name])
     parameters = [p.replace(annotation=_Annotation(p.annotation)) for p in plain.parameters.values()]
     return plain.replace(parameters=parameters[1:], return_annotation=_Annotation(plain.return_annotation))
-
-
-def _method(name: str) -> Any:
-    module, _, function = name.partition(".")
-    return getattr(MODULES[module], function)

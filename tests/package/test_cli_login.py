@@ -15,7 +15,7 @@ import platformdirs
 import pytest
 from support.shells import Done, Shell, needs_terminal, text_of
 
-from sidefx_client.credentials import hserver_file
+from sidefx_client.credentials.key_files import hserver_ini_paths
 
 PAIR = "local-client-id\nlocal-client-secret\n"
 
@@ -29,7 +29,7 @@ def shell(shell: Shell) -> Shell:
 
 @pytest.fixture
 def path() -> Path:
-    return Path(hserver_file.user_path())
+    return Path(hserver_ini_paths()[-1])
 
 
 def login(shell: Shell, typed: str = PAIR, *words: str) -> Done:

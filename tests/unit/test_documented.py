@@ -1,24 +1,25 @@
-"""The catalogue of documented functions: names, parameters, hints for near matches, types for type checkers."""
+"""The catalogue of documented functions: names, parameters, hints for mistakes, types for type checkers."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import sidefx_client as sidefx
-from sidefx_client.documented import functions as catalogue
+from sidefx_client.documented.functions import DailyBuild, functions, hint, parameters
 from sidefx_client.retry import is_read_only
 from sidefx_client.testing import LocalServer
 
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("name", ["hpack", "", "get_daily_builds_list", "Download"])
+@pytest.mark.parametrize("name", ["hpack", "", "get_daily_builds_list", "Download", "down"])
 def test_an_undocumented_module_has_no_functions(name: str) -> None:
-    assert catalogue.functions(name) == []
+    assert functions(name) == []
 
 
 @pytest.mark.parametrize(
@@ -26,21 +27,20 @@ def test_an_undocumented_module_has_no_functions(name: str) -> None:
     [
         ("download.get_daily_build_download", {"product": "str", "version": "str", "build": "str | int"}),
         ("download.get_daily_builds_list", {"product": "str", "only_production": "bool"}),
-        ("bugs.get_submission_options", {}),
+        *(
+            (name, {})
+            for name in ("bugs.get_submission_options", "download", "download.x", "download.__doc__", "a.b", "")
+        ),
     ],
 )
 def test_parameters_of_a_documented_function_have_their_annotations(name: str, expected: dict[str, str]) -> None:
-    assert expected.items() <= catalogue.parameters(name).items()
-    assert not {"self", "return"} & set(catalogue.parameters(name))
-
-
-@pytest.mark.parametrize("name", ["download", "download.", "download.x", "hpack.upload_chunk", "download.__doc__", ""])
-def test_an_undocumented_function_has_no_known_parameters(name: str) -> None:
-    assert catalogue.parameters(name) == {}
+    assert expected.items() <= parameters(name).items()
+    assert bool(expected) == bool(parameters(name))
+    assert not {"self", "return"} & set(parameters(name))
 
 
 def test_result_types_can_be_built_in_users_tests() -> None:
-    build = catalogue.DailyBuild(
+    build = DailyBuild(
         build="1", date="2026/01/01", platform="linux", product="houdini", release="gold", status="good", version="20.5"
     )
     assert build["status"] == "good"
@@ -49,20 +49,10 @@ def test_result_types_can_be_built_in_users_tests() -> None:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("download.get_daily_builds_list", True),
-        ("download.get_daily_build_download", True),
-        ("bugs.get_submission_options", True),
-        ("changelog.get_latest_changelog_entries", True),
-        ("license.get_non_commercial_license", False),
-        ("bugs.submit_issue", False),
-        ("hpack.get_package", True),
-        ("a.b.get_it", True),
-        ("get_it", True),
-        ("hpack.get", False),
-        ("hpack.getaway", False),
-        ("get_set.go", False),
-        ("keys", False),
-        ("", False),
+        *((f"download.get_daily_build{name}", True) for name in ("s_list", "_download")),
+        *((name, True) for name in ("hpack.get_package", "a.b.get_it", "get_it")),
+        *((name, False) for name in ("license.get_non_commercial_license", "bugs.submit_issue")),
+        *((name, False) for name in ("hpack.get", "hpack.getaway", "get_set.go", "keys", "")),
     ],
 )
 def test_read_only_functions_begin_with_get(name: str, expected: bool) -> None:
@@ -70,7 +60,7 @@ def test_read_only_functions_begin_with_get(name: str, expected: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"),
+    ("name", "near"),
     [
         ("download.get_daily_builds_download", "download.get_daily_build_download"),
         ("download.get_daily_build_list", "download.get_daily_builds_list"),
@@ -86,39 +76,46 @@ def test_read_only_functions_begin_with_get(name: str, expected: bool) -> None:
         ("download", None),
     ],
 )
-def test_a_mistyped_function_suggests_the_near_match(name: str, expected: str | None) -> None:
-    assert catalogue.suggestion(name) == expected
+def test_a_mistyped_function_suggests_the_near_match(name: str, near: str | None) -> None:
+    assert hint(name, ["x"]) == (f"{name} is not a documented function: did you mean {near}?" if near else None)
 
 
 @pytest.mark.parametrize(
-    ("keyword", "expected"),
+    ("keyword", "near"),
     [("verison", "version"), ("productt", "product"), ("only_prod", "only_production"), ("version", None), ("x", None)],
 )
-def test_a_mistyped_parameter_suggests_the_near_match(keyword: str, expected: str | None) -> None:
-    assert catalogue.parameter_suggestion("download.get_daily_builds_list", keyword) == expected
-    assert catalogue.parameter_suggestion("hpack.get_list", keyword) is None
+def test_a_mistyped_parameter_suggests_the_near_match(keyword: str, near: str | None) -> None:
+    name = "download.get_daily_builds_list"
+    expected = f"{keyword} is not a parameter of {name}: did you mean {near}?" if near else None
+    assert hint(name, ["product", keyword]) == expected
+    assert hint("hpack.get_list", [keyword]) is None
 
 
-def test_the_error_of_a_mistyped_function_suggests_the_right_one(sidefx_server: LocalServer) -> None:
-    with sidefx_server.service() as service, pytest.raises(sidefx.APIError) as caught:
-        service.download.get_daily_builds_download("houdini", "20.5", "production", "linux")
-    assert "did you mean download.get_daily_build_download?" in str(caught.value)
-    assert [call.name for call in sidefx_server.calls] == ["download.get_daily_builds_download"]
+def test_the_error_of_a_rejected_call_has_the_hint(sidefx_server: LocalServer) -> None:
+    arguments: dict[str, Any] = {"verison": "20.5"}
+    with sidefx_server.service() as service:
+        with pytest.raises(sidefx.APIError, match=r"\(verison is not .*: did you mean version\?\)$"):
+            service.download.get_daily_builds_list("houdini", **arguments)
+        assert sidefx_server.calls[-1].kwargs == arguments
+        with pytest.raises(sidefx.APIError, match=r"did you mean download.get_daily_build_download\?"):
+            service.download.get_daily_builds_download("houdini", "20.5", "production", "linux")
+        sidefx_server.fail(422, "Not today.")
+        with pytest.raises(sidefx.APIError, match=r"^422 Not today\.$"):
+            service.download.get_daily_builds_list("houdini", version="20.5")
 
 
-def test_the_error_of_a_mistyped_parameter_suggests_the_right_one(sidefx_server: LocalServer) -> None:
-    with sidefx_server.service() as service, pytest.raises(sidefx.APIError) as caught:
-        service.download.get_daily_builds_list("houdini", verison="20.5")  # type: ignore[call-arg]
-    hint = "(verison is not a parameter of download.get_daily_builds_list: did you mean version?)"
-    assert caught.value.message.endswith(hint)
-    assert sidefx_server.calls[-1].kwargs == {"verison": "20.5"}
-
-
-def test_the_error_of_a_correct_call_has_no_hint(sidefx_server: LocalServer) -> None:
-    sidefx_server.fail(422, "Not today.")
-    with sidefx_server.service() as service, pytest.raises(sidefx.APIError) as caught:
-        service.download.get_daily_builds_list("houdini", version="20.5")
-    assert str(caught.value) == "422 Not today."
+@pytest.mark.parametrize(
+    ("mistake", "words"),
+    [
+        (lambda: sidefx.service("id", client_secret="a"), "'client_secret': did you mean client_secret_key?"),  # type: ignore[call-arg]
+        (lambda: sidefx.service("id", secret="a"), "'secret': did you mean client_secret_key?"),  # type: ignore[call-arg]
+        (lambda: sidefx.Service("id", "secret"), "for an id and a secret use service()"),  # type: ignore[call-arg]
+    ],
+)
+def test_a_mistaken_argument_raises_type_error_with_the_right_one(mistake: Any, words: str) -> None:
+    with pytest.raises(TypeError) as caught:
+        mistake()
+    assert str(caught.value).endswith(words)
 
 
 @pytest.mark.parametrize(
