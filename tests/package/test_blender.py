@@ -49,7 +49,6 @@ while (pause := show()) is not None:
     assert thread.is_alive() or not results.empty() or len(bpy.data.texts) == 3, "the thread died"
     time.sleep(pause)
 thread.join()
-print(bpy.app.version_string)
 for text in bpy.data.texts:
     print(text.as_string())
 """
@@ -64,17 +63,11 @@ def test_calls_download_and_upload_of_a_scene_work_in_a_thread_of_blender(tmp_pa
 
     with LocalServer() as server:
         server.register("farm.render", render)
-        done = subprocess.run(
-            [sys.executable, "-c", PROGRAM],
-            cwd=tmp_path,
-            env={**os.environ, **server.environment, "PYTHONPATH": str(Path(__file__).parents[2])},
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
+        environment = {**os.environ, **server.environment, "PYTHONPATH": str(Path(__file__).parents[2])}
+        command = [sys.executable, "-c", PROGRAM]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    version, builds, path, frame = done.stdout.splitlines()[-4:]
-    assert version.split(".")[0].isdecimal()
+    builds, path, frame = done.stdout.splitlines()[-3:]
     assert int(builds) > 0
     assert (tmp_path / path).parent == tmp_path / "downloads"
     assert (tmp_path / path).stat().st_size > 0

@@ -89,16 +89,14 @@ def fetch(stage: Stage) -> Any:
 
 @pytest.fixture(scope="module", params=[None, "good"], ids=["plain", "tls"])
 def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
-    stage = Stage(request.param)
-    yield stage
-    stage.close()
+    with contextlib.closing(Stage(request.param)) as stage:
+        yield stage
 
 
 @pytest.fixture(scope="module")
 def plain() -> Iterator[Stage]:
-    stage = Stage()
-    yield stage
-    stage.close()
+    with contextlib.closing(Stage()) as stage:
+        yield stage
 
 
 # Under TLS each piece is one record, so the client's reads end at the same places.
@@ -125,15 +123,10 @@ def test_truncated_response_raises_transport_error(
     with pytest.raises(sidefx.TransportError) as caught:
         fetch(plain)
     assert caught.value.may_have_executed
-
-
-@examples(20)
-@given(response=responses(("chunked",)), data=st.data())
-def test_response_truncated_after_its_last_chunk_gives_the_value_or_raises(
-    plain: Stage, response: Response, data: st.DataObject
-) -> None:
-    cut = data.draw(st.integers(len(response.head) + response.end, len(response.whole)))
-    plain.respond(response.whole[:cut], ending="FIN")
+    if isinstance(data, int) or ending == "RST":
+        return
+    # Behind the last chunk only the end of the framing is missing.
+    plain.respond(response.whole[: data.draw(st.integers(end, len(response.whole)))], ending="FIN")
     with contextlib.suppress(sidefx.TransportError):
         assert fetch(plain) == response.value
 
@@ -178,12 +171,12 @@ def statements(head: bytes) -> dict[str, list[str]] | None:
 
 # A valid head with another meaning (a smaller Content-Length, status 204, another type) cannot be detected. An invalid
 # one, or one of the same meaning, must not lead to another value.
-@examples(400)
+@examples(300)
 @given(response=responses(), data=st.data())
 def test_garbled_head_gives_the_value_or_raises_sidefx_error(
     plain: Stage, response: Response, data: st.DataObject
 ) -> None:
-    head = data.draw(garbled(response.head))
+    head = data.draw(garbled(response.head) | st.binary(max_size=60).map(lambda rest: b"HTTP/1.1 200 OK\r\n" + rest))
     plain.respond(head + response.body, ending="FIN")
     try:
         value = fetch(plain)
@@ -193,13 +186,3 @@ def test_garbled_head_gives_the_value_or_raises_sidefx_error(
         said = statements(head)
         if said is None or said == statements(response.head):
             assert value == response.value, head
-
-
-@examples(100)
-@given(head=st.binary(max_size=60), status=st.sampled_from((b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 302 Found\r\n")))
-def test_random_bytes_raise_only_sidefx_errors(plain: Stage, head: bytes, status: bytes) -> None:
-    plain.respond(status + head, ending="FIN")
-    try:
-        fetch(plain)
-    except sidefx.SideFXError as error:
-        assert str(error).strip()  # noqa: PT017

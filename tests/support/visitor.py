@@ -23,6 +23,12 @@ class Visitor:
         self.pair = (server.client_id, server.client_secret)
         self.headers: dict[str, str] = {}
 
+    def __enter__(self) -> Visitor:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.session.close()
+
     def token(self) -> requests.Response:
         response = self.session.post(self.server.access_token_url, auth=self.pair)
         if response.ok:

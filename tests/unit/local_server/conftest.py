@@ -10,17 +10,13 @@ from support.visitor import Visitor
 from sidefx_client.testing import LocalServer
 
 
-@pytest.fixture(params=[False, True], ids=["http", "https"])
-def visitor(request: pytest.FixtureRequest) -> Iterator[Visitor]:
-    with LocalServer(tls=request.param) as server:
-        visitor = Visitor(server)
-        with visitor.session:
-            yield visitor
-
-
 @pytest.fixture
 def plain() -> Iterator[Visitor]:
-    with LocalServer() as server:
-        visitor = Visitor(server)
-        with visitor.session:
-            yield visitor
+    with LocalServer() as server, Visitor(server) as visitor:
+        yield visitor
+
+
+@pytest.fixture(params=[False, True], ids=["http", "https"])
+def visitor(request: pytest.FixtureRequest) -> Iterator[Visitor]:
+    with LocalServer(tls=request.param) as server, Visitor(server) as visitor:
+        yield visitor

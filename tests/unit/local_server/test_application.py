@@ -1,14 +1,14 @@
-"""Tokens and calls of the protocol."""
+"""Tokens and calls of the protocol, and functions that raise: a 500 as on the API, raised again by close()."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+from support.downloads import md5
 from support.visitor import Visitor
 
 from sidefx_client.testing import Call, LocalServer, Refusal, Stream, Upload
@@ -71,11 +71,10 @@ def test_uploads_reach_the_function_under_their_keywords(visitor: Visitor, size:
     def upload(job: int, scene: Upload) -> list[Any]:
         return [job, scene.filename, scene.content_type, scene.size, scene.md5, scene.data == content]
 
-    part = ("shot.hip", content, "application/octet-stream")
-    md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
-    expected = [7, "shot.hip", "application/octet-stream", size, md5, True]
     visitor.token()
-    assert visitor.post(["farm.upload", [7], {}], files={"scene": part}).json() == expected
+    part = ("shot.hip", content, "application/octet-stream")
+    response = visitor.post(["farm.upload", [7], {}], files={"scene": part})
+    assert response.json() == [7, *part[::2], size, md5(content), True]
     assert visitor.server.calls[-1].kwargs == {}
     assert visitor.server.calls[-1].files["scene"].size == size
 
@@ -96,11 +95,8 @@ def test_bytes_and_streams_are_octet_streams(visitor: Visitor, tmp_path: Path) -
     assert [response.content for response in responses] == [b"raw", b"named", b"from disk"]
     assert {response.headers["Content-Type"] for response in responses} == {"application/octet-stream"}
     dispositions = [response.headers.get("Content-Disposition") for response in responses]
-    assert dispositions == [
-        None,
-        "attachment; filename=\"a b.bin\"; filename*=UTF-8''%C3%A4%20b.bin",
-        "attachment; filename=out.bin",
-    ]
+    named = "attachment; filename=\"a b.bin\"; filename*=UTF-8''%C3%A4%20b.bin"
+    assert dispositions == [None, named, "attachment; filename=out.bin"]
 
 
 def test_a_refusal_is_a_plain_text_response_and_not_an_error_of_the_server(plain: Visitor) -> None:
@@ -129,3 +125,54 @@ def test_other_paths_and_methods_are_refused_with_a_message(plain: Visitor) -> N
 def test_a_cookie_is_set_on_every_response() -> None:
     with LocalServer(set_cookie="session=1") as server:
         assert requests.post(server.access_token_url).cookies["session"] == "1"
+
+
+# Functions that raise
+
+
+def boom(server: LocalServer) -> requests.Response:
+    def raise_an_error() -> None:
+        raise ValueError("a < b")
+
+    server.register("farm.boom", raise_an_error)
+    return requests.post(server.endpoint_url, data={"json": '["farm.boom", [], {}]'})
+
+
+def test_an_exception_in_a_function_is_a_500_and_raised_by_close() -> None:
+    server = LocalServer(authenticate=False)
+    response = boom(server)
+    assert response.status_code == 500
+    assert response.text.startswith("Traceback (most recent call last):\n")
+    assert response.text.endswith("ValueError: a < b")
+    with pytest.raises(ValueError, match="a < b"):
+        server.close()
+    server.close()  # can be called again
+
+
+@pytest.mark.parametrize(("debug", "first"), [(True, "Traceback (most recent call last):"), ("old", "Traceback:")])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_a_debug_page_has_the_escaped_traceback(debug: bool | str, first: str, newline: str) -> None:
+    with LocalServer(authenticate=False, debug=debug, newline=newline) as server:
+        page = boom(server).text
+        assert [str(error) for error in server.errors] == ["a < b"]
+        server.errors.clear()
+    lines = page.split(newline)
+    assert lines.index(first) < lines.index("Exception Value: a &lt; b") < lines.index("</textarea>")
+    assert '<textarea id="traceback_area"' in page
+    assert "raise ValueError(&quot;a &lt; b&quot;)" in page
+    assert page.count("\r") == (page.count("\n") if newline == "\r\n" else 0)
+
+
+@pytest.mark.parametrize(("error", "raised"), [(KeyError, ValueError), (KeyboardInterrupt, KeyboardInterrupt)])
+def test_the_function_s_error_replaces_its_consequence_but_not_ctrl_c(error: Any, raised: Any) -> None:
+    with pytest.raises(raised):  # noqa: PT012
+        with LocalServer(authenticate=False) as server:
+            boom(server)
+            raise error
+
+
+def test_an_error_of_the_server_itself_is_raised_by_close() -> None:
+    server = LocalServer(set_cookie="no\nheader")
+    assert requests.post(server.access_token_url).status_code == 500
+    with pytest.raises(ValueError, match="newline"):
+        server.close()

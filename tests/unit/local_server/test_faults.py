@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 
 import pytest
@@ -35,10 +36,9 @@ def test_a_fault_for_one_function_does_not_apply_to_others(plain: Visitor) -> No
 @pytest.mark.parametrize("name", ["bugs.submit_isue", "download.get_daily_build_list", "tokens", "farm.get_jobs"])
 def test_a_fault_for_a_mistyped_function_is_an_error(plain: Visitor, name: str) -> None:
     plain.server.register("farm.get_job", lambda: 1)
-    with pytest.raises(ValueError, match=f"unknown function '{name}': did you mean "):
-        plain.server.fail(500, function=name)
-    with pytest.raises(ValueError, match=f"unknown function '{name}': did you mean "):
-        plain.server.drop(function=name)
+    for fault in (plain.server.drop, functools.partial(plain.server.fail, 500)):
+        with pytest.raises(ValueError, match=f"unknown function '{name}': did you mean "):
+            fault(function=name)
     plain.server.register(name, lambda: 2)
     plain.server.fail(500, function=name)
     assert [plain.call(name).status_code for _ in range(2)] == [500, 200]
@@ -57,8 +57,7 @@ def test_a_dropped_call_has_no_response(visitor: Visitor, after_reading: bool) -
 
 
 def test_close_ends_a_delay_at_once() -> None:
-    with LocalServer(authenticate=False) as server:
-        visitor = Visitor(server)
+    with LocalServer(authenticate=False) as server, Visitor(server) as visitor:
         server.delay(0.1)
         start = time.perf_counter()
         assert visitor.call("bugs.get_submission_options").status_code == 200
@@ -68,4 +67,3 @@ def test_close_ends_a_delay_at_once() -> None:
             requests.post(server.endpoint_url, data={"json": '["a.b", [], {}]'}, timeout=0.1)
         start = time.perf_counter()
     assert time.perf_counter() - start < 0.5
-    visitor.session.close()
