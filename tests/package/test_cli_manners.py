@@ -242,7 +242,6 @@ def test_no_color_and_narrow_terminals(shell: Shell) -> None:
     assert max(len(re.sub(r"\x1b\[\d*m", "", line)) for line in shown.splitlines()) <= 60
 
 
-@needs_terminal
 def test_W3_console_without_vt_mode_gets_no_escape_codes(shell: Shell) -> None:
     shell.environment.update(TERM="xterm-256color")
     code = "import rich.console\nrich.console.detect_legacy_windows = lambda: True\nsys.stdout.isatty = lambda: True"
