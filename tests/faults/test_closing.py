@@ -26,27 +26,26 @@ class Held:
     """A step that waits half way, until the test has closed the service."""
 
     def __init__(self, before: Callable[[Connection, Request], None], after: bytes) -> None:
-        self.reached = threading.Event()
-        self.goes_on = threading.Event()
         self._before = before
         self._after = after
+        self._reached = threading.Event()
+        self._goes_on = threading.Event()
 
     def __call__(self, connection: Connection, request: Request) -> None:
         self._before(connection, request)
-        self.reached.set()
-        self.goes_on.wait(10)
+        self._reached.set()
+        self._goes_on.wait(10)
         connection.read_body(request)
         connection.send(self._after)
 
-
-def close_half_way(held: Held, service: Any, work: Callable[[], Any]) -> Future[Any]:
-    """Start ``work`` in a thread, close the service in the middle of it, and let it finish."""
-    with ThreadPoolExecutor(1) as threads:
-        under_way = threads.submit(work)
-        assert held.reached.wait(10)
-        service.close()
-        held.goes_on.set()
-    return under_way
+    def close_half_way(self, service: Any, work: Callable[[], Any]) -> Future[Any]:
+        """Start ``work`` in a thread, close the service in the middle of it, and let it finish."""
+        with ThreadPoolExecutor(1) as threads:
+            under_way = threads.submit(work)
+            assert self._reached.wait(10)
+            service.close()
+            self._goes_on.set()
+        return under_way
 
 
 def test_C4_busy_threads_get_results_or_a_type_error(case: Case, tls: str | None) -> None:
@@ -88,7 +87,7 @@ def test_C4_upload_in_flight_is_completed(case: Case, tls: str | None) -> None:
     held = Held(lambda connection, request: connection.read_body(request, len(BIG) // 2), json_response("done"))
     with ScriptedServer(held, tls=tls) as server:
         service = case.service(server)
-        upload = close_half_way(held, service, lambda: service.things.keep(data=sidefx.File(io.BytesIO(BIG))))
+        upload = held.close_half_way(service, lambda: service.things.keep(data=sidefx.File(io.BytesIO(BIG))))
         assert upload.result() == "done"
         assert server.requests[0].length > len(BIG)
 
@@ -97,15 +96,11 @@ def test_C4_open_stream_can_be_read_to_its_end(case: Case, tls: str | None) -> N
     half = len(BIG) // 2
     head = http_response(200, BIG[:half], {**STREAM, "Content-Length": str(len(BIG))})
     held = Held(lambda connection, request: connection.send(head), BIG[half:])
-
-    def read() -> bytes:
-        with service.things.stream() as file:
-            content: bytes = file.read()
-            return content
-
     with ScriptedServer(held, tls=tls) as server:
         service = case.service(server)
-        assert close_half_way(held, service, read).result() == BIG
+        file = held.close_half_way(service, service.things.stream).result()
+        assert file.read() == BIG
+        file.close()
 
 
 def test_C4_download_in_flight_is_completed(case: Case) -> None:
@@ -123,9 +118,8 @@ def test_C4_download_in_flight_is_completed(case: Case) -> None:
 
     with ScriptedServer(serve) as server:
         service = case.service(server)
-        fetched = close_half_way(
-            held, service, lambda: sidefx.download_build(service, "houdini", "20.5", directory=case.directory)
-        )
+        build = ("houdini", "20.5", "production", "linux", case.directory)
+        fetched = held.close_half_way(service, lambda: sidefx.download_build(service, *build))
         case.declared.add(fetched.result())
         assert fetched.result().read_bytes() == CONTENT
 
@@ -135,68 +129,51 @@ def test_C4_token_request_in_flight_is_the_last_request(case: Case) -> None:
     with ScriptedServer(json_response("done"), tokens=[token_response(TOKEN), held]) as server:
         service = case.cold(server)
         service.access_token_expiry_time = 0
-        call = close_half_way(held, service, service.things.any)
+        call = held.close_half_way(service, service.things.any)
         with contextlib.suppress(TypeError):  # a response, or the TypeError of a closed service
             assert call.result() == "done"
         assert len(server.token_requests) == 2
         assert len(server.api_requests) <= 1
 
 
+def close_while_waiting(server: ScriptedServer, service: Any, requests: int) -> list[Future[Any]]:
+    """Start a call in each thread, and close the service when the server has ``requests`` requests."""
+    with ThreadPoolExecutor(THREADS) as threads:
+        waiting = [threads.submit(service.things.get_any) for _ in range(THREADS)]
+        while len(server.requests) < requests:
+            time.sleep(0.001)
+        started = time.monotonic()
+        service.close()
+    assert time.monotonic() - started < 5
+    return waiting
+
+
 def test_C4_threads_waiting_for_a_token_do_not_request_another(case: Case) -> None:
     with ScriptedServer(tokens=stall) as server:
         service = case.service(server, timeout=0.5)
         service.access_token_expiry_time = 0
-        with ThreadPoolExecutor(THREADS) as threads:
-            waiting = [threads.submit(service.things.any) for _ in range(THREADS)]
-            while not server.requests:
-                time.sleep(0.001)
-            service.close()
+        waiting = close_while_waiting(server, service, 1)
         assert all(isinstance(call.exception(), (TypeError, sidefx.CallTimeout)) for call in waiting)
         assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize("status", [429, 503])
-def test_C4_wait_before_a_retry_is_interrupted(case: Case, status: int) -> None:
+@pytest.mark.parametrize(("status", "of_token"), [(429, False), (503, False), (429, True)])
+def test_C4_wait_before_a_retry_is_interrupted(case: Case, status: int, of_token: bool) -> None:
     busy = http_response(status, "busy", {"Retry-After": "30"})
-    with ScriptedServer(busy) as server:
+    with ScriptedServer(busy, tokens=busy) as server:
         service = case.service(server)
         service._client.backoff = 30.0
-        with ThreadPoolExecutor(THREADS) as threads:
-            waiting = [threads.submit(service.things.get_any) for _ in range(THREADS)]
-            while len(server.requests) < THREADS:
-                time.sleep(0.001)
-            started = time.monotonic()
-            service.close()
-        assert time.monotonic() - started < 5
+        if of_token:
+            service.access_token_expiry_time = 0
+        waiting = close_while_waiting(server, service, 1 if of_token else THREADS)
         for call in waiting:
             with case.raises(TypeError, match="closed"):
                 call.result()
-        assert len(server.requests) == THREADS
-
-
-def test_C4_wait_for_a_busy_token_endpoint_is_interrupted(case: Case) -> None:
-    with ScriptedServer(tokens=http_response(429, "busy", {"Retry-After": "30"})) as server:
-        service = case.service(server)
-        service.access_token_expiry_time = 0
-        with ThreadPoolExecutor(1) as threads:
-            waiting = threads.submit(service.things.any)
-            while not server.requests:
-                time.sleep(0.001)
-            started = time.monotonic()
-            service.close()
-        assert time.monotonic() - started < 5
-        with case.raises(TypeError, match="closed"):
-            waiting.result()
+        assert len(server.requests) == (1 if of_token else THREADS)
 
 
 def test_C4_calls_to_a_silent_server_still_time_out(case: Case) -> None:
     with ScriptedServer(stall) as server:
-        service = case.service(server, timeout=0.5)
-        with ThreadPoolExecutor(THREADS) as threads:
-            waiting = [threads.submit(service.things.any) for _ in range(THREADS)]
-            while len(server.requests) < THREADS:
-                time.sleep(0.001)
-            service.close()
-        for call in waiting:
+        for call in close_while_waiting(server, case.service(server, timeout=0.5, retries=0), THREADS):
             with case.raises(sidefx.CallTimeout):
                 call.result()

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from support.case import CLIENT_ID, CLIENT_SECRET, NEW_TOKEN, ROOT, TOKEN, Case, check_text
+from support.downloads import md5
 from support.scripted import Connection, Request, ScriptedServer, http_response, json_response, token_response
 
 THREADS = 16
@@ -23,13 +24,16 @@ def echo(connection: Connection, request: Request) -> None:
     connection.send(json_response(request.call, headers={"Set-Cookie": "session=1; Path=/"}))
 
 
+def submit_from_all_threads(service: Any) -> None:
+    with ThreadPoolExecutor(THREADS) as threads:
+        assert list(threads.map(service.bugs.submit_issue, range(THREADS))) == ["done"] * THREADS
+
+
 def test_C1_cold_threads_share_one_token_request(case: Case, tls: str | None) -> None:
     with ScriptedServer(OK, tokens=[token_response(TOKEN), token_response(NEW_TOKEN)], tls=tls) as server:
         service = case.cold(server)
         service.access_token_expiry_time = 0
-        with ThreadPoolExecutor(THREADS) as threads:
-            results = list(threads.map(lambda number: service.bugs.submit_issue(number), range(THREADS)))
-        assert results == ["done"] * THREADS
+        submit_from_all_threads(service)
         assert (len(server.token_requests), len(server.api_requests)) == (2, THREADS)
         assert {request.header("Authorization") for request in server.api_requests} == {f"Bearer {NEW_TOKEN}"}
 
@@ -39,17 +43,13 @@ def test_C1_simultaneous_401s_cause_one_token_request(case: Case, tls: str | Non
 
     def refuse_all_at_once(connection: Connection, request: Request) -> None:
         connection.read_body(request)
-        if request.header("Authorization") == f"Bearer {TOKEN}":
+        is_old = request.header("Authorization") == f"Bearer {TOKEN}"
+        if is_old:
             all_in.wait(10)
-            connection.send(http_response(401, "expired"))
-        else:
-            connection.send(OK)
+        connection.send(http_response(401, "expired") if is_old else OK)
 
     with ScriptedServer(refuse_all_at_once, tokens=[token_response(NEW_TOKEN)], tls=tls) as server:
-        service = case.service(server)
-        with ThreadPoolExecutor(THREADS) as threads:
-            results = list(threads.map(lambda number: service.bugs.submit_issue(number), range(THREADS)))
-        assert results == ["done"] * THREADS
+        submit_from_all_threads(case.service(server))
         assert (len(server.token_requests), len(server.api_requests)) == (1, 2 * THREADS)
 
 
@@ -129,23 +129,14 @@ def test_C6_two_processes_can_download_the_same_file(case: Case) -> None:
     def slowly(connection: Connection, request: Request) -> None:
         if request.header("Range") is None:
             both_in.wait(10)
-        pieces = [content[start : start + (1 << 20)] for start in range(0, len(content), 1 << 20)]
-        connection.send(
-            http_response(200, b"", {"Content-Length": str(len(content)), "ETag": '"one"'}), *pieces, pause=0.02
-        )
+        connection.send(http_response(200, b"", {"Content-Length": str(len(content)), "ETag": '"one"'}))
+        connection.send(*(content[start : start + (1 << 20)] for start in range(0, len(content), 1 << 20)), pause=0.02)
 
     target = case.directory / "build.tar.gz"
     case.declared.add(target)
     with ScriptedServer(slowly) as server:
-        command = [
-            sys.executable,
-            "-c",
-            FETCHING,
-            server.url + "/build",
-            str(target),
-            hashlib.md5(content, usedforsecurity=False).hexdigest(),
-        ]
-        environment = {**os.environ, "PYTHONPATH": ROOT}
-        children = [subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True) for _ in range(2)]
+        command = [sys.executable, "-c", FETCHING, server.url + "/build", str(target), md5(content)]
+        options: dict[str, Any] = {"stdout": subprocess.PIPE, "text": True, "env": {**os.environ, "PYTHONPATH": ROOT}}
+        children = [subprocess.Popen(command, **options) for _ in range(2)]
         assert [child.communicate(timeout=30)[0].strip() for child in children] == [str(target)] * 2
     assert target.read_bytes() == content

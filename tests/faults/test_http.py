@@ -31,7 +31,7 @@ from support.systems import needs_proc
 import sidefx_client as sidefx
 
 OK = json_response("done")
-HTML_TYPE = {"Content-Type": "text/html; charset=utf-8"}
+HTML_TYPE = {"Content-Type": "text/html"}
 JSON_TYPE = {"Content-Type": "application/json"}
 
 
@@ -55,38 +55,30 @@ def test_H1_429_is_retried_after_the_time_in_retry_after(case: Case, told: Step)
         assert len({(request.body, tuple(request.headers)) for request in server.requests}) == 1
 
 
-@pytest.mark.parametrize(("header", "seconds"), [("0", 0), (None, None)])
+@pytest.mark.parametrize(("header", "seconds"), [("0", 0), ("Sun, 06 Nov 1994 08:49:37 GMT", 0), (None, None)])
 def test_H2_permanent_429_raises_rate_limit_error(
     case: Case, tls: str | None, header: str | None, seconds: float | None
 ) -> None:
-    with ScriptedServer(busy(header), tls=tls) as server:
-        with case.raises(sidefx.RateLimitError) as caught:
-            case.service(server).bugs.submit_issue(summary="x")
-        error = caught.value
-        assert isinstance(error, sidefx.APIError)
-        assert (error.http_code, error.message, error.retry_after) == (429, "slow down", seconds)
-        assert len(server.requests) == ATTEMPTS
+    error, server = case.failure(busy(header), sidefx.RateLimitError, tls=tls)
+    assert isinstance(error, sidefx.APIError)
+    assert (error.http_code, error.message, error.retry_after) == (429, "slow down", seconds)
+    assert len(server.requests) == ATTEMPTS
 
 
 @pytest.mark.parametrize("header", ["86400", "Thu, 01 Jan 2099 00:00:00 GMT"])
 def test_H3_long_retry_after_raises_at_once(case: Case, header: str) -> None:
-    with ScriptedServer([busy(header)]) as server:
-        start = time.monotonic()
-        with case.raises(sidefx.RateLimitError) as caught:
-            case.service(server).things.get_all()
-        assert time.monotonic() - start < 5
-        assert caught.value.retry_after is not None
-        assert caught.value.retry_after >= 86400
+    start = time.monotonic()
+    error, _ = case.failure([busy(header)], sidefx.RateLimitError, function="things.get_all")
+    assert time.monotonic() - start < 5
+    assert (error.retry_after or 0) >= 86400
 
 
 @pytest.mark.parametrize("header", ["soon", "-5", "1,5", "", "9" * 30, "Thu, 99 Foo 2099 99:00:00 GMT"])
 def test_H4_invalid_retry_after_uses_our_own_backoff(case: Case, header: str) -> None:
-    with ScriptedServer(busy(header)) as server:
-        start = time.monotonic()
-        with case.raises(sidefx.RateLimitError):
-            case.service(server).bugs.submit_issue(summary="x")
-        assert time.monotonic() - start < 3
-        assert len(server.requests) == ATTEMPTS
+    start = time.monotonic()
+    _, server = case.failure(busy(header), sidefx.RateLimitError)
+    assert time.monotonic() - start < 3
+    assert len(server.requests) == ATTEMPTS
 
 
 @pytest.mark.parametrize("status", [502, 503, 504])
@@ -94,10 +86,9 @@ def test_H4_invalid_retry_after_uses_our_own_backoff(case: Case, header: str) ->
 def test_H5_gateway_errors_are_retried_for_read_only_functions_only(
     case: Case, status: int, function: str, sendings: int
 ) -> None:
-    with ScriptedServer(http_response(status, "no backend", {"Retry-After": "1"} if sendings == 1 else None)) as server:
-        with case.raises(sidefx.APIError, match=f"^{status} no backend$"):
-            sidefx.call(case.service(server), function)
-        assert len(server.requests) == sendings
+    sent = http_response(status, "no backend", {"Retry-After": "1"} if sendings == 1 else None)
+    _, server = case.failure(sent, sidefx.APIError, f"^{status} no backend$", function=function)
+    assert len(server.requests) == sendings
 
 
 TRACE = 'File "/srv/app.py", line 1, in view\n    return {} < "x" & 1\nTypeError: no <order> & more'
@@ -120,33 +111,24 @@ def debug_page(heading: str, newline: str, filler: int = 0) -> str:
 
 def test_H6_plain_stack_trace_is_the_message(case: Case, tls: str | None) -> None:
     trace = "Traceback (most recent call last):\n" + f"  {TRACE}\n" * 100
-    with ScriptedServer([http_response(500, trace, {"Content-Type": "text/plain"})], tls=tls) as server:
-        with case.raises(sidefx.APIError) as caught:
-            case.service(server).bugs.submit_issue(summary="x")
-        assert caught.value.http_code == 500
-        assert caught.value.message.strip() == trace.strip()
+    error, _ = case.failure([http_response(500, trace, {"Content-Type": "text/plain"})], sidefx.APIError, tls=tls)
+    assert (error.http_code, error.message.strip()) == (500, trace.strip())
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"], ids=["LF", "CRLF"])
 @pytest.mark.parametrize("heading", ["Traceback:", "Traceback (most recent call last):"])
 def test_H6_only_the_traceback_of_a_debug_page_is_the_message(case: Case, heading: str, newline: str) -> None:
-    with ScriptedServer([http_response(500, debug_page(heading, newline), HTML_TYPE)]) as server:
-        with case.raises(sidefx.APIError) as caught:
-            case.service(server).bugs.submit_issue(summary="x")
-    message = caught.value.message.replace("\r\n", "\n")
+    error, _ = case.failure([http_response(500, debug_page(heading, newline), HTML_TYPE)], sidefx.APIError)
+    message = error.message.replace("\r\n", "\n")
     assert TRACE in message
-    assert "textarea" not in message
-    assert "Environment" not in message
-    assert "DEBUG" not in message
+    assert not re.search("textarea|Environment|DEBUG", message)
 
 
 def test_H6_long_traceback_is_truncated_to_8_KiB_and_keeps_its_last_line(case: Case) -> None:
     page = debug_page("Traceback (most recent call last):", "\n", filler=1000)
-    with ScriptedServer([http_response(500, page, HTML_TYPE)]) as server:
-        with case.raises(sidefx.APIError) as caught:
-            case.service(server).bugs.submit_issue(summary="x")
-    assert len(caught.value.message.encode()) <= 8192
-    assert "TypeError: no <order> & more" in caught.value.message
+    error, _ = case.failure([http_response(500, page, HTML_TYPE)], sidefx.APIError)
+    assert len(error.message.encode()) <= 8192
+    assert "TypeError: no <order> & more" in error.message
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -157,20 +139,15 @@ def test_H7_redirect_raises_with_its_target_and_is_not_followed(
     with ScriptedServer() as other:
         target = f"http://localhost:{other.port}"
         moved = http_response(status, "moved", {"Location": f"{target}/signed?{SIGNATURE}"})
-        with ScriptedServer([moved], tls=tls) as server:
-            with case.raises(sidefx.APIError, match=target) as caught:
-                sidefx.call(case.service(server), function, kwargs={"scene": b"content"})
-            assert caught.value.http_code == status
+        error, _ = case.failure([moved], sidefx.APIError, target, tls=tls, function=function)
+        assert error.http_code == status
         assert other.connections == 0
 
 
 def test_H8_login_page_raises_with_an_excerpt(case: Case, tls: str | None) -> None:
     page = "<html>Please sign in" + "x" * 1000
-    with ScriptedServer([http_response(200, page, {"Content-Type": "text/html"})], tls=tls) as server:
-        with case.raises(sidefx.APIError, match="expected JSON, got text/html") as caught:
-            case.service(server).bugs.submit_issue(summary="x")
-    assert "Please sign in" in str(caught.value)
-    assert caught.value.message == "expected JSON, got text/html: " + page[:200]
+    error, _ = case.failure([http_response(200, page, HTML_TYPE)], sidefx.APIError, tls=tls)
+    assert error.message == "expected JSON, got text/html: " + page[:200]
 
 
 VALUE = {"name": "Zoë", "list": [1, None, True]}
@@ -199,22 +176,20 @@ def test_H9_json_is_decoded_with_any_json_content_type(case: Case, tls: str | No
         assert case.service(server).bugs.submit_issue(summary="x") == VALUE
 
 
-@pytest.mark.parametrize(
-    "sent",
-    [
-        http_response(204, framed=False),
-        http_response(204, headers={"Content-Type": "application/octet-stream"}, framed=False),
-        http_response(200),
-        http_response(201, b"", JSON_TYPE),
-        http_response(200, b"", HTML_TYPE),
-    ],
-    ids=["204", "204 stream", "200", "201", "HTML"],
-)
+EMPTY = {
+    "204": http_response(204, framed=False),
+    "204 stream": http_response(204, headers={"Content-Type": "application/octet-stream"}, framed=False),
+    "200": http_response(200),
+    "201": http_response(201, b"", JSON_TYPE),
+    "HTML": http_response(200, b"", HTML_TYPE),
+}
+
+
+@pytest.mark.parametrize("sent", EMPTY.values(), ids=EMPTY)
 def test_H9_empty_response_is_null(case: Case, sent: bytes) -> None:
     with ScriptedServer([sent, OK]) as server:
         service = case.service(server)
-        assert service.bugs.submit_issue(summary="x") is None
-        assert service.bugs.submit_issue(summary="x") == "done"
+        assert [service.bugs.submit_issue(summary="x") for _ in range(2)] == [None, "done"]
         assert server.connections == 1
 
 
@@ -238,39 +213,32 @@ def chunk(data: bytes) -> bytes:
     return b"%x\r\n%s\r\n" % (len(data), data)
 
 
-@pytest.mark.parametrize(
-    "sent",
-    [
-        pytest.param(http_response(200, b"[1,2]", {**JSON_TYPE, "Content-Length": "100"}), id="Content-Length 100"),
-        pytest.param(http_response(200, chunk(b"[1,2]"), CHUNKED), id="no last chunk"),
-        pytest.param(http_response(200, b"100\r\n[1,2]", CHUNKED), id="inside a chunk"),
-        pytest.param(http_response(200, WHOLE[:-100], CODED), id="gzip cut"),
-        pytest.param(http_response(200, WHOLE[:-4], CODED), id="gzip without its length"),
-        pytest.param(
-            http_response(200, chunk(WHOLE[:-100]) + b"0\r\n\r\n", {**CHUNKED, **CODED}), id="gzip cut in chunks"
-        ),
-    ],
-)
+TRUNCATED = {
+    "Content-Length 100": http_response(200, b"[1,2]", {**JSON_TYPE, "Content-Length": "100"}),
+    "no last chunk": http_response(200, chunk(b"[1,2]"), CHUNKED),
+    "inside a chunk": http_response(200, b"100\r\n[1,2]", CHUNKED),
+    "gzip cut": http_response(200, WHOLE[:-100], CODED),
+    "gzip without its length": http_response(200, WHOLE[:-4], CODED),
+    "gzip cut in chunks": http_response(200, chunk(WHOLE[:-100]) + b"0\r\n\r\n", {**CHUNKED, **CODED}),
+}
+
+
+@pytest.mark.parametrize("sent", TRUNCATED.values(), ids=TRUNCATED)
 def test_H10_truncated_body_raises_transport_error(case: Case, tls: str | None, sent: bytes) -> None:
-    with ScriptedServer([send_and_close(sent)], tls=tls) as server:
-        with case.raises(sidefx.TransportError) as caught:
-            case.service(server).bugs.submit_issue(summary="x")
-        assert caught.value.may_have_executed
+    error, _ = case.failure([send_and_close(sent)], sidefx.TransportError, tls=tls)
+    assert error.may_have_executed
 
 
 def test_H10_read_only_function_is_retried_after_a_truncated_body(case: Case, tls: str | None) -> None:
-    with ScriptedServer(
-        [send_and_close(http_response(200, b"[1,2]", {**JSON_TYPE, "Content-Length": "100"})), OK], tls=tls
-    ) as server:
+    with ScriptedServer([send_and_close(TRUNCATED["Content-Length 100"]), OK], tls=tls) as server:
         assert case.service(server).things.get_all() == "done"
 
 
 def test_H10_truncated_stream_raises_transport_error(case: Case, tls: str | None) -> None:
     stream = http_response(200, b"12345", {"Content-Type": "application/octet-stream", "Content-Length": "100"})
     with ScriptedServer([send_and_close(stream)], tls=tls) as server:
-        with case.service(server).things.stream() as file:
-            with case.raises(sidefx.TransportError):
-                file.read()
+        with case.service(server).things.stream() as file, case.raises(sidefx.TransportError):
+            file.read()
 
 
 MIB = 1 << 20
@@ -279,9 +247,7 @@ MIB = 1 << 20
 def bomb() -> bytes:
     """Return 0.5 MiB of gzip that decompress to 512 MiB."""
     compressor = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
-    block = compressor.compress(b"1" * MIB) + compressor.flush(
-        zlib.Z_FULL_FLUSH
-    )  # the full flush allows to repeat the block
+    block = compressor.compress(b"1" * MIB) + compressor.flush(zlib.Z_FULL_FLUSH)  # after it the block can be repeated
     head = struct.pack("<BBBBIBB", 0x1F, 0x8B, 8, 0, 0, 0, 255)
     return head + block * 512
 
@@ -335,10 +301,8 @@ def test_H11_endless_error_body_is_read_up_to_64_KiB(case: Case, tls: str | None
             connection.send(chunk(b"x" * 65536))
             sent += 65536
 
-    with ScriptedServer([without_end], tls=tls) as server:
-        with case.raises(sidefx.APIError) as caught:
-            case.service(server).bugs.submit_issue(summary="x")
-    assert len(caught.value.message) <= 64 * 1024
+    error, _ = case.failure([without_end], sidefx.APIError, tls=tls)
+    assert len(error.message) <= 64 * 1024
     assert sent < 50 * MIB
 
 
@@ -352,12 +316,6 @@ def test_H15_retry_after_date_is_relative_to_the_servers_clock(case: Case, skew:
     with ScriptedServer([told, OK]) as server:
         assert case.service(server).bugs.submit_issue(summary="x") == "done"
         assert server.requests[1].time - server.requests[0].time >= 1
-
-
-@pytest.mark.parametrize("header", ["0", "Sun, 06 Nov 1994 08:49:37 GMT"])
-def test_H15_elapsed_retry_after_uses_our_own_backoff(case: Case, header: str) -> None:
-    with ScriptedServer([busy(header)] * 3 + [OK]) as server:
-        assert case.service(server).bugs.submit_issue(summary="x") == "done"
 
 
 @pytest.mark.parametrize(("retry_after", "sendings"), [("1", 2), ("86400", 1)])
@@ -396,17 +354,9 @@ def test_H16_echoed_secrets_are_redacted(case: Case, sent: bytes) -> None:
         assert secret.lower() not in shown
 
 
-UNREADABLE = {
-    "Content-Length": http_response(200, "x", {**JSON_TYPE, "Content-Length": TOKEN}),
-    "plain text for gzip": http_response(200, ECHOED, {**JSON_TYPE, "Content-Encoding": "gzip"}),
-}
-
-
-@pytest.mark.parametrize("sent", UNREADABLE.values(), ids=UNREADABLE)
-def test_H16_echoed_secrets_are_not_in_the_frames_of_an_unreadable_response(case: Case, sent: bytes) -> None:
-    with ScriptedServer([sent], tokens=[token_response(TOKEN)]) as server:
-        with case.raises(sidefx.TransportError):
-            case.cold(server).bugs.submit_issue(summary="x")
+@pytest.mark.parametrize("header", [{"Content-Length": TOKEN}, {"Content-Encoding": "gzip"}], ids=str)
+def test_H16_echoed_secrets_are_not_in_the_frames_of_an_unreadable_response(case: Case, header: dict[str, str]) -> None:
+    case.failure([http_response(200, ECHOED, {**JSON_TYPE, **header})], sidefx.TransportError)
 
 
 SPECIAL = 'secret/with+"special"&<signs>='
@@ -416,10 +366,7 @@ SPELLINGS = {
     "form": urllib.parse.quote_plus(SPECIAL).lower(),
     "HTML": html.escape(SPECIAL),
     "JSON": json.dumps(SPECIAL)[1:-1],
-    "JSON of a web page": json.dumps(SPECIAL)[1:-1]
-    .replace("<", "\\u003c")
-    .replace(">", "\\u003E")
-    .replace("&", "\\u0026"),
+    "JSON of a web page": re.sub("[<>&]", lambda sign: f"\\u{ord(sign[0]):04X}", json.dumps(SPECIAL)[1:-1]),
     "JSON with slashes": json.dumps(SPECIAL)[1:-1].replace("/", "\\/"),
 }
 
@@ -464,9 +411,7 @@ def test_H16_function_name_cannot_forge_a_log_line(case: Case, caplog: pytest.Lo
 
 
 def test_H17_json_error_body_is_shown_as_its_text(case: Case) -> None:
-    with ScriptedServer([json_response({"error": "no such build"}, 422)]) as server:
-        with case.raises(sidefx.APIError, match="^422 no such build$"):
-            case.service(server).bugs.submit_issue(summary="x")
+    case.failure([json_response({"error": "no such build"}, 422)], sidefx.APIError, "^422 no such build$")
 
 
 def test_H18_raw_utf_8_file_name_is_decoded(case: Case) -> None:

@@ -21,6 +21,7 @@ from support.scripted import (
     Greeting,
     Request,
     ScriptedServer,
+    Step,
     http_response,
     json_response,
     send_and_close,
@@ -72,44 +73,28 @@ def respond_and_reset(connection: Connection, request: Request) -> None:
     connection.reset()
 
 
-def test_N1_call_dropped_after_the_request_is_not_retried(case: Case, tls: str | None) -> None:
-    with ScriptedServer(send_and_close(), tls=tls) as server:
-        service = case.service(server)
-        with case.raises(sidefx.TransportError) as caught:
-            service.bugs.submit_issue(summary="once")
-        assert caught.value.may_have_executed
-        assert len(server.requests) == 1
+@pytest.mark.parametrize(("function", "sendings"), [("bugs.submit_issue", 1), ("things.get_all", ATTEMPTS)])
+def test_N1_dropped_call_is_retried_for_read_only_functions_only(
+    case: Case, tls: str | None, function: str, sendings: int
+) -> None:
+    error, server = case.failure(send_and_close(), sidefx.TransportError, tls=tls, function=function)
+    assert error.may_have_executed
+    assert len(server.requests) == sendings
 
 
-def test_N1_dropped_read_only_function_is_sent_at_most_four_times(case: Case, tls: str | None) -> None:
-    with ScriptedServer(send_and_close(), tls=tls) as server:
-        with case.raises(sidefx.TransportError):
-            case.service(server).things.get_all()
-        assert len(server.requests) == ATTEMPTS
-
-
-def test_N1_dropped_read_only_function_succeeds_on_a_retry(case: Case, tls: str | None) -> None:
-    with ScriptedServer([send_and_close(), send_and_close(), send_and_close(), OK], tls=tls) as server:
-        assert case.service(server).things.get_all() == "done"
-
-
-def test_N2_call_dropped_on_a_kept_alive_connection_is_sent_once(case: Case, tls: str | None) -> None:
-    with ScriptedServer([OK, send_and_close()], tls=tls) as server:
-        service = case.service(server)
-        assert service.bugs.submit_issue(summary="first") == "done"
-        with case.raises(sidefx.TransportError) as caught:
-            service.bugs.submit_issue(summary="second")
-        assert caught.value.may_have_executed
-        assert [request.call[2]["summary"] for request in server.requests] == ["first", "second"]
-        assert server.connections == 1
-
-
-def test_N2_read_only_call_dropped_on_a_kept_alive_connection_is_retried(case: Case, tls: str | None) -> None:
+@pytest.mark.parametrize("function", ["bugs.submit_issue", "things.get_all"])
+def test_N2_call_dropped_on_a_kept_alive_connection(case: Case, tls: str | None, function: str) -> None:
     with ScriptedServer([OK, send_and_close(), OK], tls=tls) as server:
         service = case.service(server)
-        assert service.things.get_all() == "done"
-        assert service.things.get_all() == "done"
-        assert [request.connection for request in server.requests] == [1, 1, 2]
+        assert sidefx.call(service, function) == "done"
+        if function == "things.get_all":
+            assert sidefx.call(service, function) == "done"
+            assert [request.connection for request in server.requests] == [1, 1, 2]
+        else:
+            with case.raises(sidefx.TransportError) as caught:
+                sidefx.call(service, function)
+            assert caught.value.may_have_executed
+            assert [request.connection for request in server.requests] == [1, 1]
 
 
 @pytest.mark.parametrize("first", [respond_and_close, respond_and_reset])
@@ -156,33 +141,28 @@ def test_N4_connection_refused_four_times_raises(case: Case, tls: str | None, co
     with ScriptedServer(tls=tls, listening=False) as server:
         with case.raises(sidefx.TransportError, match=f"127.0.0.1:{server.port}") as caught:
             case.service(server).bugs.submit_issue(summary="x")
-        assert not caught.value.may_have_executed
-        assert "/api" not in str(caught.value)
-        assert len(connects) == ATTEMPTS
+    assert not caught.value.may_have_executed
+    assert "/api" not in str(caught.value)
+    assert len(connects) == ATTEMPTS
 
 
 def test_N5_unresolvable_host_raises_with_its_name(case: Case, connects: list[Any]) -> None:
-    service = case.service(access_token_url="https://api.invalid/token", endpoint_url="https://api.invalid/api/")
     with case.raises(sidefx.TransportError, match="api.invalid") as caught:
-        service.bugs.submit_issue(summary="x")
+        case.service(endpoint_url="https://api.invalid/api/").bugs.submit_issue(summary="x")
     assert not caught.value.may_have_executed
     assert connects == []
 
 
 @pytest.mark.parametrize("greeting", CUTS)
-def test_N5_failed_tls_handshakes_raise_may_have_executed_false(case: Case, greeting: Greeting) -> None:
-    with ScriptedServer([OK], tls="good", greetings=[greeting] * ATTEMPTS) as server:
+def test_N5_failed_tls_handshake_is_retried_then_raises(case: Case, greeting: Greeting) -> None:
+    with ScriptedServer([OK], tls="good", greetings=[greeting] * 3) as server:
+        assert case.service(server).bugs.submit_issue(summary="x") == "done"
+        assert (server.connections, server.handshakes, len(server.requests)) == (4, 1, 1)
+    with ScriptedServer(tls="good", greetings=[greeting] * ATTEMPTS) as server:
         with case.raises(sidefx.TransportError) as caught:
             case.service(server).bugs.submit_issue(summary="x")
         assert not caught.value.may_have_executed
         assert (server.connections, server.handshakes, len(server.requests)) == (ATTEMPTS, 0, 0)
-
-
-@pytest.mark.parametrize("greeting", CUTS)
-def test_N5_failed_tls_handshake_is_retried(case: Case, greeting: Greeting) -> None:
-    with ScriptedServer([OK], tls="good", greetings=[greeting] * 3) as server:
-        assert case.service(server).bugs.submit_issue(summary="x") == "done"
-        assert (server.connections, server.handshakes, len(server.requests)) == (4, 1, 1)
 
 
 class Unread(io.BytesIO):
@@ -210,50 +190,33 @@ def test_N6_bad_certificate_raises_before_the_upload_is_read(case: Case, kind: s
         assert file.tell() == 0
 
 
-def garbage_records(connection: Connection, request: Request) -> None:
-    connection.read_body(request)
-    connection.garble(b"\x99garbage beneath TLS\r\n\r\n")
-    connection.finish()
+@pytest.mark.parametrize("below_tls", [True, False], ids=["records", "bytes"])
+def test_N7_garbage_response_is_not_retried(case: Case, tls: str | None, below_tls: bool) -> None:
+    def garbage(connection: Connection, request: Request) -> None:
+        connection.read_body(request)
+        (connection.garble if below_tls else connection.send)(b"\x99garbage\r\n\r\n")
+        connection.finish()
+
+    error, server = case.failure(garbage, sidefx.TransportError, tls=tls)
+    assert error.may_have_executed
+    assert len(server.requests) == 1
 
 
-def garbage_bytes(connection: Connection, request: Request) -> None:
-    connection.read_body(request)
-    connection.send(b"\x99garbage instead of HTTP\r\n\r\n")
-    connection.finish()
+def early(data: bytes, end: Callable[[Connection], None]) -> Action:
+    """Return a step that responds during the request body, and ends the connection shortly after."""
 
+    def step(connection: Connection, request: Request) -> None:
+        connection.read_body(request, limit=1 << 16)
+        connection.send(data)
+        time.sleep(0.05)
+        end(connection)
 
-@pytest.mark.parametrize("garbage", [garbage_records, garbage_bytes])
-def test_N7_garbage_response_is_not_retried(case: Case, tls: str | None, garbage: Action) -> None:
-    with ScriptedServer(garbage, tls=tls) as server:
-        with case.raises(sidefx.TransportError) as caught:
-            case.service(server).bugs.submit_issue(summary="x")
-        assert caught.value.may_have_executed
-        assert len(server.requests) == 1
+    return step
 
 
 def early_and_gone(data: bytes) -> Action:
-    """Return a step that responds during the request body, sends FIN and closes. The system then sends RST."""
-
-    def step(connection: Connection, request: Request) -> None:
-        connection.read_body(request, limit=1 << 16)
-        connection.send(data)
-        socket.socket.shutdown(connection.socket, socket.SHUT_WR)
-        time.sleep(0.05)
-        connection.close()
-
-    return step
-
-
-def early_and_reset(data: bytes) -> Action:
-    """Return a step that responds during the request body, and sends RST shortly after."""
-
-    def step(connection: Connection, request: Request) -> None:
-        connection.read_body(request, limit=1 << 16)
-        connection.send(data)
-        time.sleep(0.05)
-        connection.reset()
-
-    return step
+    """Return a step that responds during the request body, and closes. The system then sends RST."""
+    return early(data, close)
 
 
 LARGE = 64 << 20
@@ -270,31 +233,28 @@ ENDINGS = pytest.mark.parametrize(
 
 
 @ENDINGS
-def test_N8_413_before_the_body_is_read_raises_api_error(
+def test_N8_early_response_before_the_body_is_read_counts(
     case: Case, tls: str | None, ending: Callable[[bytes], Action]
 ) -> None:
-    scene = case.sparse("shot.hip", LARGE)
-    with ScriptedServer(ending(http_response(413, "too large for us")), tls=tls) as server:
-        with case.raises(sidefx.APIError, match="too large for us") as caught:
-            case.service(server).bugs.submit_issue(scene=sidefx.File(scene))
-        assert caught.value.http_code == 413
+    scene = sidefx.File(case.sparse("shot.hip", LARGE))
+    early_responses: list[Step] = [
+        ending(http_response(413, "too large for us")),
+        ending(http_response(401, "expired")),
+        OK,
+    ]
+    with ScriptedServer(early_responses, tls=tls) as server:
+        service = case.service(server)
+        with case.raises(sidefx.APIError, match="^413 too large for us"):
+            service.bugs.submit_issue(scene=scene)
         assert len(server.requests) == 1
-
-
-@ENDINGS
-def test_N8_401_before_the_body_is_read_is_retried_once(
-    case: Case, tls: str | None, ending: Callable[[bytes], Action]
-) -> None:
-    scene = case.sparse("shot.hip", LARGE)
-    with ScriptedServer([ending(http_response(401, "expired")), OK], tls=tls) as server:
-        assert case.service(server).bugs.submit_issue(scene=sidefx.File(scene)) == "done"
-        assert (len(server.api_requests), len(server.token_requests)) == (2, 1)
-        assert server.api_requests[1].length > LARGE
+        assert service.bugs.submit_issue(scene=scene) == "done"
+        assert (len(server.api_requests), len(server.token_requests)) == (3, 1)
+        assert server.api_requests[2].length > LARGE
 
 
 def test_N8_early_response_with_reset_does_not_repeat_the_upload(case: Case, tls: str | None) -> None:
     scene = case.sparse("shot.hip", LARGE)
-    with ScriptedServer(early_and_reset(http_response(413, "too large for us")), tls=tls) as server:
+    with ScriptedServer(early(http_response(413, "too large for us"), reset), tls=tls) as server:
         with pytest.raises((sidefx.APIError, sidefx.TransportError)) as caught:
             case.service(server).bugs.submit_issue(scene=sidefx.File(scene))
         check_error(caught.value)
@@ -344,14 +304,11 @@ def test_N8_broken_tls_connections_leave_others_of_their_thread_alone(case: Case
 
 @pytest.mark.parametrize(("function", "sendings"), [("bugs.submit_issue", 1), ("things.get_all", 2)])
 def test_N9_silent_server_raises_call_timeout(case: Case, tls: str | None, function: str, sendings: int) -> None:
-    with ScriptedServer(stall, tls=tls) as server:
-        service = case.service(server, timeout=0.3)
-        start = time.monotonic()
-        with case.raises(sidefx.CallTimeout) as caught:
-            sidefx.call(service, function)
-        assert 0.3 * sendings <= time.monotonic() - start < 5
-        assert caught.value.may_have_executed
-        assert len(server.requests) == sendings
+    start = time.monotonic()
+    error, server = case.failure(stall, sidefx.CallTimeout, tls=tls, function=function, timeout=0.3)
+    assert 0.3 * sendings <= time.monotonic() - start < 5
+    assert error.may_have_executed
+    assert len(server.requests) == sendings
 
 
 def test_N9_server_that_stops_reading_an_upload_raises_call_timeout(case: Case, tls: str | None) -> None:
@@ -359,15 +316,15 @@ def test_N9_server_that_stops_reading_an_upload_raises_call_timeout(case: Case, 
         connection.read_body(request, limit=1 << 16)
         connection.stall()
 
-    scene = case.sparse("shot.hip", LARGE)
+    scene = sidefx.File(case.sparse("shot.hip", LARGE))
     with ScriptedServer(read_a_little, tls=tls) as server:
         service = case.service(server, timeout=(10, 0.3))  # the timeout to connect must not apply to sending
         start = time.monotonic()
         with case.raises(sidefx.CallTimeout) as caught:
-            service.bugs.submit_issue(scene=sidefx.File(scene))
+            service.bugs.submit_issue(scene=scene)
         assert 0.3 <= time.monotonic() - start < 5
-        assert caught.value.may_have_executed
-        assert len(server.requests) == 1
+    assert caught.value.may_have_executed
+    assert len(server.requests) == 1
 
 
 def test_N9_default_timeout_is_finite(case: Case) -> None:
@@ -421,22 +378,22 @@ def test_N12_socks_proxy_is_used_for_calls_and_downloads(case: Case, monkeypatch
         assert path.read_bytes() == b'"done"'
 
 
-def test_N12_socks_proxy_without_pysocks_raises_config_error(
-    case: Case, monkeypatch: pytest.MonkeyPatch, connects: list[Any]
+@pytest.mark.parametrize(
+    ("proxy", "words"),
+    [
+        ("socks5://someone:{}@127.0.0.1:1", "PySocks"),
+        *(
+            (url, "HTTPS_PROXY")
+            for url in ("socks://{}@127.0.0.1:1", "http://:{}", "ftp://a:{}@127.0.0.1:1", "http://:{}@")
+        ),
+    ],
+)
+def test_N12_unusable_proxy_raises_config_error(
+    case: Case, monkeypatch: pytest.MonkeyPatch, connects: list[Any], proxy: str, words: str
 ) -> None:
-    monkeypatch.setitem(sys.modules, "socks", None)
-    monkeypatch.setenv("HTTPS_PROXY", f"socks5://someone:{PROXY_PASSWORD}@127.0.0.1:1")
-    with case.raises(sidefx.ConfigError, match="PySocks"):
-        case.service(endpoint_url="https://api.invalid/api/").bugs.submit_issue(summary="x")
-    assert connects == []
-
-
-@pytest.mark.parametrize("proxy", ["socks://{}@127.0.0.1:1", "http://:{}", "ftp://a:{}@127.0.0.1:1", "http://:{}@"])
-def test_N12_unusable_proxy_url_raises_config_error(
-    case: Case, monkeypatch: pytest.MonkeyPatch, connects: list[Any], proxy: str
-) -> None:
+    monkeypatch.setitem(sys.modules, "socks", None)  # PySocks is not installed
     monkeypatch.setenv("HTTPS_PROXY", proxy.format(PROXY_PASSWORD))
-    with case.raises(sidefx.ConfigError, match="HTTPS_PROXY"):
+    with case.raises(sidefx.ConfigError, match=words):
         case.service(endpoint_url="https://api.invalid/api/").bugs.submit_issue(summary="x")
     assert connects == []
 

@@ -18,7 +18,7 @@ import requests
 import urllib3
 
 import sidefx_client as sidefx
-from support.scripted import ScriptedServer
+from support.scripted import Script, ScriptedServer
 from support.services import service_of
 
 CLIENT_ID = "an-id"
@@ -62,6 +62,21 @@ class Case:
     def cold(self, server: ScriptedServer, **options: Any) -> Any:
         """Return a service without a token, which requests one at once."""
         return self.service(server, **{"access_token": None, "access_token_expiry_time": None, **options})
+
+    def failure(
+        self,
+        script: Script,
+        kind: type[E],
+        match: str | None = None,
+        *,
+        tls: str | None = None,
+        function: str = "bugs.submit_issue",
+        **options: Any,
+    ) -> tuple[E, ScriptedServer]:
+        """Make one call that raises exactly ``kind``. Return the error and the server."""
+        with ScriptedServer(script, tls=tls) as server, self.raises(kind, match) as caught:
+            sidefx.call(self.service(server, **options), function, kwargs={"summary": "x"})
+        return caught.value, server
 
     def write(self, name: str, content: bytes) -> Path:
         """Write a file that the test may leave behind."""
