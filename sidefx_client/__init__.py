@@ -9,7 +9,7 @@ A call passes these files: ``proxy`` (attribute access), ``client`` (one call, w
 multipart), ``auth`` and ``secret`` (the token), then in ``transport/`` ``session``, ``adapter``, ``connection`` and, on
 the way back, ``raw_response`` and ``response``. The files by purpose, each group in reading order:
 
-    a call          proxy, client, retry, wire; error_body (errors of the API), factory (``service()``)
+    a call          proxy (also ``service()``), client, retry, wire (also errors of the API)
     its token       auth, secret; credentials/: find, key_files, token_cache, hserver_file
     its bytes       transport/: session, adapter, connection, raw_response, response, multipart, failures
     its help        documented/: functions, help, suggest
@@ -32,9 +32,8 @@ from .errors import (
     SideFXError,
     TransportError,
 )
-from .factory import service
 from .files import File, ResponseFile
-from .proxy import APIFunction, Service, call
+from .proxy import APIFunction, Service, call, service
 from .reference import (
     _extract_traceback_from_response,
     call_api_with_access_token,

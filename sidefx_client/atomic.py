@@ -85,7 +85,7 @@ def require_regular_file(target: Path) -> None:
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, "is a directory; give the path of a file", str(target))
     if not stat.S_ISREG(mode):
-        raise OSError(errno.EINVAL, "not a regular file; refusing to replace it", str(target))
+        raise OSError(errno.EINVAL, "not a regular file", str(target))
 
 
 def write_all(file: BinaryIO, data: bytes | memoryview) -> None:

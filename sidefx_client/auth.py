@@ -9,15 +9,14 @@ import copy
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from requests.auth import AuthBase
+import requests
 
 from . import forks, wire
-from .error_body import oauth_error
-from .errors import APIError, AuthorizationError, ConfigError, SideFXError, clean
+from .errors import APIError, AuthorizationError, ConfigError, SideFXError
 from .files import ResponseFile
-from .retry import RetryPolicy
+from .retry import BACKOFF, RetryPolicy
 from .secret import Secret
 from .transport.session import Session, Timeout, build_post, endpoint
 
@@ -27,47 +26,25 @@ if TYPE_CHECKING:
 
 MAX_TOKEN_LIFETIME = 365 * 86400.0  # seconds
 _MARGIN = 60.0  # seconds: a token is renewed this long before its expiry, or a tenth of its lifetime if less
-_FORM = "application/x-www-form-urlencoded"
 
 
-class AccessToken(AuthBase):
+class AccessToken(NamedTuple):
     """A token for the Authorization header. An empty one sends no header, as the local hserver expects.
 
     ``expiry`` is the time of its renewal in seconds since the epoch, or None if it is not known.
     """
 
-    __slots__ = ("_value", "expiry")
+    value: Secret
+    expiry: float | None
 
-    def __init__(self, value: Secret, expiry: float | None) -> None:
-        self._value = value
-        self.expiry = expiry
-
-    def __call__(self, request: Any) -> Any:
-        if self._value:
-            request.headers["Authorization"] = f"Bearer {self._value.reveal()}"
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if self.value:
+            request.headers["Authorization"] = f"Bearer {self.value.reveal()}"
         return request
-
-    def __repr__(self) -> str:
-        return f"<AccessToken until {self.expiry}>"
 
     @property
     def unexpired(self) -> bool:
-        return not self._value or self.expiry is None or time.time() < self.expiry
-
-    def reveal(self) -> str:
-        """Return the token in plain text."""
-        return self._value.reveal()
-
-
-def given_token(value: Secret | None, expiry: object) -> AccessToken | None:
-    """Return the token that a caller gave, or raise ConfigError."""
-    if value is None:
-        return None
-    if value and not is_token(value.reveal()):
-        raise ConfigError("access_token must be a token in one word of visible ASCII, or '' to send none")
-    if expiry is not None and (not isinstance(expiry, (int, float)) or isinstance(expiry, bool)):
-        raise ConfigError("access_token_expiry_time must be in seconds since the epoch, or None")
-    return AccessToken(value, expiry)
+        return not self.value or self.expiry is None or time.time() < self.expiry
 
 
 def is_token(value: Any) -> bool:
@@ -76,21 +53,14 @@ def is_token(value: Any) -> bool:
 
 
 class TokenManager:
-    """The current token of one account, for any number of threads.
+    """The current ``token`` of one account, for any number of threads.
 
-    ``find`` returns the credentials or raises ConfigError; ``url`` is the token endpoint; ``token`` is the caller's.
-    Threads that wait for the same request share its result or its error, so that a broken endpoint delays them once.
+    ``find`` returns the credentials or raises ConfigError; ``url`` is the token endpoint. Threads that wait for the
+    same request share its result or its error, so that a broken endpoint delays them once.
     """
 
     def __init__(
-        self,
-        session: Session,
-        url: str,
-        find: Callable[[], Credentials],
-        token: AccessToken | None,
-        cache: TokenCache | None,
-        retries: int,
-        backoff: float,
+        self, session: Session, url: str, find: Callable[[], Credentials], cache: TokenCache | None, retries: int
     ) -> None:
         self._session = session
         self._endpoint = endpoint(url)
@@ -99,27 +69,32 @@ class TokenManager:
         self._find = find
         self._cache = cache
         self._retries = retries
-        self._backoff = backoff
-        self.token = token
+        self.token: AccessToken | None = None
         self._credentials: Credentials | None = None  # kept, because only live secrets are redacted
         self._invalidated: AccessToken | None = None
         self._lock = threading.Lock()
         self._failed: tuple[SideFXError, Timeout] | None = None  # the last failed request, with its timeout
         forks.run_after_fork(self)
 
+    def use(self, value: Secret | None, expiry: float | None = None) -> None:
+        """Use the caller's token from the next call on, or raise ConfigError."""
+        if value and not is_token(value.reveal()):
+            raise ConfigError("access_token must be a token in one word of visible ASCII, or '' to send none")
+        if expiry is not None and (not isinstance(expiry, (int, float)) or isinstance(expiry, bool)):
+            raise ConfigError("access_token_expiry_time must be in seconds since the epoch, or None")
+        self.token = None if value is None else AccessToken(value, expiry)
+
     def get(self, timeout: Timeout) -> AccessToken:
         """Return an unexpired token that was not invalidated: the current one, a cached one, or a new one.
 
-        An invalidated token is returned if there are no credentials to request another. Raises ConfigError without
-        credentials, AuthorizationError if the endpoint refuses, or TransportError.
+        Without credentials to request another, return the current one, so that the server rejects it. Raises
+        ConfigError if there is none either, AuthorizationError if the endpoint refuses, or TransportError.
         """
-        usable = self._usable()
-        if usable is not None:
-            return usable
         failed = self._failed
+        if usable := self._usable():
+            return usable
         with self._lock:
-            usable = self._usable()  # that of another thread, for which this one waited
-            if usable is not None:
+            if usable := self._usable():  # that of another thread, for which this one waited
                 return usable
             if self._failed is not None and self._failed is not failed and self._failed[1] == timeout:
                 raise copy.copy(self._failed[0])
@@ -127,7 +102,7 @@ class TokenManager:
             try:
                 new = self._load_or_request(timeout)
             except ConfigError:
-                if before is None or not before.unexpired:
+                if before is None:
                     raise
                 return before
             except SideFXError as error:
@@ -139,7 +114,7 @@ class TokenManager:
 
     def invalidate(self, token: AccessToken) -> None:
         """Mark the token as rejected by the server. An empty token means no authentication and is never replaced."""
-        if token.reveal() and token is self.token:  # a late response for an older token does not concern this one
+        if token.value and token is self.token:  # a late response for an older token does not concern this one
             self._invalidated = token
 
     def after_fork_in_child(self) -> None:
@@ -153,42 +128,39 @@ class TokenManager:
         credentials = self._credentials = self._find()
         # After a 401 a cached token is not used, because it may be revoked as well.
         rejected = self._invalidated is not None and self._invalidated is self.token
-        if self._cache is not None and not rejected:
-            cached = self._cache.get(credentials.client_id)
-            if cached is not None:
-                return AccessToken(*cached)
-        token = self._request(credentials, timeout)
-        if self._cache is not None and token.expiry is not None:
-            self._cache.put(credentials.client_id, token._value, token.expiry)
-        return token
+        cached = self._cache.get(credentials.client_id) if self._cache and not rejected else None
+        if cached is not None:
+            return AccessToken(*cached)
+        try:
+            token = self._request(credentials, timeout)
+        except APIError as error:
+            failure = _authorization_error(error, credentials.source)
+        else:
+            if self._cache and token.expiry is not None:
+                self._cache.put(credentials.client_id, token.value, token.expiry)
+            return token
+        raise failure
 
     def _request(self, credentials: Credentials, timeout: Timeout) -> AccessToken:
         """Request a token with client credentials and HTTP Basic (RFC 6749, section 4.4)."""
-        policy = RetryPolicy("token", self._retries, self._backoff, read_only=True)
+        policy = RetryPolicy("token", self._retries, BACKOFF, read_only=True)
         while True:
             started = time.time()
-            request = build_post(self._endpoint, self._body, len(self._body), _FORM, credentials)
+            request = build_post(self._endpoint, self._body, credentials)
             try:
                 response = self._session.send(request, timeout, f"token (attempt {policy.attempt})")
-                token = _token_of(wire.decode(response), started)
-                if token is not None:
+                if token := _token_of(wire.decode(response), started):
                     return token
                 failure: SideFXError = APIError(response.status_code, "")
             except SideFXError as error:
                 failure = error
-            code = getattr(failure, "http_code", None)
-            delay = None if code == 401 else policy.delay(failure)  # 401 means a wrong secret, not an old token
-            if delay is None:
-                break
-            policy.log(failure, delay)
-            self._session.wait(delay)
-        if isinstance(failure, APIError):
-            failure = _authorization_error(failure, credentials.source)
-        raise failure
+            if getattr(failure, "http_code", None) == 401:  # a wrong secret, not an old token
+                raise failure
+            policy.pause(failure, self._session.wait)
 
 
 def _authorization_error(failure: APIError, source: str) -> AuthorizationError:
-    code, text = failure.http_code, clean(oauth_error(failure.message))
+    code, text = failure.http_code, failure.message
     if 200 <= code < 300:  # without the response, which may contain a token
         text = "the endpoint gave no usable token: check access_token_url"
     error = AuthorizationError(code, f"{code}: {text}")
@@ -203,13 +175,13 @@ def _token_of(value: Any, started: float) -> AccessToken | None:
         value.close()
     if not isinstance(value, dict) or not is_token(value.get("access_token")):
         return None
-    token, lifetime = AccessToken(Secret(value["access_token"]), None), value.get("expires_in")
-    if lifetime is not None:
-        try:
-            seconds = min(float(lifetime), MAX_TOKEN_LIFETIME)
-        except (TypeError, ValueError, OverflowError):
-            return None
-        if isinstance(lifetime, bool) or not seconds > 0:  # also NaN
-            return None
-        token.expiry = started + seconds - min(_MARGIN, seconds / 10)
-    return token
+    token, lifetime = Secret(value["access_token"]), value.get("expires_in")
+    if lifetime is None:
+        return AccessToken(token, None)
+    try:
+        seconds = min(float(lifetime), MAX_TOKEN_LIFETIME)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    if lifetime is True or not seconds > 0:  # also NaN
+        return None
+    return AccessToken(token, started + seconds - min(_MARGIN, seconds / 10))

@@ -2,44 +2,44 @@
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import itertools
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
-from .auth import AccessToken, TokenManager
+from .auth import TokenManager
 from .credentials.find import find
 from .credentials.token_cache import TokenCache
 from .errors import APIError, ConfigError, SideFXError, clean
-from .retry import RetryPolicy, is_read_only
+from .retry import BACKOFF, RetryPolicy, is_read_only
 from .secret import Secret
 from .transport.multipart import SourceError
-from .transport.session import Session, Timeout, build_post, endpoint, require_timeout
+from .transport.session import DEFAULT_TIMEOUT, Session, Timeout, build_post, endpoint, require_timeout
 from .urls import require_safe_url
-from .wire import EncodedCall, decode
+from .wire import decode, encoded
 
 ACCESS_TOKEN_URL = "https://www.sidefx.com/oauth2/application_token"
 ENDPOINT_URL = "https://www.sidefx.com/api/"
-BACKOFF = 0.5  # seconds before the first retry, doubled each time
 
 
 class Client:
     """Makes calls, with its session and tokens; safe to share between threads.
 
-    The parameters are those of ``service()``: ``given`` is the caller's client id and secret, ``token`` the caller's
-    token, and ``session_options`` are those of Session. Nothing is sent yet. The attribute ``backoff`` is the
-    first wait between two attempts in seconds, which is doubled each time. Raises ConfigError.
+    The parameters are those of ``service()``: ``credentials`` are the caller's client id and secret, and
+    ``session_options`` are those of Session. Nothing is sent yet. The attribute ``backoff`` is the first wait between
+    two attempts in seconds, which is doubled each time. Raises ConfigError.
     """
 
     def __init__(
         self,
-        given: tuple[str | None, Secret | None],
-        token: AccessToken | None,
-        access_token_url: str | None,
         endpoint_url: str | None,
-        timeout: Timeout,
+        access_token: Secret | None,
+        access_token_expiry_time: float | None,
+        timeout: Timeout = DEFAULT_TIMEOUT,
         *,
+        credentials: tuple[str | None, Secret | None] = (None, None),
+        access_token_url: str | None = None,
         token_cache: str | os.PathLike[str] | None = None,
         retries: int = 3,
         **session_options: Any,
@@ -50,7 +50,6 @@ class Client:
             endpoint_url = os.environ.get("SIDEFX_ENDPOINT_URL") or ENDPOINT_URL
         token_url = require_safe_url(access_token_url, "access_token_url")
         self.endpoint_url = endpoint_url
-        require_timeout(timeout)
         self.timeout = timeout
         if not isinstance(retries, int) or isinstance(retries, bool) or retries < 0:
             raise ConfigError(f"retries must be a number, 0 or more, not {retries!r}")
@@ -59,8 +58,9 @@ class Client:
         cache = None if token_cache is None else TokenCache(token_cache, token_url)
         self.session = Session(**session_options)
         self.tokens = TokenManager(
-            self.session, token_url, lambda: find(*given, token_url=token_url), token, cache, retries, BACKOFF
+            self.session, token_url, functools.partial(find, *credentials, token_url=token_url), cache, retries
         )
+        self.tokens.use(access_token, access_token_expiry_time)
 
     @property
     def endpoint_url(self) -> str:
@@ -71,48 +71,39 @@ class Client:
         self._endpoint = endpoint(require_safe_url(url, "endpoint_url"))
         self._endpoint_url = url
 
+    def require_token(self) -> None:
+        """Request a token unless one is given or cached. If that fails, close the session and raise."""
+        try:
+            self.tokens.get(require_timeout(self.timeout))
+        except BaseException:
+            self.session.close()
+            raise
+
     def call(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], timeout: Timeout) -> Any:
         """Call a function and return its result: a JSON value, None, or a ResponseFile.
 
         Raises the errors of errors.py, and TypeError, ValueError or OSError for arguments that cannot be sent.
         """
-        self.session.require_open()
         timeout = require_timeout(timeout)
         label = name if name.isprintable() else clean(name, one_line=True)
         policy: RetryPolicy | None = None
-        with EncodedCall(name, args, kwargs) as call:
+        with encoded(name, args, kwargs) as body:
             token = self.tokens.get(timeout)
             for attempt in itertools.count(1):
-                request = build_post(self._endpoint, call.body, call.length, call.content_type, token)
+                request = build_post(self._endpoint, body, token)
                 try:
                     return decode(self.session.send(request, timeout, f"{label} (attempt {attempt})"))
-                except SourceError as error:  # from the caller's file or progress function
+                except SourceError as error:
                     reason = error.error
                     break
                 except SideFXError as error:
                     failure = error
-                policy = policy or RetryPolicy(label, self.retries, self.backoff, read_only=is_read_only(name))
-                delay = policy.delay(failure)
                 rejected = isinstance(failure, APIError) and failure.http_code == 401
                 if rejected:
                     self.tokens.invalidate(token)
-                if delay is None:
-                    raise failure
-                if not call.rewind():
-                    failure.add_hint("the upload cannot be read a second time, so it was not sent again")
-                    raise failure
-                policy.log(failure, delay)
-                self.session.wait(delay)
-                used, token = token, self._renew(token, timeout)  # it may have expired while waiting
+                policy = policy or RetryPolicy(label, self.retries, self.backoff, read_only=is_read_only(name))
+                policy.pause(failure, self.session.wait, body)
+                used, token = token, self.tokens.get(timeout)  # it may have expired while waiting
                 if rejected and token is used:
                     raise failure
-            raise reason
-
-    def _renew(self, token: AccessToken, timeout: Timeout) -> AccessToken:
-        # Without credentials to request a new token, keep this one and let the server reject it.
-        with contextlib.suppress(ConfigError):
-            return self.tokens.get(timeout)
-        return token
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a Client holds connections and a token: make one in each process, it cannot be pickled")
+        raise reason  # from the caller's file or progress function

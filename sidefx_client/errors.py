@@ -44,7 +44,7 @@ class SideFXError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Python rebuilds an exception from `args`, but the subclasses take more arguments than the message.
-        return _rebuild, (type(self), self.args, self.__dict__.copy())
+        return type(self).__new__, (type(self),), {**vars(self), "args": self.args}
 
 
 class ConfigError(SideFXError, ValueError):
@@ -98,7 +98,8 @@ class TransportError(SideFXError, requests.ConnectionError):
     """No complete response arrived: connection failed, truncated response, or timeout.
 
     ``may_have_executed`` is False only if the server cannot have executed the call, so that it is safe to call again.
-    ``permanent``: the same call fails the same way again (a bad certificate, a proxy that refuses).
+    ``permanent``: the same call fails the same way again (a bad certificate, a proxy that refuses). Version 1.0
+    called it ``lasting``.
     """
 
     # requests' exceptions are OSErrors, which read two arguments as (errno, text). So they get the message alone, and
@@ -106,12 +107,7 @@ class TransportError(SideFXError, requests.ConnectionError):
     def __init__(self, message: str, may_have_executed: bool = False, permanent: bool = False) -> None:
         super().__init__(message)
         self.may_have_executed = may_have_executed
-        self.permanent = permanent
-
-    @property
-    def lasting(self) -> bool:
-        """The name of ``permanent`` in version 1.0."""
-        return self.permanent
+        self.permanent = self.lasting = permanent
 
 
 class CallTimeout(TransportError, requests.Timeout):
@@ -131,13 +127,6 @@ class DownloadError(SideFXError):
 
 class ChecksumError(DownloadError):
     """The file has a wrong MD5. It is not kept, and the next run starts from the beginning."""
-
-
-def _rebuild(kind: type[SideFXError], args: tuple[Any, ...], attributes: dict[str, Any]) -> SideFXError:
-    error = kind.__new__(kind)
-    error.args = args
-    error.__dict__.update(attributes)
-    return error
 
 
 def clean(text: str, *, one_line: bool = False) -> str:
@@ -164,15 +153,11 @@ def _pattern(value: str) -> str:
 
 
 def _alternatives(c: str) -> str:
-    quoted = "".join(f"%{byte:02X}" for byte in c.encode("utf-8", "surrogatepass"))
-    forms = sorted({c, quoted, _NAMED.get(c, c), f"\\{c}", _json_escape(c)}, key=len, reverse=True)
-    numbers = (rf"&\#0*{ord(c)};", rf"&\#x0*{ord(c):x};")
-    return "(?:" + "|".join([*map(re.escape, forms), *numbers]) + ")"
-
-
-def _json_escape(c: str) -> str:
-    units = c.encode("utf-16-be", "surrogatepass")
-    return "".join(f"\\u{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2))
+    """Return a pattern for the character ``c`` and its escaped forms, the longest first."""
+    in_url = re.sub("(..)", r"%\1", c.encode("utf-8", "surrogatepass").hex())
+    in_json = re.sub("(....)", r"\\u\1", c.encode("utf-16-be", "surrogatepass").hex())
+    forms = map(re.escape, (in_json, in_url, _NAMED.get(c, c), f"\\{c}", c))
+    return "(?:" + "|".join([rf"&\#0*{ord(c)};", rf"&\#x0*{ord(c):x};", *forms]) + ")"
 
 
 def _escaped(c: str) -> str:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import os
-import stat
 import warnings
 from pathlib import Path
 from typing import Any, BinaryIO, Union
 
 import requests
 
-from .atomic import AtomicFile
+from .atomic import AtomicFile, require_regular_file
 from .errors import SideFXError
 from .names import last_component, name_in_disposition
 from .progress import Progress, ProgressCallback
@@ -70,15 +68,10 @@ class File:
 
     def source(self) -> FileSource:
         """Open the file and return the source that an upload reads."""
-        if isinstance(self.filename, (str, os.PathLike)):
-            return self._of_path(self.filename)
-        return self._of_object(self.filename)
-
-    def _of_path(self, path: AnyPath) -> FileSource:
-        # Checked before it is opened, because opening a FIFO would wait for its other end.
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            kind = errno.EISDIR if os.path.isdir(path) else errno.EINVAL
-            raise OSError(kind, "not a regular file, cannot be uploaded", os.fspath(path))
+        if not isinstance(self.filename, (str, os.PathLike)):
+            return self._of_object(self.filename)
+        path = Path(self.filename)
+        require_regular_file(path)  # before it is opened, because opening a FIFO would wait for its other end
         file = open(path, "rb", buffering=0)  # noqa: SIM115 (closed with its source)
         try:
             size = os.fstat(file.fileno()).st_size
@@ -170,26 +163,20 @@ class ResponseFile(io.BufferedReader):
             target = target / self.name
         steps = Progress(progress, self.size)
         with AtomicFile(target) as file:
+            done = 0
             try:
-                self._copy_to(file, steps)
+                steps.update(done)
+                while block := self.read1(BLOCK):
+                    file.write(block)
+                    done += len(block)
+                    steps.update(done)
+                steps.update(done, end=True)
             except BaseException as error:
                 if not isinstance(error, OSError) or isinstance(error, SideFXError):
                     self.close()
                 raise
             self.close()
             return file.commit()
-
-    def _copy_to(self, file: AtomicFile, steps: Progress) -> None:
-        done = 0
-        steps.update(0)
-        while block := self.read1(BLOCK):
-            file.write(block)
-            done += len(block)
-            steps.update(done)
-        steps.update(done, end=True)
-
-    def __enter__(self) -> ResponseFile:
-        return self
 
     def __del__(self) -> None:
         if "response" in self.__dict__ and not self.closed and not self._body.finished:

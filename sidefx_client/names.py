@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import email.message
 import email.utils
+import os
 import re
 
 from .errors import redact
 
 MAX_LENGTH = 200  # bytes: file systems accept 255, and names of temporary files are longer than their target's
-MAX_SUFFIX_LENGTH = 20  # bytes: longer text after a full stop is not a suffix
+MAX_SUFFIX_LENGTH = 21  # bytes with the full stop: longer text is not a suffix
 _RESERVED = r"(CON|PRN|AUX|NUL|COM[0-9¹²³]|LPT[0-9¹²³]|CONIN\$|CONOUT\$) *(\..*)?"
 
 
@@ -58,8 +59,7 @@ def _truncated(name: str) -> str:
     """Truncate ``name`` to MAX_LENGTH bytes; a suffix such as ``.gz`` is kept."""
     if len(name.encode()) <= MAX_LENGTH:
         return name
-    stem, dot, suffix = name.rpartition(".")
-    if not stem or len(suffix.encode()) > MAX_SUFFIX_LENGTH:
-        stem, dot, suffix = name, "", ""
-    kept = stem.encode()[: MAX_LENGTH - len((dot + suffix).encode())].decode(errors="ignore")
-    return kept.rstrip(". ") + dot + suffix
+    stem, suffix = os.path.splitext(name)
+    if len(suffix.encode()) > MAX_SUFFIX_LENGTH:
+        stem, suffix = name, ""
+    return stem.encode()[: MAX_LENGTH - len(suffix.encode())].decode(errors="ignore").rstrip(". ") + suffix

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import operator
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
-from .auth import given_token
+import requests
+
 from .client import Client
 from .documented import functions as documented
 from .documented.suggest import explains_arguments
 from .errors import APIError
-from .secret import Secret, optional
-from .transport.session import DEFAULT_TIMEOUT, Timeout, require_timeout
+from .secret import optional
+from .transport.session import DEFAULT_TIMEOUT, Timeout
 
 _PROBES = ("getdoc", "trait_names")  # IPython asks any object for these
 _PACKAGE_FUNCTIONS = {  # by the names under which people look for them on a service
@@ -24,6 +27,15 @@ _REJECTED_CALL = (400, 404, 405, 422, 500, 501)
 
 
 _SERVICE_TIMEOUT: Any = "the service's"  # stands for an omitted timeout, because None means to wait for ever
+
+
+def _of_client(name: str, text: str) -> Any:
+    """Return a property for the attribute ``name`` of the service's client."""
+
+    def write(service: Service, value: Any) -> None:
+        setattr(service._client, name, value)
+
+    return property(operator.attrgetter(f"_client.{name}"), write, doc=text)
 
 
 class Service(documented.Catalogue):
@@ -45,57 +57,40 @@ class Service(documented.Catalogue):
         *,
         client: Client | None = None,
     ) -> None:
-        if client is None:
-            token = optional(access_token)
-            del access_token  # frames that raise must not hold it
-            client = Client((None, None), given_token(token, access_token_expiry_time), None, endpoint_url, timeout)
-        self._client = client
+        token = optional(access_token)
+        del access_token  # frames that raise must not hold it
+        self._client = client or Client(endpoint_url, token, access_token_expiry_time, timeout)
 
     def __getattr__(self, name: str) -> APIFunction:
         _check_name(name)
         return APIFunction(name, self)
 
-    @property
-    def endpoint_url(self) -> str:
-        return self._client.endpoint_url
-
-    @endpoint_url.setter
-    def endpoint_url(self, url: str) -> None:
-        self._client.endpoint_url = url
+    endpoint_url: str = _of_client("endpoint_url", "The URL of the API.")
+    timeout: Timeout = _of_client("timeout", "Seconds, (seconds to connect, seconds between bytes), or None: no limit.")
 
     @property
     def access_token(self) -> str | None:
         """The current token in plain text. One that is set is used from the next call on."""
         token = self._client.tokens.token
-        return token.reveal() if token is not None else None
+        return token.value.reveal() if token else None
 
     @access_token.setter
     def access_token(self, value: str | None) -> None:
         given = optional(value)
         del value
-        self._client.tokens.token = given_token(given, None)
+        self._client.tokens.use(given)
 
     @property
     def access_token_expiry_time(self) -> float | None:
         """When the token is renewed, in seconds since the epoch; None if that is not known."""
         token = self._client.tokens.token
-        return token.expiry if token is not None else None
+        return token.expiry if token else None
 
     @access_token_expiry_time.setter
     def access_token_expiry_time(self, expiry: float | None) -> None:
         token = self._client.tokens.token
-        if token is not None:
-            self._client.tokens.token = given_token(Secret(token.reveal()), expiry)
-
-    @property
-    def timeout(self) -> Timeout:
-        """Seconds, (seconds to connect, seconds between bytes), or None to wait for ever."""
-        return self._client.timeout
-
-    @timeout.setter
-    def timeout(self, timeout: Timeout) -> None:
-        require_timeout(timeout)
-        self._client.timeout = timeout
+        if token:
+            self._client.tokens.use(token.value, expiry)
 
     def close(self) -> None:
         """Close the connections. Later calls raise TypeError."""
@@ -109,7 +104,7 @@ class Service(documented.Catalogue):
         self.close()
 
     def __dir__(self) -> list[str]:
-        return [name for name in {*object.__dir__(self), *documented.MODULES} if not _is_private(name)]
+        return [*super().__dir__(), *documented.MODULES]
 
     def __repr__(self) -> str:
         return f"<SideFX service at {self.endpoint_url}>"
@@ -124,36 +119,36 @@ class Service(documented.Catalogue):
         raise TypeError("a service holds connections and a token: make one in each process, it cannot be pickled")
 
 
-class _Help:
-    """An attribute made by documented/help.py when it is read, because that imports inspect (5 ms)."""
+class _Documentation:
+    """A docstring made by documented/help.py when it is read, because that imports inspect (5 ms)."""
 
-    def __init__(self, kind: str, default: str | None) -> None:
-        self._kind = kind
-        self._default = default
+    def __init__(self, text: str | None) -> None:
+        self._text = text
 
-    def __get__(self, instance: object | None, owner: type) -> Any:
-        found = self._default
-        if instance is not None:
-            from .documented import help as documented_help
+    def __get__(self, instance: object | None, owner: type) -> str | None:
+        if instance is None:
+            return self._text
+        from .documented import help as documented_help
 
-            found = getattr(documented_help, self._kind)(vars(instance).get("function_name", "")) or found
-        if found is None:
-            raise AttributeError("this name is not documented")
-        return found
+        return documented_help.doc(vars(instance).get("function_name", "")) or self._text
 
 
-Service.__doc__ = _Help("doc", Service.__doc__)  # type: ignore[assignment]
+Service.__doc__ = _Documentation(Service.__doc__)  # type: ignore[assignment]
 
 
 class APIFunction:
-    __doc__ = _Help("doc", "A function of the API, or a family of them, whose attributes are its functions.")
-    __signature__ = _Help("signature", None)
+    __doc__ = _Documentation("A function of the API, or a family of them, whose attributes are its functions.")
 
     def __init__(self, function_name: str, service: Service) -> None:
         self.function_name = function_name
         self.service = service
 
-    def __getattr__(self, name: str) -> APIFunction:
+    def __getattr__(self, name: str) -> Any:
+        if name == "__signature__":
+            from .documented import help as documented_help
+
+            if signature := documented_help.signature(self.function_name):
+                return signature
         _check_name(name)
         if name == "function_name":  # the object was not initialized
             raise AttributeError(name)
@@ -169,11 +164,10 @@ class APIFunction:
                 f"{name!r} is a module of functions: call one of them. For a function of that name use "
                 f"sidefx_client.call(service, {name!r})"
             )
-        return _call(self.service._client, name, args, kwargs, self.service._client.timeout)
+        return _call(self.service, name, _SERVICE_TIMEOUT, *args, **kwargs)
 
     def __dir__(self) -> list[str]:
-        names = {*object.__dir__(self), *documented.functions(self.function_name)} - {"__signature__"}
-        return [name for name in names if not _is_private(name)]
+        return [*super().__dir__(), *documented.functions(self.function_name)]
 
     def __repr__(self) -> str:
         return f"<SideFX API function {self.function_name}>"
@@ -197,15 +191,13 @@ def call(
         raise TypeError("the name of a function must be text, such as 'download.get_daily_builds_list'")
     if isinstance(args, (str, bytes)) or not isinstance(args, Sequence):
         raise TypeError("args must be a list or a tuple of positional arguments")
-    if kwargs is not None and not (isinstance(kwargs, Mapping) and all(isinstance(key, str) for key in kwargs)):
-        raise TypeError("kwargs must be a dictionary with text keys")
+    return _call(service, name, timeout, *args, **({} if kwargs is None else kwargs))
+
+
+def _call(service: Service, name: str, timeout: Timeout, /, *args: Any, **kwargs: Any) -> Any:
     client = service._client
-    return _call(client, name, args, kwargs or {}, client.timeout if timeout is _SERVICE_TIMEOUT else timeout)
-
-
-def _call(client: Client, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], timeout: Timeout) -> Any:
     try:
-        return client.call(name, args, kwargs, timeout)
+        return client.call(name, args, kwargs, client.timeout if timeout is _SERVICE_TIMEOUT else timeout)
     except APIError as error:
         hint = documented.hint(name, kwargs) if error.http_code in _REJECTED_CALL else None
         if hint:
@@ -213,10 +205,45 @@ def _call(client: Client, name: str, args: Sequence[Any], kwargs: Mapping[str, A
         raise
 
 
+@explains_arguments(client_secret="client_secret_key", secret="client_secret_key")
+def service(
+    client_id: str | None = None,
+    client_secret_key: str | None = None,
+    access_token_url: str | None = None,
+    endpoint_url: str | None = None,
+    access_token: str | None = None,
+    access_token_expiry_time: float | None = None,
+    timeout: Timeout = DEFAULT_TIMEOUT,
+    *,
+    token_cache: str | os.PathLike[str] | None = None,
+    session: requests.Session | None = None,
+    retries: int = 3,
+    ca_bundle: str | os.PathLike[str] | None = None,
+) -> Service:
+    """Return a Service with a valid token, which is requested now unless one is given or cached.
+
+    client_id, client_secret_key: if they are omitted, the environment, the vendor's files and ~/.netrc are searched
+    access_token_url, endpoint_url: other servers; default: SIDEFX_ACCESS_TOKEN_URL and SIDEFX_ENDPOINT_URL of the
+        environment, else the vendor's
+    access_token: a token to use; "" sends no Authorization header, for the local hserver
+    access_token_expiry_time: its expiry in seconds since the epoch; None: used until the server rejects it
+    timeout: seconds, (seconds to connect, seconds between bytes), or None to wait for ever
+    token_cache: the path of a file that keeps tokens for other processes
+    session: a requests.Session whose adapters, proxies, verify, cert and hooks are used
+    retries: the greatest number of retries of a call, made only if they are safe
+    ca_bundle: the path of a PEM file that replaces the public CA roots
+
+    Raises ConfigError, AuthorizationError or TransportError. The pages: https://www.sidefx.com/docs/api/
+    """
+    token = optional(access_token)
+    options: dict[str, Any] = {"credentials": (client_id, optional(client_secret_key)), "token_cache": token_cache}
+    del client_secret_key, access_token  # frames that raise must not hold them
+    options.update(access_token_url=access_token_url, session=session, retries=retries, ca_bundle=ca_bundle)
+    client = Client(endpoint_url, token, access_token_expiry_time, timeout, **options)
+    client.require_token()
+    return Service(client.endpoint_url, None, None, client=client)
+
+
 def _check_name(name: str) -> None:
     if name.startswith("_") or name in _PROBES:
         raise AttributeError(f"names starting with an underscore are not API functions: {name!r}")
-
-
-def _is_private(name: str) -> bool:
-    return name.startswith("_") and not name.startswith("__")

@@ -7,11 +7,10 @@ from typing import Any
 
 import requests
 
-from .error_body import error_message
-from .factory import make_service
-from .proxy import call
+from .proxy import Service, call, service
 from .secret import Secret
 from .transport.session import DEFAULT_TIMEOUT, Timeout
+from .wire import error_message
 
 
 def get_access_token_and_expiry_time(
@@ -21,9 +20,9 @@ def get_access_token_and_expiry_time(
 
     Raises ConfigError, AuthorizationError or TransportError.
     """
-    credentials = client_id, Secret(client_secret_key)
+    secret: Any = Secret(client_secret_key)
     del client_secret_key  # frames that raise must not hold it
-    with make_service(credentials, None, None, access_token_url, timeout=timeout) as made:
+    with service(client_id, secret, access_token_url, timeout=timeout) as made:
         return made.access_token, made.access_token_expiry_time
 
 
@@ -36,9 +35,9 @@ def call_api_with_access_token(
     timeout: Timeout = DEFAULT_TIMEOUT,
 ) -> Any:
     """Make one call over a connection of its own. Result and errors are those of a service's call."""
-    token = Secret(access_token)
+    token: Any = Secret(access_token)
     del access_token  # frames that raise must not hold it
-    with make_service((None, None), token, None, endpoint_url=endpoint_url, timeout=timeout) as made:
+    with Service(endpoint_url, token, None, timeout) as made:
         return call(made, function_name, args, kwargs)
 
 

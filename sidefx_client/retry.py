@@ -14,12 +14,14 @@ import math
 import random
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from .errors import APIError, CallTimeout, RateLimitError, SideFXError, TransportError, clean
 from .log import logger
 
 MAX_RETRY_AFTER = 120.0  # seconds: a longer Retry-After is raised to the caller
+BACKOFF = 0.5  # seconds before the first retry, doubled each time
 MAX_BACKOFF = 60.0  # seconds
 RETRYABLE_STATUSES = (502, 503, 504)
 
@@ -34,7 +36,7 @@ def is_read_only(name: str) -> bool:
 
 
 class RetryPolicy:
-    """The retries of one call; asked after each failed attempt.
+    """The retries of one call. ``pause()`` is called after each failed attempt.
 
     ``label`` names the call in the log, ``retries`` is the maximum number of retries, and ``backoff`` the first wait
     in seconds, which is doubled each time.
@@ -52,25 +54,24 @@ class RetryPolicy:
         """The number of the current attempt, from 1."""
         return len(self._failures) + 1
 
-    def delay(self, failure: SideFXError) -> float | None:
-        """Return the seconds to wait before a retry, or None if ``failure`` is to be raised."""
-        if len(self._failures) >= self._retries:
-            return None
-        delay = self._delay(failure)
+    def pause(self, failure: SideFXError, wait: Callable[[float], object], body: Any = b"") -> None:
+        """Rewind the request's ``body``, log the retry and wait. Raise ``failure`` if it is not retried."""
+        delay = self._delay(failure) if len(self._failures) < self._retries else None
+        if delay is None:
+            raise failure
+        if not isinstance(body, bytes) and not body.rewind():
+            failure.add_hint("the upload cannot be read a second time, so it was not sent again")
+            raise failure
         self._failures.append(failure)
-        return delay
-
-    def log(self, failure: SideFXError, delay: float) -> None:
-        """Log the retry that follows ``failure``."""
         text = clean(str(failure).partition("\n")[0], one_line=True)[:200]
         logger.warning("%s: %s; retrying in %.1f s (attempt %d)", self._label, text, delay, self.attempt)
+        wait(delay)
 
     def _delay(self, failure: SideFXError) -> float | None:
+        """Return the seconds to wait before a retry, or None if ``failure`` is to be raised."""
         backoff = min(MAX_BACKOFF, self._backoff * 2.0 ** min(len(self._failures), 16)) * random.uniform(0.75, 1.0)
         if isinstance(failure, TransportError):
-            timed_out_before = isinstance(failure, CallTimeout) and any(
-                isinstance(earlier, CallTimeout) for earlier in self._failures
-            )
+            timed_out_before = isinstance(failure, CallTimeout) and CallTimeout in map(type, self._failures)
             safe = not failure.may_have_executed or (self._read_only and not timed_out_before)
             return backoff if safe and not failure.permanent else None
         if not isinstance(failure, APIError):
@@ -105,8 +106,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 def _timestamp(text: str) -> float | None:
     try:
         date = email.utils.parsedate_to_datetime(text)
-        if date.tzinfo is None:  # the obsolete forms name no zone and mean UTC (section 5.6.7)
-            date = date.replace(tzinfo=datetime.timezone.utc)
-        return date.timestamp()
+        # The obsolete forms name no zone and mean UTC (section 5.6.7).
+        return date.replace(tzinfo=date.tzinfo or datetime.timezone.utc).timestamp()
     except (TypeError, ValueError, IndexError, OverflowError, OSError):
         return None

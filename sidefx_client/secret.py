@@ -38,9 +38,9 @@ class Secret:
         raise TypeError("a secret cannot be pickled")
 
 
-def optional(value: str | None) -> Secret | None:
+def optional(value: str | Secret | None) -> Secret | None:
     """Return ``value`` as a Secret, or None."""
-    return None if value is None else Secret(value)
+    return value if value is None or isinstance(value, Secret) else Secret(value)
 
 
 def live_secrets() -> list[Secret]:

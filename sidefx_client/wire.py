@@ -1,7 +1,8 @@
 """The encoding of a call as a request, and the decoding of its response.
 
 As https://www.sidefx.com/docs/api/ describes, a request has the form field ``json=["module.function", [positional],
-{keyword}]``. Uploads are further parts, named after their keywords. The response is JSON or an octet-stream.
+{keyword}]``. Uploads are further parts, named after their keywords. The response is JSON or an octet-stream; that of a
+failed call is an error message.
 """
 
 from __future__ import annotations
@@ -9,60 +10,55 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import math
-import os
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
-from urllib.parse import urlencode
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Union
+from urllib.parse import urlencode, urljoin
 
 import requests
 
-from .error_body import api_error
-from .errors import APIError, clean
+from .errors import APIError, RateLimitError, TransportError, clean
 from .files import File, ResponseFile
+from .retry import retry_after
 from .transport.connection import BLOCK
-from .transport.multipart import BytesSource, MultipartBody, Source
+from .transport.multipart import BytesSource, MultipartBody
 from .transport.response import ResponseBody, charset
+from .urls import origin
 
 MAX_JSON = 256 * 1024 * 1024  # bytes of a response that are held in memory
 EXCERPT_LENGTH = 200  # characters of a response that is not JSON
-_SURROGATE = re.compile("[\ud800-\udfff]")
+MAX_ERROR_TEXT = 64 * 1024  # bytes of an error body that are read and shown
+MAX_DEBUG_PAGE = 1024 * 1024  # bytes of a debug page that are read: its traceback comes late
+MAX_TRACEBACK = 8 * 1024  # bytes of a traceback from a debug page that are shown
+_LONGEST_SECRET = 8 * 1024  # characters at the end of truncated text that could be the beginning of a secret
+_TRACEBACK_START = re.compile(r"^[ \t]*Traceback(?: \(most recent call last\))?:[ \t]*\r?$", re.MULTILINE)
+_TRACEBACK_END = re.compile(r"^[ \t]*</textarea>[ \t]*\r?$", re.MULTILINE)
 _UPLOADS = (File, bytes, bytearray, memoryview)
 
+Body = Union[bytes, MultipartBody]
 
-class EncodedCall:
-    """A call ready to be sent: ``body`` (bytes, or a file-like object), ``content_type`` and ``length`` in bytes.
+
+@contextlib.contextmanager
+def encoded(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator[Body]:
+    """Yield the body of the request for a call. Its files are open within the ``with`` block.
 
     Raises TypeError or ValueError that names the place of an argument that JSON cannot hold or of a misplaced file, and
-    OSError for a file that cannot be read. Used with ``with``, which closes the files that it opened.
+    OSError for a file that cannot be read.
     """
-
-    def __init__(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-        uploads = {key: value for key, value in kwargs.items() if isinstance(value, _UPLOADS)}
-        if "json" in uploads:
-            raise TypeError("kwargs['json']: an upload cannot be named 'json', the name of the call itself")
-        json_kwargs = {key: value for key, value in kwargs.items() if key not in uploads}
-        text = _json_text([name, list(args), json_kwargs])
-        self.body: bytes | MultipartBody
-        if uploads:
-            self.body = _multipart(text, uploads)
-            self.content_type = self.body.content_type
-        else:
-            self.body = urlencode({"json": text}).encode()
-            self.content_type = "application/x-www-form-urlencoded"
-        self.length = len(self.body)
-
-    def rewind(self) -> bool:
-        """Go back to the first byte for a retry. Return False if the same bytes cannot be read again."""
-        return isinstance(self.body, bytes) or self.body.rewind()
-
-    def __enter__(self) -> EncodedCall:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        if isinstance(self.body, MultipartBody):
-            self.body.close()
+    uploads = {key: value for key, value in kwargs.items() if isinstance(value, _UPLOADS)}
+    if "json" in uploads:
+        raise TypeError("kwargs['json']: an upload cannot be named 'json', the name of the call itself")
+    text = _json_text(name, list(args), {key: value for key, value in kwargs.items() if key not in uploads})
+    if not uploads:
+        yield urlencode({"json": text}).encode()
+        return
+    with contextlib.ExitStack() as opened:
+        fields: list[Any] = [("json", None, BytesSource(text.encode()))]
+        for key, value in uploads.items():
+            source = value.source() if isinstance(value, File) else BytesSource(value)
+            opened.callback(source.close)
+            fields.append((key, value.name_on_wire if isinstance(value, File) else "unnamed.bin", source))
+        yield MultipartBody(fields)
 
 
 def decode(response: requests.Response) -> Any:
@@ -72,86 +68,123 @@ def decode(response: requests.Response) -> Any:
     truncated body.
     """
     if not 200 <= response.status_code < 300:
-        raise api_error(response)
+        raise _api_error(response)
     media = response.headers.get("Content-Type", "").split(";")[0].strip().lower()
     if media == "application/octet-stream" and response.status_code != 204:
         return ResponseFile(response)
+    data = io.BytesIO()  # its repr does not show a token or signed URL, so the frames of errors may hold it
     with ResponseBody(response, unconfirmed=True) as body:
-        data = _read(body, response.status_code)
-        if not data:
+        _copy(body, data, MAX_JSON + 1)
+        if data.tell() > MAX_JSON:
+            raise APIError(response.status_code, f"the response has more than {MAX_JSON >> 20} MiB of JSON")
+        if not data.tell():
             return None
-        try:
-            value = json.loads(data.decode(charset(response), "replace"))
+        with contextlib.suppress(ValueError, RecursionError):
+            value = json.loads(data.getvalue().decode(charset(response), "replace"))
             if body.is_confirmed or isinstance(value, (dict, list)):  # a truncated list or object is not JSON
                 return value
-        except (ValueError, RecursionError):
-            pass
+            del value  # it may be a text with an echoed secret
         if not body.is_confirmed:
-            data, value = b"", None  # server text may echo a secret, so the frames of errors do not hold it
             body.fail("the connection was closed")
-    excerpt = clean(" ".join(data[: 40 * EXCERPT_LENGTH].decode("utf-8", "replace").split()), one_line=True)
+    excerpt = clean(" ".join(data.getvalue()[: 40 * EXCERPT_LENGTH].decode("utf-8", "replace").split()), one_line=True)
     media = clean(media, one_line=True)[:EXCERPT_LENGTH] or "an unknown type"
-    del data
     raise APIError(response.status_code, f"expected JSON, got {media}: {excerpt[:EXCERPT_LENGTH]}")
 
 
-def _multipart(text: str, uploads: Mapping[str, Any]) -> MultipartBody:
-    fields: list[tuple[str, str | None, Source]] = [("json", None, BytesSource(text.encode()))]
-    try:
-        for key, value in uploads.items():
-            if isinstance(value, File):
-                fields.append((key, value.name_on_wire, value.source()))
-            else:
-                fields.append((key, "unnamed.bin", BytesSource(value)))
-        return MultipartBody(fields)
-    except BaseException:
-        for _, _, source in fields:
-            source.close()
-        raise
+def error_message(status: int, text: str) -> str:
+    """Return the part of an error body that is meant for people, cleaned. Usually it is the whole body.
+
+    For a Django debug page (500) only the end of the traceback is returned, which names the exception. It stands
+    between a line ``Traceback:`` (old Django) or ``Traceback (most recent call last):`` and a line ``</textarea>``,
+    HTML-escaped. For ``{"error": "text"}`` only the text is returned, also with OAuth's ``error_description``.
+    """
+    start = _TRACEBACK_START.search(text) if status == 500 else None
+    end = start and _TRACEBACK_END.search(text, start.end())
+    if start and end:
+        import html  # its table of entities would be a sixth of the cost of importing this package
+
+        traceback = clean(html.unescape(text[start.start() : end.start()].strip("\r\n")))
+        return traceback.encode("utf-8", "replace")[-MAX_TRACEBACK:].decode(errors="ignore")
+    with contextlib.suppress(ValueError, TypeError, RecursionError):  # TypeError: a value is not text
+        value = json.loads(text)
+        if isinstance(value, dict) and list(value) in (["error"], ["error", "error_description"]):
+            text = ": ".join(value.values())
+    return clean(text)[:MAX_ERROR_TEXT]
 
 
-def _json_text(call: list[Any]) -> str:
+def _api_error(response: requests.Response) -> APIError:
+    """Return the error for a response whose status is not 2xx. Read its body up to a limit and close it."""
+    status = response.status_code
+    if status in (301, 302, 303, 307, 308):
+        response.close()
+        target = ""
+        with contextlib.suppress(ValueError):  # a Location that is not a URL
+            target = urljoin(str(response.url), response.headers.get("Location", ""))
+        target = clean(origin(target), one_line=True)
+        return APIError(status, f"the server redirects to {target}, which is not followed: check the URL")
+    message = error_message(status, _text(response).strip())
+    if not message:
+        reason = clean(response.reason or "", one_line=True) or "an error"
+        message = f"{reason} (the server sent no message)"
+    if "EULA not accepted" in message:
+        message += " (log in and accept it at https://www.sidefx.com/services/eula/)"
+    error = (RateLimitError if status == 429 else APIError)(status, message)
+    error.retry_after = retry_after(response.headers)
+    return error
+
+
+def _text(response: requests.Response) -> str:
+    """Return the body of an error, or its beginning if it is too long or truncated."""
+    is_page = response.status_code == 500 and "html" in response.headers.get("Content-Type", "").lower()
+    limit = MAX_DEBUG_PAGE if is_page else MAX_ERROR_TEXT
+    data = io.BytesIO()
     try:
-        text = json.dumps(call, allow_nan=False)
-        if "\\ud" in text:  # the escape of a surrogate, which may be a lone one
-            json.dumps(call, ensure_ascii=False).encode()
-        return text
-    except RecursionError:
-        reason = "they are nested too deeply"
-    except (TypeError, ValueError) as error:
-        reason = str(error)
-    with contextlib.suppress(RecursionError):  # json names the type but not the place
-        _raise_for_unserializable(call[1], "args", ())
-        _raise_for_unserializable(call[2], "kwargs", ())
-    raise ValueError(f"JSON cannot hold the arguments: {reason}")
+        with ResponseBody(response) as body:
+            _copy(body, data, limit + _LONGEST_SECRET)
+    except TransportError:
+        response.close()
+    text = data.getvalue().decode(charset(response), "replace")
+    return text if data.tell() < limit + _LONGEST_SECRET else clean(text)[:-_LONGEST_SECRET]
+
+
+def _copy(body: ResponseBody, data: io.BytesIO, limit: int) -> None:
+    """Copy up to ``limit`` bytes of the body."""
+    while data.tell() < limit and data.write(body.read(min(BLOCK, limit - data.tell()))):
+        pass
+
+
+def _json_text(name: str, args: list[Any], kwargs: dict[str, Any]) -> str:
+    try:
+        return _dumps([name, args, kwargs])
+    except (TypeError, ValueError, RecursionError):
+        pass  # json names the type but not the place
+    with contextlib.suppress(RecursionError):
+        _raise_for_unserializable(name, "the name of the function", ())
+        _raise_for_unserializable(args, "args", ())
+        _raise_for_unserializable(kwargs, "kwargs", ())
+    raise ValueError("JSON cannot hold the arguments: they are nested too deeply")
+
+
+def _dumps(value: Any) -> str:
+    text = json.dumps(value, allow_nan=False)
+    # The escape of a surrogate, which may be half of a pair or a lone one.
+    if "\\ud" in text and re.search("[\ud800-\udfff]", json.dumps(value, ensure_ascii=False)):
+        raise ValueError("the text contains a lone surrogate, which UTF-8 cannot hold")
+    return text
 
 
 def _raise_for_unserializable(value: Any, place: str, parents: tuple[int, ...]) -> None:
     """Raise TypeError or ValueError for the first thing in ``value`` that JSON cannot hold."""
-    if isinstance(value, _UPLOADS):
-        raise TypeError(f"{place}: {type(value).__name__} cannot go there: pass it as a keyword argument of its own")
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"{place}: JSON has no {value}")
-    if isinstance(value, str) and _SURROGATE.search(value):
-        raise ValueError(f"{place}: the text contains a lone surrogate, which UTF-8 cannot hold")
-    if value is None or isinstance(value, (str, int, float)):
+    try:
+        _dumps(value)
         return
-    if not isinstance(value, (list, tuple, dict)):
-        hint = "; to upload a file pass File(...)" if hasattr(value, "read") or isinstance(value, os.PathLike) else ""
-        raise TypeError(f"{place}: JSON cannot hold a {type(value).__name__}{hint}")
+    except (TypeError, ValueError, RecursionError) as error:
+        kind, reason = (TypeError if isinstance(error, TypeError) else ValueError), str(error)
     if id(value) in parents:
         raise ValueError(f"{place}: contains itself")
-    for key, item in value.items() if isinstance(value, dict) else enumerate(value):
-        if not isinstance(key, (str, int, float, bool, type(None))):
-            raise TypeError(f"{place}: JSON cannot have a {type(key).__name__} as a key")
-        _raise_for_unserializable(key, f"{place}[{key!r}]", ())
-        _raise_for_unserializable(item, f"{place}[{key!r}]", (*parents, id(value)))
-
-
-def _read(body: ResponseBody, status: int) -> bytes:
-    with io.BytesIO() as data:  # its repr does not show a token or signed URL that came before an error
-        while data.tell() <= MAX_JSON and data.write(body.read(BLOCK)):
-            pass
-        if data.tell() > MAX_JSON:
-            raise APIError(status, f"the response has more than {MAX_JSON >> 20} MiB of JSON")
-        return data.getvalue()
+    if isinstance(value, (dict, list, tuple)):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            _raise_for_unserializable(item, f"{place}[{key!r}]", (*parents, id(value)))
+    elif kind is TypeError:
+        reason += "; to upload a file, pass File(...) or bytes as a keyword argument of its own"
+    raise kind(f"{place}: {reason}")

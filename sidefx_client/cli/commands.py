@@ -20,9 +20,8 @@ from ..credentials.key_files import Pair, hserver_ini_paths, is_sidefx
 from ..credentials.token_cache import TokenCache
 from ..downloads import download_build, newest_build, this_platform
 from ..errors import ConfigError
-from ..factory import make_service
 from ..files import File
-from ..proxy import Service
+from ..proxy import Service, service
 from ..proxy import call as call_function
 from ..retry import is_read_only
 from ..secret import Secret
@@ -151,8 +150,9 @@ def serve(options: argparse.Namespace) -> None:
 def _service(options: argparse.Namespace, pair: Pair | None = None) -> Service:
     """Return a service. With ``pair`` request a new token, because a cached one would not check the secret."""
     cache = _token_cache() if pair is None else None
+    client_id, secret = pair or (None, None)
     urls = options.token_url, options.endpoint_url
-    return make_service(pair or (None, None), None, None, *urls, options.timeout, token_cache=cache)
+    return service(client_id, secret, *urls, timeout=options.timeout, token_cache=cache)  # type: ignore[arg-type]
 
 
 def _token_cache() -> Path:

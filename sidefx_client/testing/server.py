@@ -99,8 +99,9 @@ class LocalServer:
 
         Its retries do not wait, neither for the backoff nor for Retry-After, unless ``waits`` is True.
         """
-        # sidefx_client.service may be replaced by this method in a test, so import the function behind it.
-        from sidefx_client.factory import make_service
+        # sidefx_client.service may be replaced by this method in a test, so do not call it.
+        from sidefx_client.client import Client
+        from sidefx_client.proxy import Service
         from sidefx_client.secret import optional
 
         known: dict[str, Any] = {"endpoint_url": self.endpoint_url, "ca_bundle": self.ca_bundle}
@@ -111,9 +112,12 @@ class LocalServer:
         else:
             known["access_token"] = ""
         known.update(options)
-        given = known.pop("client_id", None), optional(known.pop("client_secret_key", None))
-        token = optional(known.pop("access_token", None))
-        return make_service(given, token, known.pop("access_token_expiry_time", None), waits=waits, **known)
+        credentials = known.pop("client_id", None), optional(known.pop("client_secret_key", None))
+        token, expiry = optional(known.pop("access_token", None)), known.pop("access_token_expiry_time", None)
+        url = known.pop("endpoint_url")
+        client = Client(url, token, expiry, credentials=credentials, waits=waits, **known)
+        client.require_token()
+        return Service(url, None, None, client=client)
 
     @property
     def environment(self) -> dict[str, str]:

@@ -17,7 +17,6 @@ from typing import Any, Union, cast
 from urllib.parse import urlsplit
 
 import requests
-from requests.auth import AuthBase
 from requests.sessions import SessionRedirectMixin
 from requests.utils import default_user_agent, select_proxy
 
@@ -29,12 +28,14 @@ from ..version import __version__
 from .adapter import Adapter
 from .connection import Attempt
 from .failures import NETWORK_ERRORS, is_of_hook, transport_error
+from .multipart import MultipartBody
 
 # (seconds to connect, seconds between bytes), or one number for both; None waits for ever.
 Timeout = Union[float, tuple[Union[float, None], Union[float, None]], None]
 _Settings = tuple[dict[str, Any], Union[str, None]]  # proxies, verify and cert for one host; the URL of its proxy
 
 DEFAULT_TIMEOUT = (10.0, 300.0)
+_FORM = "application/x-www-form-urlencoded"
 _PYTHON = ".".join(map(str, sys.version_info[:3]))
 USER_AGENT = f"sidefx-client/{__version__} {default_user_agent()} Python/{_PYTHON}"
 
@@ -185,15 +186,14 @@ def endpoint(url: str) -> requests.PreparedRequest:
     return _prepared("POST", url, {"Accept": "*/*", "Accept-Encoding": "gzip"})
 
 
-def build_post(
-    endpoint: requests.PreparedRequest, body: Any, length: int, content_type: str, auth: AuthBase
-) -> requests.PreparedRequest:
-    """Return a request to ``endpoint``. ``auth`` is applied last, so that its header cannot be replaced."""
+def build_post(endpoint: requests.PreparedRequest, body: bytes | MultipartBody, auth: Any) -> requests.PreparedRequest:
+    """Return a request to ``endpoint``. ``auth``, a callable, is applied last: its header cannot be replaced."""
     request = endpoint.copy()
-    request.body = body
-    request.headers["Content-Length"] = str(length)
-    request.headers["Content-Type"] = content_type
-    return auth(request)
+    request.body = body  # type: ignore[assignment]
+    request.headers["Content-Length"] = str(len(body))
+    request.headers["Content-Type"] = _FORM if isinstance(body, bytes) else body.content_type
+    auth(request)
+    return request
 
 
 def build_get(url: Secret, headers: Mapping[str, str]) -> requests.PreparedRequest:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import email.utils
 import logging
 import time
 from typing import Any
@@ -13,7 +12,7 @@ from support.scripted import ScriptedServer, http_response, json_response
 from support.services import service_of
 
 import sidefx_client as sidefx
-from sidefx_client.retry import MAX_BACKOFF, MAX_RETRY_AFTER, RetryPolicy, retry_after
+from sidefx_client.retry import BACKOFF, MAX_BACKOFF, MAX_RETRY_AFTER, RetryPolicy, retry_after
 
 BUSY = sidefx.RateLimitError(429, "slow down")
 UNAUTHORIZED = sidefx.APIError(401, "expired")
@@ -25,141 +24,92 @@ LASTING = sidefx.TransportError("bad certificate", permanent=True)
 OTHERS = [sidefx.APIError(code, "no") for code in (400, 403, 404, 408, 413, 422, 425, 500, 501)]
 
 
-class Sending:
-    """A sender that raises the given failures in order, and records the waits."""
-
-    def __init__(self, *failures: sidefx.SideFXError) -> None:
-        self.failures = list(failures)
-        self.attempts: list[int] = []
-        self.waits: list[float] = []
-
-    def deliver(self, **options: Any) -> str:
-        known: dict[str, Any] = {"read_only": False, "retries": 3, "backoff": 0.5}
-        policy = RetryPolicy("a.b", **{**known, **options})
-        while True:
-            try:
-                return self._send(policy.attempt)
-            except sidefx.SideFXError as error:
-                failure = error
-            delay = policy.delay(failure)
-            if delay is None:
-                raise failure
-            policy.log(failure, delay)
-            self.waits.append(delay)
-
-    def _send(self, attempt: int) -> str:
-        self.attempts.append(attempt)
-        if len(self.attempts) <= len(self.failures):
-            raise self.failures[len(self.attempts) - 1]
-        return "done"
-
-
-def sendings(*failures: sidefx.SideFXError, **options: Any) -> int:
-    """Return how often a request is sent that raises these failures, then succeeds."""
-    sending = Sending(*failures)
+def waits(*failures: sidefx.SideFXError, retries: int = 3, read_only: bool = False) -> list[float]:
+    """Return the waits before the retries of a request that raises these failures, then succeeds."""
+    waits: list[float] = []
+    policy = RetryPolicy("a.b", retries, BACKOFF, read_only=read_only)
     with contextlib.suppress(sidefx.SideFXError):
-        sending.deliver(**options)
-    return len(sending.attempts)
+        for failure in failures:
+            assert policy.attempt == len(waits) + 1
+            policy.pause(failure, waits.append)
+    return waits
 
 
 # The reasons
 
 
-def test_success_is_sent_once() -> None:
-    assert sendings() == 1
-    assert Sending().deliver() == "done"
+@pytest.mark.parametrize("read_only", [True, False])
+@pytest.mark.parametrize(
+    ("failures", "retries"),
+    [
+        ([], 0),
+        ([BUSY] * 3, 3),
+        ([BUSY] * 9, 3),
+        ([UNSENT] * 9, 3),
+        ([UNAUTHORIZED, UNAUTHORIZED], 1),
+        ([UNAUTHORIZED, BUSY, UNAUTHORIZED], 2),
+        ([LASTING], 0),
+        *(([failure], 0) for failure in OTHERS),
+    ],
+)
+def test_failures_that_are_retried_for_all_functions(failures: list[Any], retries: int, read_only: bool) -> None:
+    assert len(waits(*failures, read_only=read_only)) == retries
+
+
+@pytest.mark.parametrize(
+    ("failures", "retries"),
+    [
+        ([DROPPED] * 9, 3),
+        *(([failure] * 9, 3) for failure in UNAVAILABLE),
+        ([SILENT, SILENT], 1),
+        ([SILENT, DROPPED, SILENT], 2),
+    ],
+)
+def test_failures_that_are_retried_for_read_only_functions(failures: list[Any], retries: int) -> None:
+    assert len(waits(*failures, read_only=True)) == retries
+    assert waits(*failures) == []
 
 
 def test_last_failure_is_raised() -> None:
     with pytest.raises(sidefx.TransportError) as caught:
-        Sending(BUSY, UNSENT, BUSY, DROPPED).deliver()
+        RetryPolicy("a.b", 3, BACKOFF, read_only=False).pause(DROPPED, print)
     assert caught.value is DROPPED
-
-
-@pytest.mark.parametrize("read_only", [True, False])
-@pytest.mark.parametrize("failure", [BUSY, UNSENT])
-def test_unexecuted_failures_are_sent_four_times(failure: sidefx.SideFXError, read_only: bool) -> None:
-    assert sendings(*[failure] * 3, read_only=read_only) == 4
-    assert sendings(*[failure] * 9, read_only=read_only) == 4
-
-
-@pytest.mark.parametrize("read_only", [True, False])
-def test_401_is_retried_once(read_only: bool) -> None:
-    assert sendings(UNAUTHORIZED, read_only=read_only) == 2
-    assert sendings(UNAUTHORIZED, UNAUTHORIZED, read_only=read_only) == 2
-    assert sendings(UNAUTHORIZED, BUSY, UNAUTHORIZED, read_only=read_only) == 3
-
-
-@pytest.mark.parametrize("failure", [DROPPED, *UNAVAILABLE], ids=str)
-def test_drops_and_gateway_errors_are_retried_for_read_only_functions(failure: sidefx.SideFXError) -> None:
-    assert sendings(*[failure] * 9, read_only=True) == 4
-    assert sendings(*[failure] * 9, read_only=False) == 1
-
-
-def test_timeout_is_retried_once_for_read_only_functions() -> None:
-    assert sendings(SILENT, SILENT, read_only=True) == 2
-    assert sendings(SILENT, DROPPED, SILENT, read_only=True) == 3
-    assert sendings(SILENT, read_only=False) == 1
-
-
-@pytest.mark.parametrize("failure", [LASTING, *OTHERS], ids=str)
-def test_other_failures_are_not_retried(failure: sidefx.SideFXError) -> None:
-    assert sendings(failure, read_only=True) == 1
 
 
 # The budget
 
 
-def test_mixed_failures_are_sent_at_most_four_times() -> None:
-    assert sendings(UNAUTHORIZED, BUSY, DROPPED, BUSY, read_only=True) == 4
-    assert sendings(BUSY, UNSENT, SILENT, UNAVAILABLE[0], read_only=True) == 4
+@pytest.mark.parametrize("failures", [(UNAUTHORIZED, BUSY, DROPPED, BUSY), (BUSY, UNSENT, SILENT, UNAVAILABLE[0])])
+def test_mixed_failures_are_sent_at_most_four_times(failures: tuple[sidefx.SideFXError, ...]) -> None:
+    assert len(waits(*failures, read_only=True)) == 3
 
 
 @pytest.mark.parametrize("retries", [0, 1, 5])
 def test_retries_limit_the_attempts(retries: int) -> None:
-    assert sendings(*[BUSY] * 9, retries=retries) == retries + 1
-    assert sendings(UNAUTHORIZED, retries=retries) == min(2, retries + 1)
-
-
-def test_attempts_are_numbered() -> None:
-    sending = Sending(BUSY, UNSENT, BUSY)
-    sending.deliver()
-    assert sending.attempts == [1, 2, 3, 4]
+    assert len(waits(*[BUSY] * 9, retries=retries)) == retries
+    assert len(waits(UNAUTHORIZED, retries=retries)) == min(1, retries)
 
 
 # The waits
 
 
-def test_backoff_doubles_with_jitter() -> None:
-    sendings = [Sending(BUSY, UNSENT, BUSY) for _ in range(50)]
-    for sending in sendings:
-        sending.deliver()
-    jitter = [wait / (0.5 * 2**number) for sending in sendings for number, wait in enumerate(sending.waits)]
+def test_backoff_doubles_with_jitter_up_to_its_limit() -> None:
+    runs = [waits(BUSY, UNSENT, BUSY) for _ in range(50)]
+    jitter = [wait / (BACKOFF * 2**number) for run in runs for number, wait in enumerate(run)]
     assert 0.75 <= min(jitter) < 0.8
     assert 0.95 < max(jitter) <= 1
+    assert 45 <= max(waits(*[BUSY] * 1100, retries=1100)) <= MAX_BACKOFF
 
 
-def test_backoff_is_limited() -> None:
-    sending = Sending(*[BUSY] * 1100)
-    assert sending.deliver(retries=1100) == "done"
-    assert 45 <= max(sending.waits) <= MAX_BACKOFF
-
-
-def test_retry_after_is_honored() -> None:
-    sending = Sending(*[sidefx.RateLimitError(429, "slow down", wait) for wait in (0.0, 7.0, MAX_RETRY_AFTER)])
-    sending.deliver()
-    assert 0 < sending.waits[0] <= 0.5
-    assert sending.waits[1:] == [7.0, 120.0]
-
-
-def test_long_retry_after_is_not_retried() -> None:
-    assert sendings(sidefx.RateLimitError(429, "slow down", MAX_RETRY_AFTER + 1)) == 1
+def test_retry_after_is_the_shortest_wait_up_to_its_limit() -> None:
+    first, *rest = waits(*[sidefx.RateLimitError(429, "slow down", wait) for wait in (0.0, 7.0, MAX_RETRY_AFTER)])
+    assert 0 < first <= 0.5
+    assert rest == [7.0, 120.0]
+    assert waits(sidefx.RateLimitError(429, "slow down", MAX_RETRY_AFTER + 1)) == []
 
 
 def test_401_is_retried_without_a_wait() -> None:
-    sending = Sending(UNAUTHORIZED)
-    sending.deliver()
-    assert sending.waits == [0.0]
+    assert waits(UNAUTHORIZED) == [0.0]
 
 
 # Retry-After
@@ -187,12 +137,7 @@ def test_retry_after_as_a_date_in_any_time_zone(monkeypatch: pytest.MonkeyPatch,
         wait = retry_after({"Retry-After": time.strftime(form, time.gmtime(time.time() + 30))})
     time.tzset()
     assert wait in (29.0, 30.0)
-
-
-def test_retry_after_date_is_rounded_up_and_not_negative() -> None:
-    assert retry_after({"Retry-After": email.utils.formatdate(time.time() - 3600, usegmt=True)}) == 0.0
-    wait = retry_after({"Retry-After": email.utils.formatdate(time.time() + 30, usegmt=True)})
-    assert wait == round(wait or 0)
+    assert retry_after({"Retry-After": time.strftime(form, time.gmtime(time.time() - 86400))}) == 0.0
 
 
 NO_TIMES = ["Sun, 99 Nov 2099", "1 Jan 99999999999999999999 00:00:00 GMT", "Dec Dec , 1 00:00:00 31"]
