@@ -118,7 +118,6 @@ WORKLOADS = {
         needs=NEEDS,
         one_cpu=True,
         metric="cpu_us",
-        baseline="urllib3",
     ),
     "script": Workload(
         title="A whole short script: start, import, token, one call, end",
@@ -130,7 +129,6 @@ WORKLOADS = {
         needs=NEEDS,
         one_cpu=True,
         metric="wall_ms",
-        baseline="vendor's way",
     ),
     "import": Workload(
         title="The import alone",
@@ -138,7 +136,6 @@ WORKLOADS = {
         needs=NEEDS,
         one_cpu=True,
         metric="wall_ms",
-        baseline="requests",
     ),
     "round trips": Workload(
         title="Round trips on a line of 80 ms",
@@ -148,6 +145,5 @@ WORKLOADS = {
             "vendor's way": round_trips(clients.vendor),
         },
         metric="round_trips",
-        baseline="vendor's way",
     ),
 }

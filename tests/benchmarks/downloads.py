@@ -121,7 +121,6 @@ WORKLOADS = {
         },
         needs={"curl, md5sum": "curl"},
         metric="wall_s",
-        baseline="curl, md5sum",
     ),
     "slow line": Workload(
         title="Download {quarter} MiB, 80 ms round trip, 4 MiB/s per connection",
@@ -132,13 +131,11 @@ WORKLOADS = {
         },
         needs={"aria2c -x8 -s8": "aria2c"},
         metric="wall_s",
-        baseline=OURS,
     ),
     "resume": Workload(
         title="Download {quarter} MiB, the line cut at 50 %",
         contenders={OURS: cut(ours), "curl -C -, md5sum": cut(curl_continued), "vendor's recipe": cut(recipe_again)},
         needs={"curl -C -, md5sum": "curl"},
         metric="sent_again",
-        baseline="vendor's recipe",
     ),
 }

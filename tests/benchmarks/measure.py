@@ -5,13 +5,13 @@ A contender is a function that takes the `Stage` and returns a sample with one n
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib.util
 import json
 import os
 import resource
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -32,12 +32,11 @@ Samples = dict[str, list[Sample]]  # contender: one sample per round
 
 @dataclass(frozen=True)
 class Workload:
-    """A table: contenders in order, and the metric and baseline of the ratio column."""
+    """A table: its contenders in order, and the metric of the chart."""
 
     title: str
     contenders: dict[str, Callable[[Stage], Sample]]
     metric: str
-    baseline: str
     needs: dict[str, str] = field(default_factory=dict)  # contender: the program or module that it needs
     one_cpu: bool = False  # server and client share a CPU, because results across two CPUs vary by 50 %
 
@@ -62,19 +61,10 @@ def rounds(suite: str, name: str, workload: Workload, stage: Stage, count: int) 
 
 
 def _in_worker(suite: str, name: str, contender: str, stage: Stage) -> Sample:
-    """Return the sample of one contender. The worker has a session of its own, so its children end with it."""
     script = str(Path(__file__).with_name("worker.py"))
     command = [sys.executable, script, suite, name, contender, json.dumps(asdict(stage))]
-    options: Any = {"env": stage.environment(), "text": True, "start_new_session": True}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, **options) as worker:
-        try:
-            out, _ = worker.communicate(timeout=WORKER_TIMEOUT)
-        except BaseException:
-            os.killpg(worker.pid, signal.SIGKILL)
-            raise
-    if worker.returncode:
-        raise RuntimeError(f"{name}, {contender}: the worker exited with {worker.returncode}, see the error above")
-    sample: Sample = json.loads(out)
+    out = subprocess.run(command, stdout=subprocess.PIPE, env=stage.environment(), timeout=WORKER_TIMEOUT, check=True)
+    sample: Sample = json.loads(out.stdout)
     return sample
 
 
@@ -98,12 +88,10 @@ class Meter:
     def program(self, *command: str) -> str:
         """Return the output of a program. Its peak is polled, because ru_maxrss includes the memory of this process."""
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
-            while child.poll() is None:
-                try:
+            with contextlib.suppress(OSError, StopIteration):  # the program has ended
+                while child.poll() is None:
                     self.program_peak = max(self.program_peak, _status(child.pid, "VmHWM"))
-                except (OSError, StopIteration):
-                    break  # the program has ended
-                time.sleep(0.01)
+                    time.sleep(0.01)
             out, _ = child.communicate()
         if child.returncode:
             raise RuntimeError(f"{command[0]} ended with {child.returncode}")

@@ -44,23 +44,13 @@ def _version(*command: str) -> str:
 
 
 def table(workload: Workload, samples: Samples) -> str:
-    """Return a row for each contender: medians, and the ratio of the workload's metric to its baseline."""
+    """Return a row of medians for each contender."""
     metrics = list(dict.fromkeys(metric for rounds in samples.values() for metric in rounds[0]))
-    column = f"{LABELS[workload.metric].split(',')[0]} / {workload.baseline}"
-    rows = [["", *(LABELS[metric] for metric in metrics), column], ["---", *["---:"] * (len(metrics) + 1)]]
+    rows = [["", *(LABELS[metric] for metric in metrics)], ["---", *["---:"] * len(metrics)]]
     for contender, rounds in samples.items():
-        medians = [statistics.median(one[metric] for one in rounds) for metric in metrics]
-        against = _ratio(samples, workload.metric, contender, workload.baseline)
-        rows.append([contender, *map(number, medians), against])
+        rows.append([contender, *(number(statistics.median(one[metric] for one in rounds)) for metric in metrics)])
     rows += [[contender, f"skipped: {need} not found"] for contender, need in workload.missing().items()]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
-
-
-def _ratio(samples: Samples, metric: str, contender: str, against: str) -> str:
-    """Return the median of the ratios within each round, so that noise affects both sides."""
-    pairs = zip(samples[contender], samples.get(against, []))
-    ratios = [mine[metric] / theirs[metric] for mine, theirs in pairs]
-    return number(statistics.median(ratios)) if ratios else ""
 
 
 def number(value: float) -> str:

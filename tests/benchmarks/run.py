@@ -1,7 +1,7 @@
 """The benchmarks, run by hand: `python tests/benchmarks/run.py transfers`, `calls` or `all`; Linux with nginx.
 
 Everything runs on loopback and is removed at the end. Markdown goes to stdout, --svg writes the chart.
-`transfers` takes ten minutes for five rounds of 1 GiB, and needs 1.3 GiB in --dir and 1 GiB in --out.
+`transfers` takes ten minutes for five rounds of 1 GiB, and needs 1.3 GiB in the temporary folder and 2 GiB in /dev/shm.
 """
 
 from __future__ import annotations
@@ -29,68 +29,46 @@ RTT, RATE = 0.08, 4 << 20  # of the slow line: seconds, and bytes per second and
 
 
 def main() -> None:
-    options = arguments()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))  # so that child processes end
-    outcome: dict[str, tuple[Workload, Samples]] = {}
-    with stage(options) as (place, server_pid):
-        for suite in SUITES[options.suite]:
-            for name, workload in importlib.import_module(suite).WORKLOADS.items():
-                if not options.only or name in options.only:
-                    title = workload.title.format(size=options.size, quarter=options.size // 4)
-                    workload = dataclasses.replace(workload, title=title)
-                    with on_cpus(workload.one_cpu, server_pid):
-                        outcome[name] = workload, rounds(suite, name, workload, place, options.rounds)
-        print(report.surroundings(place, options.rounds))
-    for workload, samples in outcome.values():
-        print(f"\n### {workload.title}\n\n{report.table(workload, samples)}")
-    if options.svg:
-        options.svg.write_text(chart.svg(list(outcome.values())), encoding="utf-8")
-
-
-def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("suite", choices=SUITES)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--size", type=int, default=1024, help="MiB of the file to transfer (default: 1024)")
     parser.add_argument("--only", action="append", help="run only this workload, such as 'slow line' (repeatable)")
-    parser.add_argument("--dir", help="folder of the data files (default: the system's temporary folder)")
-    parser.add_argument("--out", help="folder of downloads (default: /dev/shm, so that the disk does not count)")
     parser.add_argument("--svg", type=Path, help="write the bar chart here")
-    return parser.parse_args()
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))  # so that child processes end
+    outcome: list[tuple[Workload, Samples]] = []
+    everywhere = os.sched_getaffinity(0)
+    with stage(options.size, options.suite) as (place, server_pid):
+        for suite in SUITES[options.suite]:
+            for name, workload in importlib.import_module(suite).WORKLOADS.items():
+                if not options.only or name in options.only:
+                    title = workload.title.format(size=options.size, quarter=options.size // 4)
+                    workload = dataclasses.replace(workload, title=title)
+                    for pid in (0, server_pid):
+                        os.sched_setaffinity(pid, {max(everywhere)} if workload.one_cpu else everywhere)
+                    outcome.append((workload, rounds(suite, name, workload, place, options.rounds)))
+        print(report.surroundings(place, options.rounds))
+    for workload, samples in outcome:
+        print(f"\n### {workload.title}\n\n{report.table(workload, samples)}")
+    if options.svg:
+        options.svg.write_text(chart.svg(outcome), encoding="utf-8")
 
 
 @contextlib.contextmanager
-def stage(options: argparse.Namespace) -> Iterator[tuple[servers.Stage, int]]:
+def stage(size: int, suite: str) -> Iterator[tuple[servers.Stage, int]]:
     """Make certificate and files, and run nginx and the slow line. Remove them at the end."""
-    memory = Path("/dev/shm")
-    roomy = memory.is_dir() and shutil.disk_usage(memory).free > options.size << 21
+    memory = "/dev/shm"  # for downloads, so that the disk does not count
     with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="benchmark-", dir=options.dir)))
-        parent = options.out or (memory if roomy else folder)
-        out = stack.enter_context(tempfile.TemporaryDirectory(prefix="benchmark-", dir=parent))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="benchmark-")))
+        roomy = os.path.isdir(memory) and shutil.disk_usage(memory).free > size << 21
+        out = stack.enter_context(tempfile.TemporaryDirectory(dir=memory if roomy else folder))
         servers.certificates(folder)
-        (folder / "data").mkdir()
-        size = options.size
-        sizes = {1, size // 4, size} if options.suite != "calls" else ()
-        md5 = servers.random_files(folder / "data", sizes)
+        md5 = servers.random_files(folder / "data", {1, size // 4, size} if suite != "calls" else ())
         server, port = stack.enter_context(servers.nginx(folder))
         line = stack.enter_context(Line(port, rtt=RTT, rate=RATE))
         base, far = f"https://localhost:{port}", f"https://localhost:{line.port}"
         yield servers.Stage(base, far, str(folder), out, size, md5), server.pid
-
-
-@contextlib.contextmanager
-def on_cpus(one: bool, server_pid: int) -> Iterator[None]:
-    """Bind the server, this process and its workers to one CPU if ``one`` is set."""
-    everywhere = os.sched_getaffinity(0)
-    cpus = {max(everywhere)} if one else everywhere
-    for pid in (0, server_pid):
-        os.sched_setaffinity(pid, cpus)
-    try:
-        yield
-    finally:
-        for pid in (0, server_pid):
-            os.sched_setaffinity(pid, everywhere)
 
 
 if __name__ == "__main__":

@@ -80,6 +80,7 @@ def certificates(folder: Path) -> None:
 def random_files(folder: Path, sizes: Iterable[int]) -> dict[int, str]:
     """Write reproducible files of `sizes` MiB, and return their MD5s. They stay in the page cache."""
     digests = {}
+    folder.mkdir()
     for mib in sizes:
         source, digest = random.Random(mib), hashlib.md5(usedforsecurity=False)
         with open(folder / f"{mib}.bin", "wb") as file:

@@ -96,6 +96,5 @@ WORKLOADS = {
         },
         needs={"curl -F": "curl"},
         metric="cpu_s",
-        baseline="http.client, 256 KiB",
     )
 }

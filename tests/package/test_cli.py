@@ -53,19 +53,18 @@ def test_builds_as_json_is_the_response_of_the_server(shell: Shell) -> None:
     assert (status, err) == (0, "")
 
 
-@pytest.mark.parametrize("option", ["--latest", "--build=latest"])
-def test_the_latest_build_is_one_line_or_one_object(shell: Shell, option: str) -> None:
+def test_the_latest_build_is_one_line_or_one_object(shell: Shell) -> None:
     name = this_platform()
     builds = [
         {"version": "20.5", "build": build, "date": "d", "platform": f"{name}{n}", "release": "devel", "status": status}
         for n, (build, status) in enumerate([("99", "good"), ("583", "good"), ("601", "bad"), ("9" * 5000, "bad")])
     ]
     shell.server.register("download.get_daily_builds_list", lambda *args, **kwargs: builds)
-    assert shell("builds", "houdini", "20.5", option) == (0, f"20.5 583 d {name}1 devel good\n", "")
-    assert json.loads(shell("builds", "houdini", option, "--json").out) == builds[1]
+    assert shell("builds", "houdini", "20.5", "--latest") == (0, f"20.5 583 d {name}1 devel good\n", "")
+    assert json.loads(shell("builds", "houdini", "--latest", "--json").out) == builds[1]
     assert shell.server.calls[0].args[2] == name
     builds[:] = builds[2:]
-    status, out, err = shell("builds", "houdini", "20.5", option)
+    status, out, err = shell("builds", "houdini", "20.5", "--latest")
     assert (status, out) == (1, "")
     assert f"no good build of houdini 20.5 for {name}" in err
 

@@ -6,14 +6,13 @@ import json
 import os
 import re
 import stat
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import platformdirs
 import pytest
-from support.shells import Done, Shell, needs_terminal, text_of
+from support.shells import Done, Shell, needs_terminal
 
 from sidefx_client.credentials.key_files import hserver_ini_paths
 
@@ -33,10 +32,7 @@ def path() -> Path:
 
 
 def login(shell: Shell, typed: str = PAIR, *words: str) -> Done:
-    process = shell.start("login", *words, stdin=subprocess.PIPE)
-    out, err = process.communicate(typed.encode(), timeout=60)
-    assert b"local-client-secret" not in out + err
-    return Done(process.returncode, text_of(out), text_of(err))
+    return shell("login", *words, typed=typed)
 
 
 def test_login_stores_a_checked_pair_for_the_other_commands(shell: Shell, path: Path) -> None:

@@ -14,7 +14,6 @@ from support.scripted import Connection, Request, ScriptedServer
 from support.services import service_of
 
 import sidefx_client as sidefx
-from sidefx_client.retry import retry_after
 
 OLD = urllib3.__version__ < "2"  # type: ignore[attr-defined]
 pytestmark = pytest.mark.skipif(OLD, reason="the table is about the newest requests and urllib3")
@@ -148,9 +147,6 @@ DIFFERENCES: dict[str, object] = {
     **dict.fromkeys(("102", "103"), BODY),
     # the mark is not a part of the text, and JSON is UTF-8 (RFC 8259, 8.1)
     **{name: {"a": "ä"} for name in (*MARKED, "text/html")},
-    # a whole second is enough, and no date that far exists
-    "Retry-After 7.5": 8.0,
-    f"Retry-After {'9' * 20}": None,
 }
 
 
@@ -238,17 +234,5 @@ def test_we_decode_the_json_that_requests_decodes(comparison: Comparison, name: 
     compare(name, comparison.ours(), comparison.theirs(lambda response: response.json()))
 
 
-WAITS = ["0", "7", " 7 ", "007", "7.5", "-5", "+5", "soon", "", "1e3", "Sat, 01 Nov 2025 10:00:00 GMT", "9" * 20]
-
-
-@pytest.mark.parametrize("header", WAITS)
-def test_we_accept_the_retry_after_that_urllib3_accepts(header: str) -> None:
-    try:
-        theirs = urllib3.Retry().parse_retry_after(header)
-    except (urllib3.exceptions.InvalidHeader, OverflowError):
-        theirs = None
-    compare(f"Retry-After {header}", retry_after({"Retry-After": header}), theirs)
-
-
 def test_every_difference_is_about_a_response_of_this_table() -> None:
-    assert set(DIFFERENCES) <= {*RESPONSES, *TEXTS, *(f"Retry-After {header}" for header in WAITS)}
+    assert set(DIFFERENCES) <= {*RESPONSES, *TEXTS}

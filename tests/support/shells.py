@@ -1,16 +1,21 @@
-"""A shell for the tests of the command line. Each command runs as a process."""
+"""A shell for the tests of the command line, in this process or in a new one."""
 
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 
 import pytest
 
+from sidefx_client.cli import main
+from sidefx_client.log import logger
 from sidefx_client.testing import LocalServer
 from support.downloads import md5
 from support.scripted import Action, ScriptedServer, http_response
@@ -45,10 +50,35 @@ class Shell:
         options: Any = {"cwd": self.directory, "env": self.environment, "stdin": stdin}
         return subprocess.Popen(command, stdout=out, stderr=err, **options)
 
-    def __call__(self, *words: str) -> Done:
+    def __call__(self, *words: str, typed: str = "", before: Callable[[], object] = str) -> Done:
+        """Run the command in this process, with its own streams and environment. A new process takes 0.2 s more.
+
+        ``typed`` is the text of stdin, and ``before`` is called when the streams are set.
+        """
+        encoding, handlers, level = self.environment["PYTHONIOENCODING"], logger.handlers[:], logger.level
+        out, err = io.BytesIO(), io.BytesIO()
+        stdout = io.TextIOWrapper(out, encoding, write_through=True)
+        stderr = io.TextIOWrapper(err, encoding, "backslashreplace", write_through=True)
+        with pytest.MonkeyPatch.context() as patch, mock.patch.dict(os.environ, self.environment, clear=True):
+            patch.chdir(self.directory)
+            patch.setattr(sys, "stdin", io.StringIO(typed))
+            patch.setattr(sys, "stdout", stdout)
+            patch.setattr(sys, "stderr", stderr)
+            before()
+            try:
+                return self._done(main(words), out.getvalue(), err.getvalue())
+            finally:
+                logger.handlers[:] = handlers
+                logger.setLevel(level)
+
+    def run(self, *words: str) -> Done:
+        """Run the command in a process of its own."""
         out, err = (process := self.start(*words)).communicate(timeout=60)
+        return self._done(process.returncode, out, err)
+
+    def _done(self, status: int, out: bytes, err: bytes) -> Done:
         assert self.server.client_secret.encode() not in out + err
-        return Done(process.returncode, text_of(out), text_of(err))
+        return Done(status, text_of(out), text_of(err))
 
     def sh(self, words: str) -> Done:
         """Run the command in sh, for redirections."""
@@ -59,7 +89,7 @@ class Shell:
     def python(self, code: str, *words: str) -> Done:
         """Run ``code``, then the command, in one process."""
         self.program = ["-c", f"import sys\n{code}\nfrom sidefx_client.cli import main\nsys.exit(main())"]
-        return self(*words)
+        return self.run(*words)
 
 
 def text_of(output: bytes) -> str:
