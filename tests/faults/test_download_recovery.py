@@ -161,7 +161,6 @@ def in_namespaces() -> list[str]:
     return command
 
 
-@posix_only
 @one_and_four
 @pytest.mark.parametrize("contained", [False, True], ids=["processes", "containers"])
 def test_D15_two_processes_with_one_target_leave_each_other_alone(
@@ -169,7 +168,7 @@ def test_D15_two_processes_with_one_target_leave_each_other_alone(
 ) -> None:
     prefix = in_namespaces() if contained else []
     content = content_of(6 * MIB)
-    slow, fast, target = Served(content, pause=0.03 * connections), Served(content), case.directory / NAME
+    slow, fast, target = Served(content, pause=0.1 * connections), Served(content), case.directory / NAME
     with ScriptedServer(slow) as first_server, ScriptedServer(fast) as second_server, contextlib.ExitStack() as stack:
         children = []
         for server in (first_server, second_server):
@@ -187,7 +186,7 @@ def test_D15_two_processes_with_one_target_leave_each_other_alone(
         assert children[1].wait(30) == 0
         assert target.read_bytes() == content
         assert children[0].poll() is None
-        os.kill(children[0].pid, signal.SIGKILL if contained else signal.SIGINT)
+        os.kill(children[0].pid, signal.SIGKILL if contained else signal.SIGINT)  # Windows ends it at once
         children[0].wait(30)
         assert target.read_bytes() == content  # not truncated
     assert (case.directory / f"{NAME}.part").exists()
