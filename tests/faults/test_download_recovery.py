@@ -211,7 +211,6 @@ def test_D19_working_directory_may_change(case: Case, monkeypatch: pytest.Monkey
     case.declared.add(case.directory / NAME)
 
 
-@posix_only
 @one_and_four
 def test_D19_partial_file_that_another_program_truncates_leaves_no_hole(case: Case, connections: int) -> None:
     content = content_of(6 * MIB)
