@@ -46,6 +46,8 @@ def python(case: Case, code: str, server: ScriptedServer, *args: str) -> subproc
 
 
 FORKED = """
+warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of fork with threads
+
 def calls(name, count):
     for number in range(count):
         result = service.things.echo(name, number)
@@ -63,15 +65,20 @@ def fork(name, work):
         print(name, repr(error), file=sys.stderr, flush=True)
     os._exit(code)
 
-def wait(pids):
-    return [os.waitpid(pid, 0)[1] for pid in pids]
+def wait(*pids):
+    assert not any(os.waitpid(pid, 0)[1] for pid in pids)
 """
+
+
+def forked(case: Case, code: str, server: ScriptedServer, *args: str) -> None:
+    """Run ``code``, in which ``wait`` fails if a child failed."""
+    done = python(case, FORKED + code + "service.close()", server, *args)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 @needs_fork
 def test_C2_forked_children_of_a_busy_parent_get_their_own_responses(case: Case, tls: str | None) -> None:
     code = """
-warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of fork with threads
 over = threading.Event()
 def busy(name):
     while not over.is_set():
@@ -79,16 +86,14 @@ def busy(name):
 threads = [threading.Thread(target=busy, args=(f"thread {n}",)) for n in range(4)]
 for thread in threads:
     thread.start()
-print(wait([fork(f"child {n}", lambda name: calls(name, 40)) for n in range(3)]))
+wait(*[fork(f"child {n}", lambda name: calls(name, 40)) for n in range(3)])
 over.set()
 for thread in threads:
     thread.join()
 calls("parent", 5)
-service.close()
 """
     with ScriptedServer(echo, tls=tls) as server:
-        done = python(case, FORKED + code, server)
-        assert (done.stdout.strip(), done.stderr) == ("[0, 0, 0]", "")
+        forked(case, code, server)
 
 
 @needs_fork
@@ -106,13 +111,11 @@ service.close()
 os.environ["HTTPS_PROXY"] = sys.argv[4]
 service = sidefx.service(access_token="", endpoint_url="https://elsewhere.invalid/api/", ca_bundle=sys.argv[5])
 calls("parent", 1)
-print(wait([fork("child", lambda name: calls(name, 1))]))
+wait(fork("child", lambda name: calls(name, 1)))
 calls("parent", 1)
-service.close()
 """
     with ScriptedServer(proxy) as server:
-        done = python(case, FORKED + code, server, server.url, certificates.CA_BUNDLE)
-        assert (done.stdout.strip(), done.stderr) == ("[0]", "")
+        forked(case, code, server, server.url, certificates.CA_BUNDLE)
         parents, childs, parents_again = (r.connection for r in server.api_requests if r.method == "POST")
         assert parents == parents_again != childs
 
@@ -123,15 +126,13 @@ def test_C2_forked_children_do_not_use_the_parents_connection(case: Case, tls: s
 calls("parent", 1)
 def child(name):
     calls(name, 2)
-    assert wait([fork("grandchild", lambda name: calls(name, 2))]) == [0]
+    wait(fork("grandchild", lambda name: calls(name, 2)))
     service.close()
-print(wait([fork("child", child)]))
+wait(fork("child", child))
 calls("parent", 3)
-service.close()
 """
     with ScriptedServer(echo, tls=tls) as server:
-        done = python(case, FORKED + code, server)
-        assert (done.stdout.strip(), done.stderr) == ("[0]", "")
+        forked(case, code, server)
         users = {request.connection: set() for request in server.api_requests}  # type: dict[int, set[str]]
         for request in server.api_requests:
             users[request.connection].add(request.call[1][0])
@@ -143,26 +144,22 @@ def test_C2_forked_children_do_not_disturb_the_parents_stream(case: Case, tls: s
     code = """
 with service.things.long() as file:
     file.read(1000)
-    print(wait([fork("child", lambda name: calls(name, 3))]))
+    wait(fork("child", lambda name: calls(name, 3)))
     assert file.read() == b"x" * 4_999_000
-service.close()
 """
     with ScriptedServer(echo, tls=tls) as server:
-        done = python(case, FORKED + code, server)
-        assert (done.stdout.strip(), done.stderr) == ("[0]", "")
+        forked(case, code, server)
 
 
 @needs_fork
 def test_C2_child_forked_during_a_token_request_requests_its_own(case: Case) -> None:
     code = """
-warnings.simplefilter("ignore", DeprecationWarning)
 service.access_token_expiry_time = 0
 thread = threading.Thread(target=calls, args=("parent", 1))  # holds the token's lock for 0.3 s
 thread.start()
 time.sleep(0.1)
-print(wait([fork("child", lambda name: calls(name, 1))]))
+wait(fork("child", lambda name: calls(name, 1)))
 thread.join()
-service.close()
 """
 
     def slowly(connection: Connection, request: Request) -> None:
@@ -171,8 +168,7 @@ service.close()
         connection.send(json_response({"access_token": "a-token", "expires_in": 43200}))
 
     with ScriptedServer(echo, tokens=slowly) as server:
-        done = python(case, FORKED + code, server)
-        assert (done.stdout.strip(), done.stderr) == ("[0]", "")
+        forked(case, code, server)
         assert len(server.token_requests) == 3
 
 

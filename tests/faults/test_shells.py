@@ -45,64 +45,66 @@ PROBES: dict[str, Callable[[Any], Any]] = {
 }
 
 
+@pytest.fixture
+def service(case: Case, connects: list[Any]) -> Iterator[Any]:
+    """Return a service, and check that the test opened no connection."""
+    with ScriptedServer() as server:
+        yield case.service(server)
+        assert connects == []
+
+
+def things_of(service: Any) -> tuple[Any, ...]:
+    return service, service.download, service.download.get_daily_builds_list, service.things.unknown
+
+
 @pytest.mark.parametrize("probe", PROBES)
-def test_S1_probes_of_the_standard_library_do_not_send_a_request(case: Case, probe: str) -> None:
-    with ScriptedServer() as server:
-        service = case.service(server)
-        for thing in (service, service.download, service.download.get_daily_builds_list, service.things.unknown):
-            try:
-                result = PROBES[probe](thing)
-            except (TypeError, AttributeError, ValueError) as error:
-                result = error
-            check_object(result)
-        assert server.connections == 0
+def test_S1_probes_of_the_standard_library_do_not_send_a_request(service: Any, probe: str) -> None:
+    for thing in things_of(service):
+        try:
+            result = PROBES[probe](thing)
+        except (TypeError, AttributeError, ValueError) as error:
+            result = error
+        check_object(result)
 
 
-def test_S1_pickling_a_service_or_function_raises_type_error(case: Case) -> None:
-    with ScriptedServer() as server:
-        service = case.service(server)
-        for thing in (service, service.download, service.download.get_daily_builds_list, service.things.unknown):
-            for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
-                with case.raises(TypeError, match="it cannot be pickled"):
-                    pickle.dumps(thing, protocol)
+def test_S1_pickling_a_service_or_function_raises_type_error(case: Case, service: Any) -> None:
+    for thing in things_of(service):
+        for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+            with case.raises(TypeError, match="it cannot be pickled"):
+                pickle.dumps(thing, protocol)
 
 
 @pytest.mark.parametrize(
     "name",
     ["_x", "__wrapped__", "__len__", "__array__", "_repr_html_", "_ipython_display_", "getdoc", "trait_names"],
 )
-def test_S1_names_that_shells_probe_raise_attribute_error(case: Case, name: str) -> None:
-    with ScriptedServer() as server:
-        service = case.service(server)
-        for thing in (service, service.download, service.download.get_daily_builds_list, service.things.unknown):
-            if not hasattr(type(thing), name):
-                with pytest.raises(AttributeError, match=name):
-                    getattr(thing, name)
-        assert server.connections == 0
+def test_S1_names_that_shells_probe_raise_attribute_error(service: Any, name: str) -> None:
+    for thing in things_of(service):
+        if not hasattr(type(thing), name):
+            with pytest.raises(AttributeError, match=name):
+                getattr(thing, name)
 
 
-def test_S1_dict_of_a_service_raises_type_error(case: Case) -> None:
-    with ScriptedServer() as server:
-        with case.raises(TypeError, match="keys"):
-            dict(case.service(server))
-        assert server.connections == 0
+def test_S1_dict_of_a_service_raises_type_error(case: Case, service: Any) -> None:
+    with case.raises(TypeError, match="keys"):
+        dict(service)
 
 
 def test_S1_object_without_init_does_not_recurse() -> None:
     for kind in (sidefx.Service, sidefx.APIFunction):
         assert not hasattr(object.__new__(kind), "_client")
     assert repr(object.__new__(sidefx.Service))
+    with pytest.raises(AttributeError):
+        repr(object.__new__(sidefx.APIFunction))
 
 
 @pytest.fixture
-def shell(case: Case) -> Iterator[tuple[Any, ScriptedServer]]:
-    """Return an IPython shell with a service as `s`, and its server."""
-    config = Config({"HistoryManager": {"enabled": False}})
-    with ScriptedServer() as server:
-        shell = make_shell(config=config, ipython_dir=str(case.directory))
-        shell.push({"s": case.service(server)})
-        yield shell, server
-        shell.restore_sys_module_state()
+def shell(case: Case, service: Any) -> Iterator[Any]:
+    """Return an IPython shell with a service as `s`."""
+    shell = make_shell(config=Config({"HistoryManager": {"enabled": False}}), ipython_dir=str(case.directory))
+    shell.push({"s": service})
+    yield shell
+    shell.restore_sys_module_state()
     for home in (case.directory, Path.home()):  # files of IPython and jedi
         case.declared.update(path for path in home.rglob("*") if path.is_file())
 
@@ -119,13 +121,12 @@ def shell(case: Case) -> Iterator[tuple[Any, ScriptedServer]]:
     ],
 )
 def test_S1_ipython_help_shows_the_docstring_without_a_request(
-    shell: tuple[Any, ScriptedServer], line: str, words: str, capfd: pytest.CaptureFixture[str]
+    shell: Any, line: str, words: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert shell[0].run_cell(line).success
+    assert shell.run_cell(line).success
     shown = re.sub(r"\x1b\[[\d;]*m", "", capfd.readouterr().out)  # without the colors
     assert words in shown
     check_text(shown, "the help")
-    assert shell[1].connections == 0
 
 
 @pytest.mark.parametrize(
@@ -139,21 +140,20 @@ def test_S1_ipython_help_shows_the_docstring_without_a_request(
     ],
 )
 def test_S1_ipython_completes_documented_names_without_a_request(
-    shell: tuple[Any, ScriptedServer], text: str, expected: set[str] | None
+    shell: Any, text: str, expected: set[str] | None
 ) -> None:
     with provisionalcompleter():
-        names = {completion.text.lstrip(".") for completion in shell[0].Completer.completions(text, len(text))}
-    assert shell[1].connections == 0
+        names = {completion.text.lstrip(".") for completion in shell.Completer.completions(text, len(text))}
     public = {name for name in names if not name.startswith("_")} - {"function_name", "service"}
     assert expected is None or public == expected
 
 
-def test_S1_service_can_be_the_spec_of_a_mock(case: Case, connects: list[Any]) -> None:
+def test_S1_service_can_be_the_spec_of_a_mock(service: Any) -> None:
     for mock in (
         MagicMock(spec=sidefx.Service),
         MagicMock(spec=sidefx._Service),
         create_autospec(sidefx.Service, instance=True),
-        create_autospec(case.service()),
+        create_autospec(service),
     ):
         assert isinstance(mock, sidefx.Service)
         mock.close()
@@ -162,9 +162,3 @@ def test_S1_service_can_be_the_spec_of_a_mock(case: Case, connects: list[Any]) -
     mock(client_id="a", client_secret_key="b")
     with pytest.raises(TypeError):
         mock(no_such_option=1)
-    assert connects == []
-
-
-def test_S1_uninitialized_function_raises_attribute_error_without_recursion() -> None:
-    with pytest.raises(AttributeError):
-        repr(object.__new__(sidefx.APIFunction))
