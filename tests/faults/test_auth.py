@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from support.case import NEW_TOKEN, TOKEN, Case, check_object
-from support.scripted import Connection, Request, ScriptedServer, http_response, json_response, token_response
+from support.scripted import Connection, Request, http_response, json_response, token_response
 
 import sidefx_client as sidefx
 
@@ -25,11 +25,11 @@ def by_token(connection: Connection, request: Request) -> None:
 
 
 def test_A1_401_is_retried_once_with_a_new_token(case: Case, tls: str | None) -> None:
-    with ScriptedServer(by_token, tokens=[token_response(TOKEN), token_response(NEW_TOKEN)], tls=tls) as server:
-        service = case.cold(server)
-        assert [service.bugs.submit_issue(summary="x") for _ in range(2)] == ["done", "done"]
-        assert (len(server.token_requests), len(server.api_requests)) == (2, 3)
-        assert service.access_token == NEW_TOKEN
+    server = case.server(by_token, tokens=[token_response(TOKEN), token_response(NEW_TOKEN)], tls=tls)
+    service = case.cold(server)
+    assert [service.bugs.submit_issue(summary="x") for _ in range(2)] == ["done", "done"]
+    assert (len(server.token_requests), len(server.api_requests)) == (2, 3)
+    assert service.access_token == NEW_TOKEN
 
 
 @pytest.mark.parametrize("function", ["bugs.submit_issue", "things.get_all"])
@@ -41,12 +41,12 @@ def test_A1_second_401_raises_api_error(case: Case, tls: str | None, function: s
 
 def test_A2_file_is_sent_again_from_its_start_after_401(case: Case, tls: str | None) -> None:
     content = os.urandom(100_000)
-    with ScriptedServer(by_token, tokens=token_response(NEW_TOKEN), tls=tls) as server:
-        scene = sidefx.File(case.open(case.write("shot.hip", b"before" + content), at=6))
-        assert case.service(server).bugs.submit_issue(scene=scene) == "done"
-        first, second = server.api_requests
-        assert content in first.body
-        assert first.digest == second.digest
+    server, service = case.serve(by_token, tokens=token_response(NEW_TOKEN), tls=tls)
+    scene = sidefx.File(case.open(case.write("shot.hip", b"before" + content), at=6))
+    assert service.bugs.submit_issue(scene=scene) == "done"
+    first, second = server.api_requests
+    assert content in first.body
+    assert first.digest == second.digest
 
 
 class Stream(io.BytesIO):
@@ -62,20 +62,20 @@ class Stream(io.BytesIO):
 
 
 def test_A2_unseekable_stream_is_not_sent_again_after_401(case: Case, tls: str | None) -> None:
-    with ScriptedServer(by_token, tokens=token_response(NEW_TOKEN), tls=tls) as server:
-        with case.raises(sidefx.APIError, match="(?i)token refused(.|\n)*again") as caught:
-            case.service(server).bugs.submit_issue(scene=sidefx.File(Stream(b"content"), size=7))
-        assert caught.value.http_code == 401
-        assert len(server.api_requests) == 1
-        assert b"content" in server.api_requests[0].body
+    server, service = case.serve(by_token, tokens=token_response(NEW_TOKEN), tls=tls)
+    with case.raises(sidefx.APIError, match="(?i)token refused(.|\n)*again") as caught:
+        service.bugs.submit_issue(scene=sidefx.File(Stream(b"content"), size=7))
+    assert caught.value.http_code == 401
+    assert len(server.api_requests) == 1
+    assert b"content" in server.api_requests[0].body
 
 
 def test_A3_expired_token_is_refreshed_before_the_call(case: Case, tls: str | None) -> None:
-    with ScriptedServer(by_token, tokens=[token_response(TOKEN), token_response(NEW_TOKEN)], tls=tls) as server:
-        service = case.cold(server)
-        service.access_token_expiry_time = time.time() - 1
-        assert service.bugs.submit_issue(summary="x") == "done"
-        assert (len(server.token_requests), len(server.api_requests)) == (2, 1)
+    server = case.server(by_token, tokens=[token_response(TOKEN), token_response(NEW_TOKEN)], tls=tls)
+    service = case.cold(server)
+    service.access_token_expiry_time = time.time() - 1
+    assert service.bugs.submit_issue(summary="x") == "done"
+    assert (len(server.token_requests), len(server.api_requests)) == (2, 1)
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])
@@ -83,21 +83,21 @@ def test_A3_expired_token_is_refreshed_before_the_call(case: Case, tls: str | No
 def test_A4_rejected_credentials_raise_with_the_servers_message(
     case: Case, tls: str | None, status: int, body: str
 ) -> None:
-    with ScriptedServer(tokens=[http_response(status, body.format("the pair is unknown"))], tls=tls) as server:
-        with case.raises(sidefx.AuthorizationError, match=f"^{status}: (.|\n)*the pair is unknown") as caught:
-            case.cold(server)
-        assert caught.value.http_code == status
-        assert caught.value.message == str(caught.value)
+    server = case.server(tokens=[http_response(status, body.format("the pair is unknown"))], tls=tls)
+    with case.raises(sidefx.AuthorizationError, match=f"^{status}: (.|\n)*the pair is unknown") as caught:
+        case.cold(server)
+    assert caught.value.http_code == status
+    assert caught.value.message == str(caught.value)
 
 
 @pytest.mark.parametrize(("status", "headers"), [(429, {"Retry-After": "0"}), (503, {})])
 def test_A4_busy_token_endpoint_is_retried(case: Case, tls: str | None, status: int, headers: dict[str, str]) -> None:
     tokens = [token_response(TOKEN), http_response(status, "busy", headers), token_response(NEW_TOKEN)]
-    with ScriptedServer(OK, tokens=tokens, tls=tls) as server:
-        service = case.cold(server)
-        service.access_token_expiry_time = 0
-        assert service.bugs.submit_issue(summary="x") == "done"
-        assert server.api_requests[0].header("Authorization") == f"Bearer {NEW_TOKEN}"
+    server = case.server(OK, tokens=tokens, tls=tls)
+    service = case.cold(server)
+    service.access_token_expiry_time = 0
+    assert service.bugs.submit_issue(summary="x") == "done"
+    assert server.api_requests[0].header("Authorization") == f"Bearer {NEW_TOKEN}"
 
 
 def test_A5_token_in_a_truncated_response_is_not_shown(case: Case) -> None:
@@ -106,7 +106,8 @@ def test_A5_token_in_a_truncated_response_is_not_shown(case: Case) -> None:
         connection.send(whole.replace(b"Content-Length: ", b"Content-Length: 9"), pause=0.1)
         connection.finish()
 
-    with ScriptedServer(tokens=cut_late) as server, case.raises(sidefx.TransportError):
+    server = case.server(tokens=cut_late)
+    with case.raises(sidefx.TransportError):
         case.cold(server, retries=0)
 
 
@@ -120,10 +121,10 @@ def token_body(**fields: object) -> str:
 @pytest.mark.parametrize("expires_in", [3600, "3600", 3600.5, None, 1e30, float("inf")])
 def test_A5_any_positive_or_missing_lifetime_is_usable(case: Case, expires_in: object) -> None:
     body = token_body(expires_in=expires_in) if expires_in else json.dumps({"access_token": TOKEN})
-    with ScriptedServer(OK, tokens=[http_response(200, body)]) as server:
-        service = case.cold(server)
-        assert [service.bugs.submit_issue(summary=str(number)) for number in range(3)] == ["done"] * 3
-        assert {request.header("Authorization") for request in server.api_requests} == {f"Bearer {TOKEN}"}
+    server = case.server(OK, tokens=[http_response(200, body)])
+    service = case.cold(server)
+    assert [service.bugs.submit_issue(summary=str(number)) for number in range(3)] == ["done"] * 3
+    assert {request.header("Authorization") for request in server.api_requests} == {f"Bearer {TOKEN}"}
 
 
 @pytest.mark.usefixtures("uncollected")
@@ -143,19 +144,18 @@ def test_A5_any_positive_or_missing_lifetime_is_usable(case: Case, expires_in: o
     ],
 )
 def test_A5_unusable_token_response_raises_authorization_error(case: Case, body: str) -> None:
-    with ScriptedServer(tokens=[http_response(200, body, {"Content-Type": "application/json"})]) as server:
-        with case.raises(sidefx.AuthorizationError, match="^200: the endpoint gave no usable token"):
-            case.cold(server)
+    server = case.server(tokens=[http_response(200, body, {"Content-Type": "application/json"})])
+    with case.raises(sidefx.AuthorizationError, match="^200: the endpoint gave no usable token"):
+        case.cold(server)
 
 
 @pytest.mark.parametrize("expiry", [None, 4e9])
 def test_A10_given_token_is_used_until_it_is_rejected(case: Case, tls: str | None, expiry: float | None) -> None:
     given: dict[str, Any] = {"access_token_expiry_time": expiry}
-    with ScriptedServer([OK, REFUSED, OK], tokens=[token_response(NEW_TOKEN)], tls=tls) as server:
-        service = case.service(server, **given)
-        assert [service.bugs.submit_issue(summary="x") for _ in range(2)] == ["done", "done"]
-        used = [request.header("Authorization") for request in server.api_requests]
-        assert used == [f"Bearer {TOKEN}", f"Bearer {TOKEN}", f"Bearer {NEW_TOKEN}"]
+    server, service = case.serve([OK, REFUSED, OK], tokens=[token_response(NEW_TOKEN)], tls=tls, **given)
+    assert [service.bugs.submit_issue(summary="x") for _ in range(2)] == ["done", "done"]
+    used = [request.header("Authorization") for request in server.api_requests]
+    assert used == [f"Bearer {TOKEN}", f"Bearer {TOKEN}", f"Bearer {NEW_TOKEN}"]
     case.failure([REFUSED], sidefx.APIError, "^401 token refused", client_id=None, client_secret_key=None, **given)
 
 
@@ -176,17 +176,17 @@ def test_A10_token_that_a_header_cannot_carry_raises_config_error(case: Case, gi
 
 
 def test_A10_empty_token_sends_no_authorization_header(case: Case) -> None:
-    with ScriptedServer([OK, REFUSED], tokens=[]) as server:
-        service = case.service(server, access_token="")
+    server, service = case.serve([OK, REFUSED], tokens=[], access_token="")
+    service.things.get_all()
+    with case.raises(sidefx.APIError, match="^401 token refused"):
         service.things.get_all()
-        with case.raises(sidefx.APIError, match="^401 token refused"):
-            service.things.get_all()
-        assert [request.header("Authorization") for request in server.requests] == [None, None]
+    assert [request.header("Authorization") for request in server.requests] == [None, None]
 
 
 def test_A14_request_of_a_response_file_has_no_authorization(case: Case) -> None:
     stream = http_response(200, b"bytes", {"Content-Type": "application/octet-stream"})
-    with ScriptedServer([stream]) as server, case.service(server).things.stream() as file:
+    server = case.server([stream])
+    with case.service(server).things.stream() as file:
         assert "Authorization" not in file.response.request.headers
         check_object(file.response)
         assert file.read() == b"bytes"

@@ -53,54 +53,50 @@ def test_C4_busy_threads_get_results_or_a_type_error(case: Case, tls: str | None
         connection.read_body(request)
         connection.send(json_response(request.call[1]))
 
-    with ScriptedServer(echo, tls=tls) as server:
-        service = case.service(server)
-        results: list[list[int]] = []
+    server, service = case.serve(echo, tls=tls)
+    results: list[list[int]] = []
 
-        def call(thread: int) -> None:
-            number = 0
-            with case.raises(TypeError, match="closed"):
-                while True:
-                    assert service.things.count(thread, number) == [thread, number]
-                    results.append([thread, number])
-                    number += 1
+    def call(thread: int) -> None:
+        number = 0
+        with case.raises(TypeError, match="closed"):
+            while True:
+                assert service.things.count(thread, number) == [thread, number]
+                results.append([thread, number])
+                number += 1
 
-        with ThreadPoolExecutor(THREADS) as threads:
-            calls = [threads.submit(call, thread) for thread in range(THREADS)]
-            while len(results) < 10 * THREADS:
-                time.sleep(0.001)
-            service.close()
-        for ended in calls:
-            ended.result()
-        assert sorted(request.call[1] for request in server.requests) == sorted(results)
+    with ThreadPoolExecutor(THREADS) as threads:
+        calls = [threads.submit(call, thread) for thread in range(THREADS)]
+        while len(results) < 10 * THREADS:
+            time.sleep(0.001)
+        service.close()
+    for ended in calls:
+        ended.result()
+    assert sorted(request.call[1] for request in server.requests) == sorted(results)
 
 
 def test_C4_many_threads_can_close_at_once(case: Case, tls: str | None) -> None:
-    with ScriptedServer(json_response("done"), tls=tls) as server:
-        service = case.service(server)
-        assert service.things.any() == "done"
-        with ThreadPoolExecutor(THREADS) as threads:
-            assert list(threads.map(lambda _: service.close(), range(5 * THREADS))) == [None] * 5 * THREADS
+    _, service = case.serve(json_response("done"), tls=tls)
+    assert service.things.any() == "done"
+    with ThreadPoolExecutor(THREADS) as threads:
+        assert list(threads.map(lambda _: service.close(), range(5 * THREADS))) == [None] * 5 * THREADS
 
 
 def test_C4_upload_in_flight_is_completed(case: Case, tls: str | None) -> None:
     held = Held(lambda connection, request: connection.read_body(request, len(BIG) // 2), json_response("done"))
-    with ScriptedServer(held, tls=tls) as server:
-        service = case.service(server)
-        upload = held.close_half_way(service, lambda: service.things.keep(data=sidefx.File(io.BytesIO(BIG))))
-        assert upload.result() == "done"
-        assert server.requests[0].length > len(BIG)
+    server, service = case.serve(held, tls=tls)
+    upload = held.close_half_way(service, lambda: service.things.keep(data=sidefx.File(io.BytesIO(BIG))))
+    assert upload.result() == "done"
+    assert server.requests[0].length > len(BIG)
 
 
 def test_C4_open_stream_can_be_read_to_its_end(case: Case, tls: str | None) -> None:
     half = len(BIG) // 2
     head = http_response(200, BIG[:half], {**STREAM, "Content-Length": str(len(BIG))})
     held = Held(lambda connection, request: connection.send(head), BIG[half:])
-    with ScriptedServer(held, tls=tls) as server:
-        service = case.service(server)
-        file = held.close_half_way(service, service.things.stream).result()
-        assert file.read() == BIG
-        file.close()
+    _, service = case.serve(held, tls=tls)
+    file = held.close_half_way(service, service.things.stream).result()
+    assert file.read() == BIG
+    file.close()
 
 
 def test_C4_download_in_flight_is_completed(case: Case) -> None:
@@ -116,24 +112,23 @@ def test_C4_download_in_flight_is_completed(case: Case) -> None:
             connection.read_body(request)
             connection.send(json_response(offer))
 
-    with ScriptedServer(serve) as server:
-        service = case.service(server)
-        build = ("houdini", "20.5", "production", "linux", case.directory)
-        fetched = held.close_half_way(service, lambda: sidefx.download_build(service, *build))
-        case.declared.add(fetched.result())
-        assert fetched.result().read_bytes() == CONTENT
+    server, service = case.serve(serve)
+    build = ("houdini", "20.5", "production", "linux", case.directory)
+    fetched = held.close_half_way(service, lambda: sidefx.download_build(service, *build))
+    case.declared.add(fetched.result())
+    assert fetched.result().read_bytes() == CONTENT
 
 
 def test_C4_token_request_in_flight_is_the_last_request(case: Case) -> None:
     held = Held(lambda connection, request: None, token_response(TOKEN))
-    with ScriptedServer(json_response("done"), tokens=[token_response(TOKEN), held]) as server:
-        service = case.cold(server)
-        service.access_token_expiry_time = 0
-        call = held.close_half_way(service, service.things.any)
-        with contextlib.suppress(TypeError):  # a response, or the TypeError of a closed service
-            assert call.result() == "done"
-        assert len(server.token_requests) == 2
-        assert len(server.api_requests) <= 1
+    server = case.server(json_response("done"), tokens=[token_response(TOKEN), held])
+    service = case.cold(server)
+    service.access_token_expiry_time = 0
+    call = held.close_half_way(service, service.things.any)
+    with contextlib.suppress(TypeError):  # a response, or the TypeError of a closed service
+        assert call.result() == "done"
+    assert len(server.token_requests) == 2
+    assert len(server.api_requests) <= 1
 
 
 def close_while_waiting(server: ScriptedServer, service: Any, requests: int) -> list[Future[Any]]:
@@ -149,31 +144,29 @@ def close_while_waiting(server: ScriptedServer, service: Any, requests: int) -> 
 
 
 def test_C4_threads_waiting_for_a_token_do_not_request_another(case: Case) -> None:
-    with ScriptedServer(tokens=stall) as server:
-        service = case.service(server, timeout=0.5)
-        service.access_token_expiry_time = 0
-        waiting = close_while_waiting(server, service, 1)
-        assert all(isinstance(call.exception(), (TypeError, sidefx.CallTimeout)) for call in waiting)
-        assert len(server.requests) == 1
+    server, service = case.serve(tokens=stall, timeout=0.5)
+    service.access_token_expiry_time = 0
+    waiting = close_while_waiting(server, service, 1)
+    assert all(isinstance(call.exception(), (TypeError, sidefx.CallTimeout)) for call in waiting)
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize(("status", "of_token"), [(429, False), (503, False), (429, True)])
 def test_C4_wait_before_a_retry_is_interrupted(case: Case, status: int, of_token: bool) -> None:
     busy = http_response(status, "busy", {"Retry-After": "30"})
-    with ScriptedServer(busy, tokens=busy) as server:
-        service = case.service(server)
-        service._client.backoff = 30.0
-        if of_token:
-            service.access_token_expiry_time = 0
-        waiting = close_while_waiting(server, service, 1 if of_token else THREADS)
-        for call in waiting:
-            with case.raises(TypeError, match="closed"):
-                call.result()
-        assert len(server.requests) == (1 if of_token else THREADS)
+    server, service = case.serve(busy, tokens=busy)
+    service._client.backoff = 30.0
+    if of_token:
+        service.access_token_expiry_time = 0
+    waiting = close_while_waiting(server, service, 1 if of_token else THREADS)
+    for call in waiting:
+        with case.raises(TypeError, match="closed"):
+            call.result()
+    assert len(server.requests) == (1 if of_token else THREADS)
 
 
 def test_C4_calls_to_a_silent_server_still_time_out(case: Case) -> None:
-    with ScriptedServer(stall) as server:
-        for call in close_while_waiting(server, case.service(server, timeout=0.5, retries=0), THREADS):
-            with case.raises(sidefx.CallTimeout):
-                call.result()
+    server = case.server(stall)
+    for call in close_while_waiting(server, case.service(server, timeout=0.5, retries=0), THREADS):
+        with case.raises(sidefx.CallTimeout):
+            call.result()

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from support.case import CLIENT_ID, CLIENT_SECRET, NEW_TOKEN, ROOT, TOKEN, Case, check_text
 from support.downloads import md5
-from support.scripted import Connection, Request, ScriptedServer, http_response, json_response, token_response
+from support.scripted import Connection, Request, http_response, json_response, token_response
 
 THREADS = 16
 OK = json_response("done")
@@ -30,12 +30,12 @@ def submit_from_all_threads(service: Any) -> None:
 
 
 def test_C1_cold_threads_share_one_token_request(case: Case, tls: str | None) -> None:
-    with ScriptedServer(OK, tokens=[token_response(TOKEN), token_response(NEW_TOKEN)], tls=tls) as server:
-        service = case.cold(server)
-        service.access_token_expiry_time = 0
-        submit_from_all_threads(service)
-        assert (len(server.token_requests), len(server.api_requests)) == (2, THREADS)
-        assert {request.header("Authorization") for request in server.api_requests} == {f"Bearer {NEW_TOKEN}"}
+    server = case.server(OK, tokens=[token_response(TOKEN), token_response(NEW_TOKEN)], tls=tls)
+    service = case.cold(server)
+    service.access_token_expiry_time = 0
+    submit_from_all_threads(service)
+    assert (len(server.token_requests), len(server.api_requests)) == (2, THREADS)
+    assert {request.header("Authorization") for request in server.api_requests} == {f"Bearer {NEW_TOKEN}"}
 
 
 def test_C1_simultaneous_401s_cause_one_token_request(case: Case, tls: str | None) -> None:
@@ -48,48 +48,45 @@ def test_C1_simultaneous_401s_cause_one_token_request(case: Case, tls: str | Non
             all_in.wait(10)
         connection.send(http_response(401, "expired") if is_old else OK)
 
-    with ScriptedServer(refuse_all_at_once, tokens=[token_response(NEW_TOKEN)], tls=tls) as server:
-        submit_from_all_threads(case.service(server))
-        assert (len(server.token_requests), len(server.api_requests)) == (1, 2 * THREADS)
+    server, service = case.serve(refuse_all_at_once, tokens=[token_response(NEW_TOKEN)], tls=tls)
+    submit_from_all_threads(service)
+    assert (len(server.token_requests), len(server.api_requests)) == (1, 2 * THREADS)
 
 
 def test_C3_threads_share_a_service_without_cookies(case: Case, tls: str | None) -> None:
-    with ScriptedServer(echo, tls=tls) as server:
-        service = case.service(server)
+    server, service = case.serve(echo, tls=tls)
 
-        def correct_results(thread: int) -> int:
-            results = [service.things.echo(thread, number=number) for number in range(60)]
-            return sum(result == ["things.echo", [thread], {"number": n}] for n, result in enumerate(results))
+    def correct_results(thread: int) -> int:
+        results = [service.things.echo(thread, number=number) for number in range(60)]
+        return sum(result == ["things.echo", [thread], {"number": n}] for n, result in enumerate(results))
 
-        with ThreadPoolExecutor(THREADS) as threads:
-            assert sum(threads.map(correct_results, range(THREADS))) == 960
-        assert len(server.requests) == 960
-        assert server.connections <= THREADS
-        assert not any(request.header("Cookie") for request in server.requests)
+    with ThreadPoolExecutor(THREADS) as threads:
+        assert sum(threads.map(correct_results, range(THREADS))) == 960
+    assert len(server.requests) == 960
+    assert server.connections <= THREADS
+    assert not any(request.header("Cookie") for request in server.requests)
 
 
 STREAM = http_response(200, b"x" * 100_000, {"Content-Type": "application/octet-stream"})
 
 
 def test_C5_unread_streams_do_not_block_other_calls(case: Case, tls: str | None) -> None:
-    with ScriptedServer([STREAM] * 20 + [OK], tls=tls) as server:
-        service = case.service(server)
-        files = [service.things.stream() for _ in range(20)]
-        assert service.bugs.submit_issue(summary="x") == "done"
-        for file in files:
-            file.close()
+    _, service = case.serve([STREAM] * 20 + [OK], tls=tls)
+    files = [service.things.stream() for _ in range(20)]
+    assert service.bugs.submit_issue(summary="x") == "done"
+    for file in files:
+        file.close()
 
 
 def test_C5_unclosed_stream_warns_when_collected(case: Case, tls: str | None) -> None:
-    with ScriptedServer([STREAM, STREAM], tls=tls) as server:
-        service = case.service(server)
-        file = service.things.stream()
-        with pytest.warns(ResourceWarning, match="ResponseFile") as warned:
-            del file
-        assert len(warned) == 1
-        check_text(str(warned[0].message), "the warning")
-        with service.things.stream() as file:
-            file.read(10)  # closed before its end, so it does not warn
+    _, service = case.serve([STREAM, STREAM], tls=tls)
+    file = service.things.stream()
+    with pytest.warns(ResourceWarning, match="ResponseFile") as warned:
+        del file
+    assert len(warned) == 1
+    check_text(str(warned[0].message), "the warning")
+    with service.things.stream() as file:
+        file.read(10)  # closed before its end, so it does not warn
 
 
 SHARING = """
@@ -103,15 +100,15 @@ with sidefx.service(sys.argv[3], sys.argv[4], sys.argv[2], sys.argv[1], token_ca
 def test_C6_cold_processes_share_one_token_cache(case: Case) -> None:
     cache = case.directory / "made" / "tokens.json"
     case.declared.add(cache)
-    with ScriptedServer(echo) as server:
-        arguments = (server.api_url, server.token_url, CLIENT_ID, CLIENT_SECRET, str(cache))
-        with ThreadPoolExecutor(8) as threads:
-            done = list(threads.map(lambda number: case.python(SHARING, *arguments, f"process {number}"), range(8)))
-        for number, process in enumerate(done):
-            assert (process.stdout.strip(), process.stderr) == (f"['things.echo', ['process {number}'], {{}}]", "")
-        assert 1 <= len(server.token_requests) <= 8
-        assert case.python(SHARING, *arguments, "afterwards").returncode == 0
-        assert len(server.token_requests) <= 8
+    server = case.server(echo)
+    arguments = (server.api_url, server.token_url, CLIENT_ID, CLIENT_SECRET, str(cache))
+    with ThreadPoolExecutor(8) as threads:
+        done = list(threads.map(lambda number: case.python(SHARING, *arguments, f"process {number}"), range(8)))
+    for number, process in enumerate(done):
+        assert (process.stdout.strip(), process.stderr) == (f"['things.echo', ['process {number}'], {{}}]", "")
+    assert 1 <= len(server.token_requests) <= 8
+    assert case.python(SHARING, *arguments, "afterwards").returncode == 0
+    assert len(server.token_requests) <= 8
 
 
 FETCHING = """
@@ -134,9 +131,9 @@ def test_C6_two_processes_can_download_the_same_file(case: Case) -> None:
 
     target = case.directory / "build.tar.gz"
     case.declared.add(target)
-    with ScriptedServer(slowly) as server:
-        command = [sys.executable, "-c", FETCHING, server.url + "/build", str(target), md5(content)]
-        options: dict[str, Any] = {"stdout": subprocess.PIPE, "text": True, "env": {**os.environ, "PYTHONPATH": ROOT}}
-        children = [subprocess.Popen(command, **options) for _ in range(2)]
-        assert [child.communicate(timeout=30)[0].strip() for child in children] == [str(target)] * 2
+    server = case.server(slowly)
+    command = [sys.executable, "-c", FETCHING, server.url + "/build", str(target), md5(content)]
+    options: dict[str, Any] = {"stdout": subprocess.PIPE, "text": True, "env": {**os.environ, "PYTHONPATH": ROOT}}
+    children = [subprocess.Popen(command, **options) for _ in range(2)]
+    assert [child.communicate(timeout=30)[0].strip() for child in children] == [str(target)] * 2
     assert target.read_bytes() == content

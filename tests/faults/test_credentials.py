@@ -27,16 +27,15 @@ def test_A6_netrc_does_not_replace_our_authorization_header(case: Case, tls: str
     path = Path.home() / ".netrc"
     path.write_text(f"{machine} login other password secret\n")
     case.declared.add(path)
-    with ScriptedServer([OK, REFUSED, OK], tokens=token_response(NEW_TOKEN), tls=tls) as server:
-        service = case.service(server)
-        service.bugs.submit_issue(summary="x")
-        service.bugs.submit_issue(summary="y")
-        assert [request.header("Authorization") for request in server.requests] == [
-            f"Bearer {TOKEN}",
-            f"Bearer {TOKEN}",
-            f"Basic {BASIC}",
-            f"Bearer {NEW_TOKEN}",
-        ]
+    server, service = case.serve([OK, REFUSED, OK], tokens=token_response(NEW_TOKEN), tls=tls)
+    service.bugs.submit_issue(summary="x")
+    service.bugs.submit_issue(summary="y")
+    assert [request.header("Authorization") for request in server.requests] == [
+        f"Bearer {TOKEN}",
+        f"Bearer {TOKEN}",
+        f"Basic {BASIC}",
+        f"Bearer {NEW_TOKEN}",
+    ]
 
 
 @pytest.mark.parametrize("which", ["access_token_url", "endpoint_url"])
@@ -84,9 +83,9 @@ def warnings_in(caplog: pytest.LogCaptureFixture) -> list[str]:
 def test_A9_cached_token_is_used_and_its_file_is_private(case: Case) -> None:
     cache = case.directory / "made" / "cache.json"
     case.declared.add(cache)
-    with ScriptedServer(OK, tokens=[token_response(TOKEN)]) as server:
-        assert token_used(case, server, cache) == TOKEN
-        assert token_used(case, server, cache) == TOKEN
+    server = case.server(OK, tokens=[token_response(TOKEN)])
+    assert token_used(case, server, cache) == TOKEN
+    assert token_used(case, server, cache) == TOKEN
     if os.name == "posix":
         assert stat.S_IMODE(cache.stat().st_mode) == 0o600
         assert stat.S_IMODE(cache.parent.stat().st_mode) == 0o700
@@ -101,23 +100,23 @@ def test_A9_unsafe_cache_file_is_left_alone_with_one_warning(
 ) -> None:
     if fault == "owner" and os.geteuid() != 0:
         pytest.skip("only root can give a file away")
-    with ScriptedServer(OK, tokens=token_response(NEW_TOKEN)) as server:
-        good = case.write("good.json", b'{"a": "file of another user"}')
-        good.chmod(0o600)
-        cache = case.directory / "odd.json"
-        case.declared.add(cache)
-        if fault == "FIFO":
-            os.mkfifo(cache, 0o600)
-        elif "link" in fault:
-            cache.symlink_to(good if fault == "link" else case.directory / "nowhere")
-        else:
-            cache.write_bytes(good.read_bytes())
-            cache.chmod(0o640 if fault == "mode" else 0o600)
-            os.chown(cache, 65534 if fault == "owner" else -1, -1)
-        before = cache.lstat()
-        assert token_used(case, server, cache) == NEW_TOKEN
-        assert token_used(case, server, cache) == NEW_TOKEN
-        assert len(server.token_requests) == 2
+    server = case.server(OK, tokens=token_response(NEW_TOKEN))
+    good = case.write("good.json", b'{"a": "file of another user"}')
+    good.chmod(0o600)
+    cache = case.directory / "odd.json"
+    case.declared.add(cache)
+    if fault == "FIFO":
+        os.mkfifo(cache, 0o600)
+    elif "link" in fault:
+        cache.symlink_to(good if fault == "link" else case.directory / "nowhere")
+    else:
+        cache.write_bytes(good.read_bytes())
+        cache.chmod(0o640 if fault == "mode" else 0o600)
+        os.chown(cache, 65534 if fault == "owner" else -1, -1)
+    before = cache.lstat()
+    assert token_used(case, server, cache) == NEW_TOKEN
+    assert token_used(case, server, cache) == NEW_TOKEN
+    assert len(server.token_requests) == 2
     after = cache.lstat()
     assert (after.st_ino, after.st_mode, after.st_uid) == (before.st_ino, before.st_mode, before.st_uid)
     assert good.read_bytes() == b'{"a": "file of another user"}'
@@ -137,18 +136,18 @@ def test_A9_unsafe_cache_file_is_left_alone_with_one_warning(
 def test_A9_garbage_in_the_cache_is_a_miss(case: Case, caplog: pytest.LogCaptureFixture, content: bytes) -> None:
     cache = case.write("cache.json", content)
     cache.chmod(0o600)
-    with ScriptedServer(OK, tokens=[token_response(NEW_TOKEN)]) as server:
-        assert token_used(case, server, cache) == NEW_TOKEN
-        assert token_used(case, server, cache) == NEW_TOKEN
+    server = case.server(OK, tokens=[token_response(NEW_TOKEN)])
+    assert token_used(case, server, cache) == NEW_TOKEN
+    assert token_used(case, server, cache) == NEW_TOKEN
     assert warnings_in(caplog) == []
 
 
 def test_A9_rejected_cached_token_is_replaced(case: Case) -> None:
     cache = case.directory / "cache.json"
     case.declared.add(cache)
-    with ScriptedServer([OK, REFUSED, OK, OK], tokens=[token_response(TOKEN), token_response(NEW_TOKEN)]) as server:
-        assert [token_used(case, server, cache) for _ in range(3)] == [TOKEN, NEW_TOKEN, NEW_TOKEN]
-        assert [request.header("Authorization") for request in server.api_requests][1] == f"Bearer {TOKEN}"
+    server = case.server([OK, REFUSED, OK, OK], tokens=[token_response(TOKEN), token_response(NEW_TOKEN)])
+    assert [token_used(case, server, cache) for _ in range(3)] == [TOKEN, NEW_TOKEN, NEW_TOKEN]
+    assert [request.header("Authorization") for request in server.api_requests][1] == f"Bearer {TOKEN}"
 
 
 WRITER = """
@@ -167,14 +166,14 @@ while True:
 @pytest.mark.skipif(os.name != "posix", reason="only POSIX has kill -9")
 def test_A9_killed_writer_leaves_a_complete_cache_file(case: Case) -> None:
     cache = case.directory / "made" / "cache.json"
-    with ScriptedServer(OK, tokens=token_response(TOKEN, expires_in=1)) as server:
-        urls = [server.api_url, server.token_url]
-        command = [sys.executable, "-c", WRITER, *urls, str(cache), CLIENT_ID, CLIENT_SECRET]
-        for delay in (0.0, 0.003, 0.007):
-            with subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": ROOT}) as writer:
-                assert writer.stdout is not None
-                writer.stdout.readline()
-                time.sleep(delay)
-                os.kill(writer.pid, signal.SIGKILL)
-            assert json.loads(cache.read_text())
+    server = case.server(OK, tokens=token_response(TOKEN, expires_in=1))
+    urls = [server.api_url, server.token_url]
+    command = [sys.executable, "-c", WRITER, *urls, str(cache), CLIENT_ID, CLIENT_SECRET]
+    for delay in (0.0, 0.003, 0.007):
+        with subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": ROOT}) as writer:
+            assert writer.stdout is not None
+            writer.stdout.readline()
+            time.sleep(delay)
+            os.kill(writer.pid, signal.SIGKILL)
+        assert json.loads(cache.read_text())
     case.declared.update(cache.parent.iterdir())  # a killed writer may leave its temporary file

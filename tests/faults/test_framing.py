@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from support.case import Case
-from support.scripted import Connection, Request, ScriptedServer, http_response, json_response, send_and_close
+from support.scripted import Connection, Request, http_response, json_response, send_and_close
 from support.systems import needs_proc
 
 import sidefx_client as sidefx
@@ -35,11 +35,10 @@ SURPLUS = {
 
 @pytest.mark.parametrize("sent", SURPLUS.values(), ids=SURPLUS)
 def test_N11_surplus_bytes_end_the_connection(case: Case, tls: str | None, sent: bytes) -> None:
-    with ScriptedServer([sent, NEXT], tls=tls) as server:
-        service = case.service(server)
-        service.bugs.submit_issue(summary="x")
-        assert service.bugs.submit_issue(summary="y") == "next"
-        assert [request.connection for request in server.requests] == [1, 2]
+    server, service = case.serve([sent, NEXT], tls=tls)
+    service.bugs.submit_issue(summary="x")
+    assert service.bugs.submit_issue(summary="y") == "next"
+    assert [request.connection for request in server.requests] == [1, 2]
 
 
 @pytest.mark.parametrize("surplus", [b"\n", json_response("wrong"), b"x" * 20_000], ids=["line", "response", "block"])
@@ -54,22 +53,20 @@ def test_N11_surplus_bytes_between_two_calls_end_the_connection(case: Case, tls:
         connection.send(surplus)
         sent.set()
 
-    with ScriptedServer([send_late, NEXT], tls=tls) as server:
-        service = case.service(server)
-        assert service.bugs.submit_issue(summary="x") == "first"
-        received.set()
-        assert sent.wait(10)
-        assert service.bugs.submit_issue(summary="y") == "next"
-        assert [request.connection for request in server.requests] == [1, 2]
+    server, service = case.serve([send_late, NEXT], tls=tls)
+    assert service.bugs.submit_issue(summary="x") == "first"
+    received.set()
+    assert sent.wait(10)
+    assert service.bugs.submit_issue(summary="y") == "next"
+    assert [request.connection for request in server.requests] == [1, 2]
 
 
 def test_N11_switching_protocols_raises_and_closes(case: Case) -> None:
-    with ScriptedServer([http_response(101, framed=False), NEXT]) as server:
-        service = case.service(server)
-        with pytest.raises((sidefx.APIError, sidefx.TransportError)):
-            service.bugs.submit_issue(summary="x")
-        assert service.bugs.submit_issue(summary="y") == "next"
-        assert [request.connection for request in server.requests] == [1, 2]
+    server, service = case.serve([http_response(101, framed=False), NEXT])
+    with pytest.raises((sidefx.APIError, sidefx.TransportError)):
+        service.bugs.submit_issue(summary="x")
+    assert service.bugs.submit_issue(summary="y") == "next"
+    assert [request.connection for request in server.requests] == [1, 2]
 
 
 def endless(start: bytes, repeated: bytes) -> Any:
@@ -121,20 +118,20 @@ except sidefx.TransportError as error:
 
 @needs_proc
 def test_N14_lack_of_file_descriptors_is_named(case: Case) -> None:
-    with ScriptedServer() as server:
-        done = case.python(NO_DESCRIPTORS, server.api_url)
+    server = case.server()
+    done = case.python(NO_DESCRIPTORS, server.api_url)
     assert "descriptors" in done.stdout or "open files" in done.stdout
     assert done.stdout.endswith("False\n")
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_KEEPIDLE"), reason="reads TCP_KEEPIDLE")
 def test_N15_connections_send_tcp_keepalive(case: Case, tls: str | None) -> None:
-    with ScriptedServer(json_response("done"), tls=tls) as server:
-        case.service(server).bugs.submit_issue(summary="x")
-        sockets = [thing for thing in gc.get_objects() if isinstance(thing, socket.socket) and thing.fileno() >= 0]
-        (ours,) = (sock for sock in sockets if is_connected(sock, server.port))
-        assert ours.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
-        assert ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 60
+    server, service = case.serve(json_response("done"), tls=tls)
+    service.bugs.submit_issue(summary="x")
+    sockets = [thing for thing in gc.get_objects() if isinstance(thing, socket.socket) and thing.fileno() >= 0]
+    (ours,) = (sock for sock in sockets if is_connected(sock, server.port))
+    assert ours.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    assert ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 60
 
 
 def is_connected(sock: socket.socket, port: int) -> bool:
@@ -178,10 +175,9 @@ ACCEPTED = {
 
 @pytest.mark.parametrize(("sent", "value"), ACCEPTED.values(), ids=ACCEPTED)
 def test_H12_harmless_framing_and_needless_codings_are_accepted(case: Case, sent: bytes, value: object) -> None:
-    with ScriptedServer([sent, NEXT]) as server:
-        service = case.service(server)
-        assert service.bugs.submit_issue(summary="x") == value
-        assert service.bugs.submit_issue(summary="y") == "next"
+    _, service = case.serve([sent, NEXT])
+    assert service.bugs.submit_issue(summary="x") == value
+    assert service.bugs.submit_issue(summary="y") == "next"
 
 
 @pytest.mark.parametrize("coding", ["br", "zstd", "compress", "gzip, gzip", "gzip, br"])
@@ -208,7 +204,8 @@ def test_H14_stream_without_a_length_needs_close_notify(case: Case, notified: bo
         connection.send(http_response(200, b"x" * 1000, STREAM, framed=False))
         connection.finish(notify=notified)
 
-    with ScriptedServer([step], tls="good") as server, case.service(server).things.stream() as file:
+    server = case.server([step], tls="good")
+    with case.service(server).things.stream() as file:
         if notified:
             assert file.read() == b"x" * 1000
         else:

@@ -19,7 +19,6 @@ from support.case import ATTEMPTS, BASIC, CLIENT_SECRET, PEAK_MEMORY, SIGNATURE,
 from support.scripted import (
     Connection,
     Request,
-    ScriptedServer,
     Step,
     http_response,
     json_response,
@@ -47,12 +46,12 @@ def busy_until_a_date(connection: Connection, request: Request) -> None:
 
 @pytest.mark.parametrize("told", [busy("1"), busy_until_a_date], ids=["seconds", "date"])
 def test_H1_429_is_retried_after_the_time_in_retry_after(case: Case, told: Step) -> None:
-    with ScriptedServer([told, told, OK]) as server:
-        assert case.service(server).bugs.submit_issue(summary="x") == "done"
-        first, second, third = server.requests
-        assert second.time - first.time >= 1
-        assert third.time - second.time >= 1
-        assert len({(request.body, tuple(request.headers)) for request in server.requests}) == 1
+    server, service = case.serve([told, told, OK])
+    assert service.bugs.submit_issue(summary="x") == "done"
+    first, second, third = server.requests
+    assert second.time - first.time >= 1
+    assert third.time - second.time >= 1
+    assert len({(request.body, tuple(request.headers)) for request in server.requests}) == 1
 
 
 @pytest.mark.parametrize(("header", "seconds"), [("0", 0), ("Sun, 06 Nov 1994 08:49:37 GMT", 0), (None, None)])
@@ -136,12 +135,12 @@ def test_H6_long_traceback_is_truncated_to_8_KiB_and_keeps_its_last_line(case: C
 def test_H7_redirect_raises_with_its_target_and_is_not_followed(
     case: Case, tls: str | None, status: int, function: str
 ) -> None:
-    with ScriptedServer() as other:
-        target = f"http://localhost:{other.port}"
-        moved = http_response(status, "moved", {"Location": f"{target}/signed?{SIGNATURE}"})
-        error, _ = case.failure([moved], sidefx.APIError, target, tls=tls, function=function)
-        assert error.http_code == status
-        assert other.connections == 0
+    other = case.server()
+    target = f"http://localhost:{other.port}"
+    moved = http_response(status, "moved", {"Location": f"{target}/signed?{SIGNATURE}"})
+    error, _ = case.failure([moved], sidefx.APIError, target, tls=tls, function=function)
+    assert error.http_code == status
+    assert other.connections == 0
 
 
 def test_H8_login_page_raises_with_an_excerpt(case: Case, tls: str | None) -> None:
@@ -172,8 +171,8 @@ LABELLED = {
 
 @pytest.mark.parametrize("sent", LABELLED.values(), ids=LABELLED)
 def test_H9_json_is_decoded_with_any_json_content_type(case: Case, tls: str | None, sent: bytes) -> None:
-    with ScriptedServer([send_and_close(sent)], tls=tls) as server:
-        assert case.service(server).bugs.submit_issue(summary="x") == VALUE
+    _, service = case.serve([send_and_close(sent)], tls=tls)
+    assert service.bugs.submit_issue(summary="x") == VALUE
 
 
 EMPTY = {
@@ -187,21 +186,20 @@ EMPTY = {
 
 @pytest.mark.parametrize("sent", EMPTY.values(), ids=EMPTY)
 def test_H9_empty_response_is_null(case: Case, sent: bytes) -> None:
-    with ScriptedServer([sent, OK]) as server:
-        service = case.service(server)
-        assert [service.bugs.submit_issue(summary="x") for _ in range(2)] == [None, "done"]
-        assert server.connections == 1
+    server, service = case.serve([sent, OK])
+    assert [service.bugs.submit_issue(summary="x") for _ in range(2)] == [None, "done"]
+    assert server.connections == 1
 
 
 @pytest.mark.parametrize(
     "media", ["application/octet-stream", "Application/Octet-Stream; x=y", "application/octet-stream;"]
 )
 def test_H9_octet_stream_is_a_response_file(case: Case, tls: str | None, media: str) -> None:
-    with ScriptedServer([http_response(200, b"\0bytes", {"Content-Type": media})], tls=tls) as server:
-        with case.service(server).things.stream() as file:
-            assert isinstance(file, sidefx.ResponseFile)
-            check_object(file)
-            assert file.read() == b"\0bytes"
+    _, service = case.serve([http_response(200, b"\0bytes", {"Content-Type": media})], tls=tls)
+    with service.things.stream() as file:
+        assert isinstance(file, sidefx.ResponseFile)
+        check_object(file)
+        assert file.read() == b"\0bytes"
 
 
 WHOLE = gzip.compress(json.dumps(list(range(1000))).encode())
@@ -230,15 +228,15 @@ def test_H10_truncated_body_raises_transport_error(case: Case, tls: str | None, 
 
 
 def test_H10_read_only_function_is_retried_after_a_truncated_body(case: Case, tls: str | None) -> None:
-    with ScriptedServer([send_and_close(TRUNCATED["Content-Length 100"]), OK], tls=tls) as server:
-        assert case.service(server).things.get_all() == "done"
+    _, service = case.serve([send_and_close(TRUNCATED["Content-Length 100"]), OK], tls=tls)
+    assert service.things.get_all() == "done"
 
 
 def test_H10_truncated_stream_raises_transport_error(case: Case, tls: str | None) -> None:
     stream = http_response(200, b"12345", {"Content-Type": "application/octet-stream", "Content-Length": "100"})
-    with ScriptedServer([send_and_close(stream)], tls=tls) as server:
-        with case.service(server).things.stream() as file, case.raises(sidefx.TransportError):
-            file.read()
+    _, service = case.serve([send_and_close(stream)], tls=tls)
+    with service.things.stream() as file, case.raises(sidefx.TransportError):
+        file.read()
 
 
 MIB = 1 << 20
@@ -281,13 +279,13 @@ def test_H11_decompressed_size_is_limited(case: Case, status: int, coding: str, 
     if "," in coding:
         body = gzip.compress(body)
     sent = http_response(status, body, {**JSON_TYPE, "Content-Encoding": coding})
-    with ScriptedServer(sent) as server:
-        done = case.python(BOMBED, server.api_url)
-        assert done.stderr == ""
-        name, length, growth = done.stdout.split()
-        assert name == (kind or name)
-        assert int(length) <= 64 * 1024 + 100
-        assert float(growth) < limit
+    server = case.server(sent)
+    done = case.python(BOMBED, server.api_url)
+    assert done.stderr == ""
+    name, length, growth = done.stdout.split()
+    assert name == (kind or name)
+    assert int(length) <= 64 * 1024 + 100
+    assert float(growth) < limit
 
 
 def test_H11_endless_error_body_is_read_up_to_64_KiB(case: Case, tls: str | None) -> None:
@@ -313,20 +311,20 @@ def test_H15_retry_after_date_is_relative_to_the_servers_clock(case: Case, skew:
         dates = [email.utils.formatdate(time.time() + skew + wait, usegmt=True) for wait in (0, 1)]
         connection.send(http_response(429, "slow down", {"Date": dates[0], "Retry-After": dates[1]}))
 
-    with ScriptedServer([told, OK]) as server:
-        assert case.service(server).bugs.submit_issue(summary="x") == "done"
-        assert server.requests[1].time - server.requests[0].time >= 1
+    server, service = case.serve([told, OK])
+    assert service.bugs.submit_issue(summary="x") == "done"
+    assert server.requests[1].time - server.requests[0].time >= 1
 
 
 @pytest.mark.parametrize(("retry_after", "sendings"), [("1", 2), ("86400", 1)])
 def test_H15_retry_after_of_a_503_is_honored_for_read_only_functions(
     case: Case, retry_after: str, sendings: int
 ) -> None:
-    with ScriptedServer([http_response(503, "busy", {"Retry-After": retry_after}), OK]) as server:
-        with contextlib.suppress(sidefx.APIError):
-            assert case.service(server).things.get_all() == "done"
-        assert len(server.requests) == sendings
-        assert sendings == 1 or server.requests[1].time - server.requests[0].time >= 1
+    server, service = case.serve([http_response(503, "busy", {"Retry-After": retry_after}), OK])
+    with contextlib.suppress(sidefx.APIError):
+        assert service.things.get_all() == "done"
+    assert len(server.requests) == sendings
+    assert sendings == 1 or server.requests[1].time - server.requests[0].time >= 1
 
 
 ECHOED = f"{TOKEN} {CLIENT_SECRET} {BASIC} https://files.invalid/x?{SIGNATURE}"
@@ -344,9 +342,9 @@ ECHOES = {
 
 @pytest.mark.parametrize("sent", ECHOES.values(), ids=ECHOES)
 def test_H16_echoed_secrets_are_redacted(case: Case, sent: bytes) -> None:
-    with ScriptedServer([sent], tokens=[token_response(TOKEN)]) as server:
-        with pytest.raises((sidefx.APIError, sidefx.TransportError)) as caught:
-            case.cold(server).bugs.submit_issue(summary="x")
+    server = case.server([sent], tokens=[token_response(TOKEN)])
+    with pytest.raises((sidefx.APIError, sidefx.TransportError)) as caught:
+        case.cold(server).bugs.submit_issue(summary="x")
     check_error(caught.value)
     shown = str(caught.value).lower()
     assert "<redacted>" in shown
@@ -386,9 +384,9 @@ def test_H16_secret_is_redacted_in_every_spelling(case: Case, endpoint: str, spe
         "reason phrase": f"HTTP/1.1 403 {echoed}\r\nContent-Length: 0\r\n\r\n".encode(),
     }[place]
     tokens = [sent] if endpoint == "token" else [token_response(TOKEN)]
-    with ScriptedServer([sent], tokens=tokens) as server:
-        with pytest.raises((sidefx.APIError, sidefx.AuthorizationError)) as caught:
-            case.cold(server, client_secret_key=SPECIAL).bugs.submit_issue(summary="x")
+    server = case.server([sent], tokens=tokens)
+    with pytest.raises((sidefx.APIError, sidefx.AuthorizationError)) as caught:
+        case.cold(server, client_secret_key=SPECIAL).bugs.submit_issue(summary="x")
     shown = f"{caught.value} {caught.value!r} {vars(caught.value)}"
     assert "<redacted>" in shown
     assert "special" not in shown
@@ -396,17 +394,17 @@ def test_H16_secret_is_redacted_in_every_spelling(case: Case, endpoint: str, spe
 
 def test_H16_control_characters_of_a_server_are_escaped(case: Case, caplog: pytest.LogCaptureFixture) -> None:
     text = "\x1b]0;title\x07 \u202e\r\nsecond line"
-    with ScriptedServer([http_response(429, text, {"Retry-After": "0"}), http_response(422, text)]) as server:
-        with case.raises(sidefx.APIError) as caught:
-            case.service(server).bugs.submit_issue(summary="x")
+    _, service = case.serve([http_response(429, text, {"Retry-After": "0"}), http_response(422, text)])
+    with case.raises(sidefx.APIError) as caught:
+        service.bugs.submit_issue(summary="x")
     assert re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", str(caught.value)) is None
     assert caught.value.message.endswith("\nsecond line")
     assert all(record.getMessage().isprintable() for record in caplog.records)
 
 
 def test_H16_function_name_cannot_forge_a_log_line(case: Case, caplog: pytest.LogCaptureFixture) -> None:
-    with ScriptedServer(OK) as server:
-        sidefx.call(case.service(server), "a.b\nWARNING forged")
+    _, service = case.serve(OK)
+    sidefx.call(service, "a.b\nWARNING forged")
     assert all("\n" not in record.getMessage() for record in caplog.records)
 
 
@@ -417,5 +415,6 @@ def test_H17_json_error_body_is_shown_as_its_text(case: Case) -> None:
 def test_H18_raw_utf_8_file_name_is_decoded(case: Case) -> None:
     head = "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: 1\r\n"
     sent = f'{head}Content-Disposition: attachment; filename="Zoë 雪.hip"\r\n\r\nx'.encode()
-    with ScriptedServer([sent]) as server, case.service(server).things.stream() as file:
+    server = case.server([sent])
+    with case.service(server).things.stream() as file:
         assert file.name == "Zoë 雪.hip"

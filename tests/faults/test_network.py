@@ -20,7 +20,6 @@ from support.scripted import (
     Connection,
     Greeting,
     Request,
-    ScriptedServer,
     Step,
     http_response,
     json_response,
@@ -84,33 +83,32 @@ def test_N1_dropped_call_is_retried_for_read_only_functions_only(
 
 @pytest.mark.parametrize("function", ["bugs.submit_issue", "things.get_all"])
 def test_N2_call_dropped_on_a_kept_alive_connection(case: Case, tls: str | None, function: str) -> None:
-    with ScriptedServer([OK, send_and_close(), OK], tls=tls) as server:
-        service = case.service(server)
+    server, service = case.serve([OK, send_and_close(), OK], tls=tls)
+    assert sidefx.call(service, function) == "done"
+    if function == "things.get_all":
         assert sidefx.call(service, function) == "done"
-        if function == "things.get_all":
-            assert sidefx.call(service, function) == "done"
-            assert [request.connection for request in server.requests] == [1, 1, 2]
-        else:
-            with case.raises(sidefx.TransportError) as caught:
-                sidefx.call(service, function)
-            assert caught.value.may_have_executed
-            assert [request.connection for request in server.requests] == [1, 1]
+        assert [request.connection for request in server.requests] == [1, 1, 2]
+    else:
+        with case.raises(sidefx.TransportError) as caught:
+            sidefx.call(service, function)
+        assert caught.value.may_have_executed
+        assert [request.connection for request in server.requests] == [1, 1]
 
 
 @pytest.mark.parametrize("first", [respond_and_close, respond_and_reset])
 def test_N3_closed_idle_connection_is_replaced(case: Case, tls: str | None, first: Action) -> None:
-    with ScriptedServer([first, OK], tls=tls) as server:
-        service = case.service(server)
-        assert service.bugs.submit_issue(summary="first") == "done"
-        time.sleep(0.1)  # wait until the end of the connection has arrived
-        assert service.bugs.submit_issue(summary="second") == "done"
-        assert [request.call[2]["summary"] for request in server.requests] == ["first", "second"]
-        assert server.connections == 2
+    server, service = case.serve([first, OK], tls=tls)
+    assert service.bugs.submit_issue(summary="first") == "done"
+    time.sleep(0.1)  # wait until the end of the connection has arrived
+    assert service.bugs.submit_issue(summary="second") == "done"
+    assert [request.call[2]["summary"] for request in server.requests] == ["first", "second"]
+    assert server.connections == 2
 
 
 def test_N3_connection_idle_for_long_is_not_reused(case: Case) -> None:
     assert inspect.signature(Adapter).parameters["idle_limit"].default <= 30
-    with ScriptedServer(OK) as server, requests.Session() as session:
+    server = case.server(OK)
+    with requests.Session() as session:
         session.mount("http://", Adapter(idle_limit=0.1))
         service = case.service(server, session=session)
         service.bugs.submit_issue(summary="first")
@@ -123,24 +121,24 @@ def test_N3_connection_idle_for_long_is_not_reused(case: Case) -> None:
 def test_N4_refused_connection_is_retried(
     case: Case, tls: str | None, on_connect: Callable[[Callable[[Any], None]], None]
 ) -> None:
-    with ScriptedServer([OK], tls=tls, listening=False) as server:
-        tried: list[Any] = []
+    server, service = case.serve([OK], tls=tls, listening=False)
+    tried: list[Any] = []
 
-        def up_for_the_third(address: Any) -> None:
-            tried.append(address)
-            if len(tried) == 3:
-                server.listen()
+    def up_for_the_third(address: Any) -> None:
+        tried.append(address)
+        if len(tried) == 3:
+            server.listen()
 
-        on_connect(up_for_the_third)
-        assert case.service(server).bugs.submit_issue(summary="x") == "done"
-        assert len(tried) == 3
-        assert len(server.requests) == 1
+    on_connect(up_for_the_third)
+    assert service.bugs.submit_issue(summary="x") == "done"
+    assert len(tried) == 3
+    assert len(server.requests) == 1
 
 
 def test_N4_connection_refused_four_times_raises(case: Case, tls: str | None, connects: list[Any]) -> None:
-    with ScriptedServer(tls=tls, listening=False) as server:
-        with case.raises(sidefx.TransportError, match=f"127.0.0.1:{server.port}") as caught:
-            case.service(server).bugs.submit_issue(summary="x")
+    server, service = case.serve(tls=tls, listening=False)
+    with case.raises(sidefx.TransportError, match=f"127.0.0.1:{server.port}") as caught:
+        service.bugs.submit_issue(summary="x")
     assert not caught.value.may_have_executed
     assert "/api" not in str(caught.value)
     assert len(connects) == ATTEMPTS
@@ -155,14 +153,14 @@ def test_N5_unresolvable_host_raises_with_its_name(case: Case, connects: list[An
 
 @pytest.mark.parametrize("greeting", CUTS)
 def test_N5_failed_tls_handshake_is_retried_then_raises(case: Case, greeting: Greeting) -> None:
-    with ScriptedServer([OK], tls="good", greetings=[greeting] * 3) as server:
-        assert case.service(server).bugs.submit_issue(summary="x") == "done"
-        assert (server.connections, server.handshakes, len(server.requests)) == (4, 1, 1)
-    with ScriptedServer(tls="good", greetings=[greeting] * ATTEMPTS) as server:
-        with case.raises(sidefx.TransportError) as caught:
-            case.service(server).bugs.submit_issue(summary="x")
-        assert not caught.value.may_have_executed
-        assert (server.connections, server.handshakes, len(server.requests)) == (ATTEMPTS, 0, 0)
+    server, service = case.serve([OK], tls="good", greetings=[greeting] * 3)
+    assert service.bugs.submit_issue(summary="x") == "done"
+    assert (server.connections, server.handshakes, len(server.requests)) == (4, 1, 1)
+    server, service = case.serve(tls="good", greetings=[greeting] * ATTEMPTS)
+    with case.raises(sidefx.TransportError) as caught:
+        service.bugs.submit_issue(summary="x")
+    assert not caught.value.may_have_executed
+    assert (server.connections, server.handshakes, len(server.requests)) == (ATTEMPTS, 0, 0)
 
 
 class Unread(io.BytesIO):
@@ -180,7 +178,8 @@ class Unread(io.BytesIO):
     [("self-signed", "self.signed"), ("wrong-name", "not valid for|match"), ("expired", "expired")],
 )
 def test_N6_bad_certificate_raises_before_the_upload_is_read(case: Case, kind: str, reason: str) -> None:
-    with ScriptedServer(tls=kind) as server, Unread(b"content") as file:
+    server = case.server(tls=kind)
+    with Unread(b"content") as file:
         with case.raises(sidefx.TransportError, match=reason) as caught:
             case.service(server).bugs.submit_issue(attachment=sidefx.File(file))
         assert f"127.0.0.1:{server.port}" in str(caught.value)
@@ -242,25 +241,24 @@ def test_N8_early_response_before_the_body_is_read_counts(
         ending(http_response(401, "expired")),
         OK,
     ]
-    with ScriptedServer(early_responses, tls=tls) as server:
-        service = case.service(server)
-        with case.raises(sidefx.APIError, match="^413 too large for us"):
-            service.bugs.submit_issue(scene=scene)
-        assert len(server.requests) == 1
-        assert service.bugs.submit_issue(scene=scene) == "done"
-        assert (len(server.api_requests), len(server.token_requests)) == (3, 1)
-        assert server.api_requests[2].length > LARGE
+    server, service = case.serve(early_responses, tls=tls)
+    with case.raises(sidefx.APIError, match="^413 too large for us"):
+        service.bugs.submit_issue(scene=scene)
+    assert len(server.requests) == 1
+    assert service.bugs.submit_issue(scene=scene) == "done"
+    assert (len(server.api_requests), len(server.token_requests)) == (3, 1)
+    assert server.api_requests[2].length > LARGE
 
 
 def test_N8_early_response_with_reset_does_not_repeat_the_upload(case: Case, tls: str | None) -> None:
     scene = case.sparse("shot.hip", LARGE)
-    with ScriptedServer(early(http_response(413, "too large for us"), reset), tls=tls) as server:
-        with pytest.raises((sidefx.APIError, sidefx.TransportError)) as caught:
-            case.service(server).bugs.submit_issue(scene=sidefx.File(scene))
-        check_error(caught.value)
-        assert getattr(caught.value, "http_code", 413) == 413
-        assert getattr(caught.value, "may_have_executed", True)
-        assert len(server.requests) == 1
+    server, service = case.serve(early(http_response(413, "too large for us"), reset), tls=tls)
+    with pytest.raises((sidefx.APIError, sidefx.TransportError)) as caught:
+        service.bugs.submit_issue(scene=sidefx.File(scene))
+    check_error(caught.value)
+    assert getattr(caught.value, "http_code", 413) == 413
+    assert getattr(caught.value, "may_have_executed", True)
+    assert len(server.requests) == 1
 
 
 def test_N8_broken_tls_connections_leave_others_of_their_thread_alone(case: Case) -> None:
@@ -290,16 +288,15 @@ def test_N8_broken_tls_connections_leave_others_of_their_thread_alone(case: Case
             with contextlib.suppress(OSError):
                 sock.recv(1)
 
-    with ScriptedServer([late, late, break_off, break_off, late], tls="good") as server:
-        service = case.service(server)
-        with service.things.stream() as response:
-            assert response.read(1 << 20) == bytes(1 << 20)
-            with service.things.stream():
-                break_another()
-            assert response.read() == b"last"
-        break_another()
-        with service.things.stream() as response:
-            assert response.read() == bytes(1 << 20) + b"last"
+    server, service = case.serve([late, late, break_off, break_off, late], tls="good")
+    with service.things.stream() as response:
+        assert response.read(1 << 20) == bytes(1 << 20)
+        with service.things.stream():
+            break_another()
+        assert response.read() == b"last"
+    break_another()
+    with service.things.stream() as response:
+        assert response.read() == bytes(1 << 20) + b"last"
 
 
 @pytest.mark.parametrize(("function", "sendings"), [("bugs.submit_issue", 1), ("things.get_all", 2)])
@@ -317,12 +314,12 @@ def test_N9_server_that_stops_reading_an_upload_raises_call_timeout(case: Case, 
         connection.stall()
 
     scene = sidefx.File(case.sparse("shot.hip", LARGE))
-    with ScriptedServer(read_a_little, tls=tls) as server:
-        service = case.service(server, timeout=(10, 0.3))  # the timeout to connect must not apply to sending
-        start = time.monotonic()
-        with case.raises(sidefx.CallTimeout) as caught:
-            service.bugs.submit_issue(scene=scene)
-        assert 0.3 <= time.monotonic() - start < 5
+    server = case.server(read_a_little, tls=tls)
+    service = case.service(server, timeout=(10, 0.3))  # the timeout to connect must not apply to sending
+    start = time.monotonic()
+    with case.raises(sidefx.CallTimeout) as caught:
+        service.bugs.submit_issue(scene=scene)
+    assert 0.3 <= time.monotonic() - start < 5
     assert caught.value.may_have_executed
     assert len(server.requests) == 1
 
@@ -331,8 +328,8 @@ def test_N9_default_timeout_is_finite(case: Case) -> None:
     connecting, silence = sidefx.DEFAULT_TIMEOUT
     assert 0 < connecting <= 60
     assert 0 < silence <= 600
-    with ScriptedServer() as server:
-        assert case.service(server).timeout == sidefx.DEFAULT_TIMEOUT
+    _, service = case.serve()
+    assert service.timeout == sidefx.DEFAULT_TIMEOUT
 
 
 @pytest.mark.parametrize("status", [403, 407])
@@ -340,22 +337,22 @@ def test_N9_default_timeout_is_finite(case: Case) -> None:
 def test_N10_refusing_proxy_sees_only_host_and_port(
     case: Case, tls: str | None, monkeypatch: pytest.MonkeyPatch, status: int, how: str
 ) -> None:
-    with ScriptedServer(send_before_body(http_response(status, "no way", {"Connection": "close"})), tls=tls) as proxy:
-        url = proxy.url.replace("://", f"://someone:{PROXY_PASSWORD}@")
-        options: dict[str, Any] = {"endpoint_url": "https://api.invalid/api/"}
-        with requests.Session() as session:
-            if how == "session":
-                session.proxies = {"https": url}
-                session.verify = proxy.ca_bundle or True
-                options["session"] = session
-            else:
-                monkeypatch.setenv("HTTPS_PROXY", url)
-                options["ca_bundle"] = proxy.ca_bundle
-            with case.raises(sidefx.TransportError, match=str(status)) as caught:
-                case.service(**options).bugs.submit_issue(summary="x")
-        assert not caught.value.may_have_executed
-        assert {(request.method, request.path) for request in proxy.requests} == {("CONNECT", "api.invalid:443")}
-        assert "Bearer" not in str([request.headers for request in proxy.requests])
+    proxy = case.server(send_before_body(http_response(status, "no way", {"Connection": "close"})), tls=tls)
+    url = proxy.url.replace("://", f"://someone:{PROXY_PASSWORD}@")
+    options: dict[str, Any] = {"endpoint_url": "https://api.invalid/api/"}
+    with requests.Session() as session:
+        if how == "session":
+            session.proxies = {"https": url}
+            session.verify = proxy.ca_bundle or True
+            options["session"] = session
+        else:
+            monkeypatch.setenv("HTTPS_PROXY", url)
+            options["ca_bundle"] = proxy.ca_bundle
+        with case.raises(sidefx.TransportError, match=str(status)) as caught:
+            case.service(**options).bugs.submit_issue(summary="x")
+    assert not caught.value.may_have_executed
+    assert {(request.method, request.path) for request in proxy.requests} == {("CONNECT", "api.invalid:443")}
+    assert "Bearer" not in str([request.headers for request in proxy.requests])
 
 
 def socks(connection: Connection) -> None:
@@ -368,14 +365,14 @@ def socks(connection: Connection) -> None:
 
 def test_N12_socks_proxy_is_used_for_calls_and_downloads(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("socks", reason="PySocks is not installed")
-    with ScriptedServer([OK, OK], tls="wrong-name", greetings=[socks, socks]) as server:  # valid for elsewhere.invalid
-        monkeypatch.setenv("HTTPS_PROXY", f"socks5h://127.0.0.1:{server.port}")
-        monkeypatch.setenv("REQUESTS_CA_BUNDLE", server.ca_bundle or "")
-        service = case.service(endpoint_url="https://elsewhere.invalid/api/")
-        assert service.bugs.submit_issue(summary="x") == "done"
-        path = sidefx.download_file("https://elsewhere.invalid/file", case.directory / "file")
-        case.declared.add(path)
-        assert path.read_bytes() == b'"done"'
+    server = case.server([OK, OK], tls="wrong-name", greetings=[socks, socks])
+    monkeypatch.setenv("HTTPS_PROXY", f"socks5h://127.0.0.1:{server.port}")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", server.ca_bundle or "")
+    service = case.service(endpoint_url="https://elsewhere.invalid/api/")
+    assert service.bugs.submit_issue(summary="x") == "done"
+    path = sidefx.download_file("https://elsewhere.invalid/file", case.directory / "file")
+    case.declared.add(path)
+    assert path.read_bytes() == b'"done"'
 
 
 @pytest.mark.parametrize(
@@ -404,7 +401,7 @@ def test_N12_tls_to_a_plain_port_is_named(case: Case) -> None:
         connection.send(http_response(400))
         connection.close()
 
-    with ScriptedServer(tls="good", greetings=[speak_http]) as server:
-        with case.raises(sidefx.TransportError, match="(?i)TLS|https") as caught:
-            case.service(server, retries=0).bugs.submit_issue(summary="x")
-        assert not caught.value.may_have_executed
+    server = case.server(tls="good", greetings=[speak_http])
+    with case.raises(sidefx.TransportError, match="(?i)TLS|https") as caught:
+        case.service(server, retries=0).bugs.submit_issue(summary="x")
+    assert not caught.value.may_have_executed

@@ -92,8 +92,8 @@ for thread in threads:
     thread.join()
 calls("parent", 5)
 """
-    with ScriptedServer(echo, tls=tls) as server:
-        forked(case, code, server)
+    server = case.server(echo, tls=tls)
+    forked(case, code, server)
 
 
 @needs_fork
@@ -114,10 +114,10 @@ calls("parent", 1)
 wait(fork("child", lambda name: calls(name, 1)))
 calls("parent", 1)
 """
-    with ScriptedServer(proxy) as server:
-        forked(case, code, server, server.url, certificates.CA_BUNDLE)
-        parents, childs, parents_again = (r.connection for r in server.api_requests if r.method == "POST")
-        assert parents == parents_again != childs
+    server = case.server(proxy)
+    forked(case, code, server, server.url, certificates.CA_BUNDLE)
+    parents, childs, parents_again = (r.connection for r in server.api_requests if r.method == "POST")
+    assert parents == parents_again != childs
 
 
 @needs_fork
@@ -131,12 +131,12 @@ def child(name):
 wait(fork("child", child))
 calls("parent", 3)
 """
-    with ScriptedServer(echo, tls=tls) as server:
-        forked(case, code, server)
-        users = {request.connection: set() for request in server.api_requests}  # type: dict[int, set[str]]
-        for request in server.api_requests:
-            users[request.connection].add(request.call[1][0])
-        assert sorted(map(sorted, users.values())) == [["child"], ["grandchild"], ["parent"]]
+    server = case.server(echo, tls=tls)
+    forked(case, code, server)
+    users = {request.connection: set() for request in server.api_requests}  # type: dict[int, set[str]]
+    for request in server.api_requests:
+        users[request.connection].add(request.call[1][0])
+    assert sorted(map(sorted, users.values())) == [["child"], ["grandchild"], ["parent"]]
 
 
 @needs_fork
@@ -147,8 +147,8 @@ with service.things.long() as file:
     wait(fork("child", lambda name: calls(name, 3)))
     assert file.read() == b"x" * 4_999_000
 """
-    with ScriptedServer(echo, tls=tls) as server:
-        forked(case, code, server)
+    server = case.server(echo, tls=tls)
+    forked(case, code, server)
 
 
 @needs_fork
@@ -167,17 +167,17 @@ thread.join()
         time.sleep(0.3 if len(server.token_requests) > 1 else 0)
         connection.send(json_response({"access_token": "a-token", "expires_in": 43200}))
 
-    with ScriptedServer(echo, tokens=slowly) as server:
-        forked(case, code, server)
-        assert len(server.token_requests) == 3
+    server = case.server(echo, tokens=slowly)
+    forked(case, code, server)
+    assert len(server.token_requests) == 3
 
 
 def test_S1_stream_cannot_be_pickled_or_copied(case: Case) -> None:
-    with ScriptedServer([http_response(200, b"x", STREAM)]) as server:
-        with case.service(server).things.stream() as file:
-            for attempt in (pickle.dumps, copy.copy, copy.deepcopy):
-                with pytest.raises(TypeError, match="pickle"):
-                    attempt(file)
+    _, service = case.serve([http_response(200, b"x", STREAM)])
+    with service.things.stream() as file:
+        for attempt in (pickle.dumps, copy.copy, copy.deepcopy):
+            with pytest.raises(TypeError, match="pickle"):
+                attempt(file)
 
 
 OPEN = {
@@ -207,11 +207,11 @@ OPEN = {
 def test_interpreter_exits_silently_with_open_streams(case: Case, state: str) -> None:
     if "fork" in OPEN[state] and not hasattr(os, "fork"):
         pytest.skip("no fork here")
-    with ScriptedServer(echo, tls="good") as server:
-        started = time.monotonic()
-        code = "warnings.simplefilter('ignore')\n" + OPEN[state]
-        done = python(case, code, server, str(case.directory / "file"))
-        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-        assert time.monotonic() - started < 20
-        assert not (case.directory / "file").exists()
+    server = case.server(echo, tls="good")
+    started = time.monotonic()
+    code = "warnings.simplefilter('ignore')\n" + OPEN[state]
+    done = python(case, code, server, str(case.directory / "file"))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert time.monotonic() - started < 20
+    assert not (case.directory / "file").exists()
     case.declared.update(case.directory.glob("file.*"))  # the partial file of a daemon thread

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from support.case import CLIENT_ID, CLIENT_SECRET, PEAK_MEMORY, Case, without_root_privileges
-from support.scripted import Connection, Request, ScriptedServer, http_response, json_response
+from support.scripted import Connection, Request, http_response, json_response
 from support.systems import needs_proc
 
 import sidefx_client as sidefx
@@ -38,14 +38,14 @@ print(peak_memory())
 def test_U1_large_file_is_uploaded_in_constant_memory(case: Case, size: int) -> None:
     """The 3 GiB case takes a minute: ``pytest tests/faults/test_uploads.py -m slow``."""
     scene = case.sparse("scene.hip", size)
-    with ScriptedServer(OK, tls="good") as server:
-        arguments = (server.api_url, server.token_url, CLIENT_ID, CLIENT_SECRET, server.ca_bundle or "", str(scene))
-        done = case.python(UPLOADING, *arguments, timeout=600)
-        assert done.stderr == ""
-        assert float(done.stdout) < 100
-        (request,) = server.api_requests
-        assert request.length == request.announced
-        assert request.digest == digest_around_zeros(request, size)
+    server = case.server(OK, tls="good")
+    arguments = (server.api_url, server.token_url, CLIENT_ID, CLIENT_SECRET, server.ca_bundle or "", str(scene))
+    done = case.python(UPLOADING, *arguments, timeout=600)
+    assert done.stderr == ""
+    assert float(done.stdout) < 100
+    (request,) = server.api_requests
+    assert request.length == request.announced
+    assert request.digest == digest_around_zeros(request, size)
 
 
 def digest_around_zeros(request: Request, size: int) -> str:
@@ -63,10 +63,10 @@ def test_U2_retried_upload_is_identical_and_progress_restarts_at_zero(case: Case
     steps: list[tuple[int, int | None]] = []
     content = os.urandom(MIB)
     scene = sidefx.File(case.write("scene.hip", content), progress=lambda done, total: steps.append((done, total)))
-    with ScriptedServer([http_response(429, "slow down", {"Retry-After": "0"}), OK], tls=tls) as server:
-        assert case.service(server).bugs.submit_issue(scene=scene) == "done"
-        first, second = server.requests
-        assert (first.digest, first.length, first.headers) == (second.digest, second.length, second.headers)
+    server, service = case.serve([http_response(429, "slow down", {"Retry-After": "0"}), OK], tls=tls)
+    assert service.bugs.submit_issue(scene=scene) == "done"
+    first, second = server.requests
+    assert (first.digest, first.length, first.headers) == (second.digest, second.length, second.headers)
     assert {total for _, total in steps} == {MIB}
     done = [done for done, _ in steps]
     assert done[-1] == MIB
@@ -88,13 +88,12 @@ def test_U3_growing_file_is_sent_up_to_its_announced_size(
         connection.read_body(request)
         connection.send(OK)
 
-    with ScriptedServer([grow_meanwhile, OK], tls=tls) as server:
-        service = case.service(server)
-        assert service.bugs.submit_issue(scene=sidefx.File(scene)) == "done"
-        assert len(server.requests) == 1
-        assert service.bugs.submit_issue(summary="next") == "done"
-        assert server.connections == 1
-        assert b"surplus" not in server.requests[1].body
+    server, service = case.serve([grow_meanwhile, OK], tls=tls)
+    assert service.bugs.submit_issue(scene=sidefx.File(scene)) == "done"
+    assert len(server.requests) == 1
+    assert service.bugs.submit_issue(summary="next") == "done"
+    assert server.connections == 1
+    assert b"surplus" not in server.requests[1].body
     assert [record.levelname for record in caplog.records if "grew" in record.getMessage()] == ["WARNING"]
 
 
@@ -106,12 +105,11 @@ class Generous(io.BytesIO):
 
 
 def test_U3_file_object_that_returns_too_much_is_truncated(case: Case, tls: str | None) -> None:
-    with ScriptedServer([OK, OK], tls=tls) as server:
-        service = case.service(server)
-        assert service.bugs.submit_issue(scene=sidefx.File(Generous(b"content surplus"), size=7)) == "done"
-        assert service.bugs.submit_issue(summary="next") == "done"
-        assert b"\r\n\r\ncontent\r\n--" in server.requests[0].body
-        assert server.connections == 1
+    server, service = case.serve([OK, OK], tls=tls)
+    assert service.bugs.submit_issue(scene=sidefx.File(Generous(b"content surplus"), size=7)) == "done"
+    assert service.bugs.submit_issue(summary="next") == "done"
+    assert b"\r\n\r\ncontent\r\n--" in server.requests[0].body
+    assert server.connections == 1
 
 
 def test_U3_shrinking_file_raises_at_once(case: Case, tls: str | None) -> None:
@@ -122,11 +120,11 @@ def test_U3_shrinking_file_raises_at_once(case: Case, tls: str | None) -> None:
         os.truncate(scene, MIB)
         connection.read_body(request)
 
-    with ScriptedServer([shrink_meanwhile], tls=tls) as server:
-        with case.raises(sidefx.TransportError, match="ended [0-9]+ bytes before its announced") as caught:
-            case.service(server, timeout=5).bugs.submit_issue(scene=sidefx.File(scene))
-        assert not caught.value.may_have_executed
-        assert len(server.requests) == 1
+    server = case.server([shrink_meanwhile], tls=tls)
+    with case.raises(sidefx.TransportError, match="ended [0-9]+ bytes before its announced") as caught:
+        case.service(server, timeout=5).bugs.submit_issue(scene=sidefx.File(scene))
+    assert not caught.value.may_have_executed
+    assert len(server.requests) == 1
 
 
 def filename_sent(request: Request) -> bytes:
@@ -158,19 +156,18 @@ def posix_only(*values: Any) -> Any:
 )
 def test_U4_file_names_are_escaped_on_the_wire(case: Case, tls: str | None, name: bytes, wire: bytes) -> None:
     scene = case.write(os.fsdecode(name), b"content")
-    with ScriptedServer([OK, OK], tls=tls) as server:
-        service = case.service(server)
-        service.bugs.submit_issue(scene=sidefx.File(scene))
-        service.bugs.submit_issue(scene=sidefx.File(case.open(scene)))
-        assert [filename_sent(request) for request in server.requests] == [wire, wire]
-        assert all(request.header("X-Injected") is None for request in server.requests)
+    server, service = case.serve([OK, OK], tls=tls)
+    service.bugs.submit_issue(scene=sidefx.File(scene))
+    service.bugs.submit_issue(scene=sidefx.File(case.open(scene)))
+    assert [filename_sent(request) for request in server.requests] == [wire, wire]
+    assert all(request.header("X-Injected") is None for request in server.requests)
 
 
 def test_U5_empty_file_is_uploaded(case: Case, tls: str | None) -> None:
-    with ScriptedServer([OK], tls=tls) as server:
-        assert case.service(server).bugs.submit_issue(scene=sidefx.File(case.write("empty", b""))) == "done"
-        assert filename_sent(server.requests[0]) == b"empty"
-        assert re.search(rb"\r\n\r\n\r\n--\S+--\r\n$", server.requests[0].body)
+    server, service = case.serve([OK], tls=tls)
+    assert service.bugs.submit_issue(scene=sidefx.File(case.write("empty", b""))) == "done"
+    assert filename_sent(server.requests[0]) == b"empty"
+    assert re.search(rb"\r\n\r\n\r\n--\S+--\r\n$", server.requests[0].body)
 
 
 @pytest.mark.parametrize("fault", [posix_only("fifo"), "directory", "missing", posix_only("unreadable")])
@@ -182,18 +179,18 @@ def test_U5_unreadable_file_raises_oserror_before_a_connection(case: Case, conne
         path.mkdir()
     elif fault == "unreadable":
         case.write(fault, b"content").chmod(0)
-    with ScriptedServer() as server:
-        service = case.service(server)
-        with without_root_privileges(), pytest.raises(OSError) as caught:
-            service.bugs.submit_issue(scene=sidefx.File(path))
-        assert not isinstance(caught.value, sidefx.SideFXError)
-        assert connects == []
+    _, service = case.serve()
+    with without_root_privileges(), pytest.raises(OSError) as caught:
+        service.bugs.submit_issue(scene=sidefx.File(path))
+    assert not isinstance(caught.value, sidefx.SideFXError)
+    assert connects == []
     path.chmod(0o700) if path.exists() else None
 
 
 def test_U5_text_mode_file_raises_type_error(case: Case, connects: list[Any]) -> None:
     path = case.write("scene.hip", b"content")
-    with ScriptedServer() as server, path.open() as text:
+    server = case.server()
+    with path.open() as text:
         service = case.service(server)
         for file in (text, io.StringIO("content")):
             with case.raises(TypeError, match="(?i)binary"):
@@ -205,19 +202,19 @@ def test_U5_text_mode_file_raises_type_error(case: Case, connects: list[Any]) ->
 
 def test_U5_file_object_is_sent_from_its_position_and_left_open(case: Case, tls: str | None) -> None:
     content = os.urandom(1000)
-    with ScriptedServer([OK], tls=tls) as server:
-        file = case.open(case.write("scene.hip", content), at=100)
-        assert case.service(server).bugs.submit_issue(scene=sidefx.File(file)) == "done"
-        assert b"\r\n\r\n" + content[100:] + b"\r\n--" in server.requests[0].body
-        assert content[:100] not in server.requests[0].body
+    server, service = case.serve([OK], tls=tls)
+    file = case.open(case.write("scene.hip", content), at=100)
+    assert service.bugs.submit_issue(scene=sidefx.File(file)) == "done"
+    assert b"\r\n\r\n" + content[100:] + b"\r\n--" in server.requests[0].body
+    assert content[:100] not in server.requests[0].body
 
 
 def test_U5_file_object_keeps_its_position_after_a_failed_call(case: Case) -> None:
-    with ScriptedServer(http_response(401, "revoked")) as server:
-        file = case.open(case.write("scene.hip", bytes(1000)), at=100)
-        with case.raises(sidefx.APIError):
-            case.service(server, client_id=None, client_secret_key=None).bugs.submit_issue(scene=sidefx.File(file))
-        assert len(server.requests) == 1
+    server = case.server(http_response(401, "revoked"))
+    file = case.open(case.write("scene.hip", bytes(1000)), at=100)
+    with case.raises(sidefx.APIError):
+        case.service(server, client_id=None, client_secret_key=None).bugs.submit_issue(scene=sidefx.File(file))
+    assert len(server.requests) == 1
 
 
 CYCLE: list[Any] = []
@@ -252,24 +249,22 @@ MISSING = sidefx.File("/nowhere/at/all")  # opening it raises OSError
 def test_U6_unserializable_argument_raises_with_its_place(
     case: Case, connects: list[Any], args: tuple[Any, ...], kwargs: dict[str, Any], place: str
 ) -> None:
-    with ScriptedServer() as server:
-        service = case.service(server)
-        with pytest.raises((TypeError, ValueError), match=re.escape(place)) as caught:
-            service.bugs.submit_issue(*args, **kwargs)
-        assert not isinstance(caught.value, sidefx.SideFXError)
-        assert (caught.value.__cause__, caught.value.__context__) == (None, None)
-        assert connects == []
+    _, service = case.serve()
+    with pytest.raises((TypeError, ValueError), match=re.escape(place)) as caught:
+        service.bugs.submit_issue(*args, **kwargs)
+    assert not isinstance(caught.value, sidefx.SideFXError)
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+    assert connects == []
 
 
 @needs_proc
 def test_U7_file_of_proc_needs_a_size_or_its_bytes(case: Case, connects: list[Any]) -> None:
-    with ScriptedServer([OK]) as server:
-        service = case.service(server)
-        with case.raises(ValueError, match="size="):
-            service.bugs.submit_issue(scene=sidefx.File("/proc/version"))
-        assert connects == []
-        assert service.bugs.submit_issue(scene=sidefx.File("/proc/version", size=5)) == "done"
-        assert b"\r\n\r\nLinux\r\n--" in server.requests[0].body
+    server, service = case.serve([OK])
+    with case.raises(ValueError, match="size="):
+        service.bugs.submit_issue(scene=sidefx.File("/proc/version"))
+    assert connects == []
+    assert service.bugs.submit_issue(scene=sidefx.File("/proc/version", size=5)) == "done"
+    assert b"\r\n\r\nLinux\r\n--" in server.requests[0].body
 
 
 class Remote(io.BytesIO):
@@ -282,7 +277,8 @@ class Remote(io.BytesIO):
 
 @pytest.mark.parametrize("kind", [Remote, tempfile.SpooledTemporaryFile], ids=["seek returns None", "spooled"])
 def test_U7_odd_file_objects_are_uploaded(case: Case, kind: Any) -> None:
-    with ScriptedServer([OK]) as server, kind() as file:
+    server = case.server([OK])
+    with kind() as file:
         file.write(b"beforecontent")
         file.seek(6)
         assert case.service(server).bugs.submit_issue(scene=sidefx.File(file)) == "done"
@@ -294,9 +290,9 @@ def test_U7_read_without_a_result_raises_a_clear_error(case: Case) -> None:
         def read(self, size: int | None = -1) -> bytes:
             return b"" if size == 0 else None  # type: ignore[return-value]
 
-    with ScriptedServer([lambda connection, request: connection.read_body(request)]) as server:
-        with pytest.raises((TypeError, ValueError, OSError), match="None"):
-            case.service(server).bugs.submit_issue(scene=sidefx.File(Empty(b"content")))
+    _, service = case.serve([lambda connection, request: connection.read_body(request)])
+    with pytest.raises((TypeError, ValueError, OSError), match="None"):
+        service.bugs.submit_issue(scene=sidefx.File(Empty(b"content")))
 
 
 @pytest.mark.parametrize(
@@ -307,11 +303,11 @@ def test_U8_exception_of_progress_ends_the_upload_once(case: Case, error: Except
         if done:
             raise error
 
-    with ScriptedServer([lambda connection, request: connection.read_body(request)]) as server:
-        with pytest.raises(type(error)) as caught:
-            case.service(server).bugs.submit_issue(scene=sidefx.File(io.BytesIO(b"content"), progress=progress))
-        assert caught.value is error
-        assert len(server.requests) <= 1
+    server, service = case.serve([lambda connection, request: connection.read_body(request)])
+    with pytest.raises(type(error)) as caught:
+        service.bugs.submit_issue(scene=sidefx.File(io.BytesIO(b"content"), progress=progress))
+    assert caught.value is error
+    assert len(server.requests) <= 1
 
 
 def test_U8_call_in_progress_does_not_change_the_timeout_of_the_upload(case: Case) -> None:
@@ -320,14 +316,13 @@ def test_U8_call_in_progress_does_not_change_the_timeout_of_the_upload(case: Cas
         time.sleep(2.5 if "multipart" in str(request.header("Content-Type")) else 0)
         connection.send(OK)
 
-    with ScriptedServer(slow_for_uploads) as server:
-        service = case.service(server, timeout=60)
+    _, service = case.serve(slow_for_uploads, timeout=60)
 
-        def progress(done: int, total: int | None) -> None:
-            if not done:
-                sidefx.call(service, "things.nested", timeout=2)
+    def progress(done: int, total: int | None) -> None:
+        if not done:
+            sidefx.call(service, "things.nested", timeout=2)
 
-        assert service.bugs.submit_issue(scene=sidefx.File(io.BytesIO(b"content"), progress=progress)) == "done"
+    assert service.bugs.submit_issue(scene=sidefx.File(io.BytesIO(b"content"), progress=progress)) == "done"
 
 
 @pytest.mark.parametrize(
@@ -341,7 +336,7 @@ def test_U8_call_in_progress_does_not_change_the_timeout_of_the_upload(case: Cas
 def test_U9_lone_surrogate_raises_with_its_place(
     case: Case, connects: list[Any], args: tuple[Any, ...], kwargs: dict[str, Any], place: str
 ) -> None:
-    with ScriptedServer() as server:
-        with case.raises(ValueError, match=f"^{re.escape(place)}.*lone surrogate"):
-            case.service(server).bugs.submit_issue(*args, **kwargs)
-        assert connects == []
+    _, service = case.serve()
+    with case.raises(ValueError, match=f"^{re.escape(place)}.*lone surrogate"):
+        service.bugs.submit_issue(*args, **kwargs)
+    assert connects == []

@@ -8,7 +8,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, TypeVar
@@ -50,7 +50,18 @@ class Case:
         self.directory = directory
         self.declared: set[Path] = set()
         self._services: list[Any] = []
+        self._servers = ExitStack()
         self._files: list[tuple[BinaryIO, int]] = []
+
+    def server(self, script: Script = (), **options: Any) -> ScriptedServer:
+        """Return a server that runs until the end of the test."""
+        return self._servers.enter_context(ScriptedServer(script, **options))
+
+    def serve(self, script: Script = (), **options: Any) -> tuple[ScriptedServer, Any]:
+        """Return a server, and a service of it. Both take their options."""
+        ours = {name: options.pop(name) for name in ("tokens", "greetings", "tls") if name in options}
+        server = self.server(script, **ours)
+        return server, self.service(server, **options)
 
     def service(self, server: ScriptedServer | None = None, **options: Any) -> Any:
         """Return a service with a valid token and a short backoff. It is closed after the test."""
@@ -74,8 +85,9 @@ class Case:
         **options: Any,
     ) -> tuple[E, ScriptedServer]:
         """Make one call that raises exactly ``kind``. Return the error and the server."""
-        with ScriptedServer(script, tls=tls) as server, self.raises(kind, match) as caught:
-            sidefx.call(self.service(server, **options), function, kwargs={"summary": "x"})
+        server, service = self.serve(script, tls=tls, **options)
+        with self.raises(kind, match) as caught:
+            sidefx.call(service, function, kwargs={"summary": "x"})
         return caught.value, server
 
     def write(self, name: str, content: bytes) -> Path:
@@ -125,6 +137,7 @@ class Case:
         for service in self._services:
             check_object(service)
             service.close()
+        self._servers.close()
         for file, place in self._files:
             assert not file.closed, f"{file.name} was closed"
             assert file.tell() == place, f"{file.name} was left at {file.tell()}, not at {place}"
