@@ -62,10 +62,9 @@ class Stream(io.BytesIO):
 
 
 def test_A2_unseekable_stream_is_not_sent_again_after_401(case: Case, tls: str | None) -> None:
-    server, service = case.serve(by_token, tokens=token_response(NEW_TOKEN), tls=tls)
-    with case.raises(sidefx.APIError, match="(?i)token refused(.|\n)*again") as caught:
-        service.bugs.submit_issue(scene=sidefx.File(Stream(b"content"), size=7))
-    assert caught.value.http_code == 401
+    upload, words = sidefx.File(Stream(b"content"), size=7), "(?i)token refused(.|\n)*again"
+    error, server = case.failure(by_token, sidefx.APIError, words, tls=tls, upload=upload)
+    assert error.http_code == 401
     assert len(server.api_requests) == 1
     assert b"content" in server.api_requests[0].body
 

@@ -59,7 +59,7 @@ class Case:
 
     def serve(self, script: Script = (), **options: Any) -> tuple[ScriptedServer, Any]:
         """Return a server, and a service of it. Both take their options."""
-        ours = {name: options.pop(name) for name in ("tokens", "greetings", "tls") if name in options}
+        ours = {name: options.pop(name) for name in ("tokens", "greetings", "tls", "listening") if name in options}
         server = self.server(script, **ours)
         return server, self.service(server, **options)
 
@@ -82,12 +82,13 @@ class Case:
         *,
         tls: str | None = None,
         function: str = "bugs.submit_issue",
+        upload: object = b"content",
         **options: Any,
     ) -> tuple[E, ScriptedServer]:
         """Make one call that raises exactly ``kind``. Return the error and the server."""
         server, service = self.serve(script, tls=tls, **options)
         with self.raises(kind, match) as caught:
-            sidefx.call(service, function, kwargs={"summary": "x"})
+            sidefx.call(service, function, kwargs={"scene": upload})
         return caught.value, server
 
     def write(self, name: str, content: bytes) -> Path:
