@@ -46,11 +46,15 @@ def test_builds_prints_a_table_newest_first(shell: Shell) -> None:
     assert numbers[5:] == ["20.5.99", "20.0.1007", "20.0.688", "20.0.506", "20.0.382", "20.0.95"]
 
 
-def test_builds_as_json_is_the_response_of_the_server(shell: Shell) -> None:
-    status, out, err = shell("builds", "--json", "houdini", "--version", "20.5", "--platform", "linux")
+def test_builds_as_json_are_all_or_those_of_one_number(shell: Shell) -> None:
+    words = ("builds", "houdini", "20.5", "--platform", "linux", "--json")
     with shell.server.service() as service:
-        assert json.loads(out) == service.download.get_daily_builds_list("houdini", ["20.5"], "linux")
-    assert (status, err) == (0, "")
+        found = service.download.get_daily_builds_list("houdini", ["20.5"], "linux")
+    status, out, err = shell(*words)
+    assert (status, json.loads(out), err) == (0, found, "")
+    for number, release in (("583", "gold"), ("production", "gold"), ("99", "devel")):
+        builds = json.loads(shell(*words, "--build", number).out)
+        assert builds == [b for b in found if b["release"] == release and number in (b["build"], "production")]
 
 
 def test_the_latest_build_is_one_line_or_one_object(shell: Shell) -> None:
@@ -67,13 +71,6 @@ def test_the_latest_build_is_one_line_or_one_object(shell: Shell) -> None:
     status, out, err = shell("builds", "houdini", "20.5", "--latest")
     assert (status, out) == (1, "")
     assert f"no good build of houdini 20.5 for {name}" in err
-
-
-def test_builds_of_one_number(shell: Shell) -> None:
-    status, out, _ = shell("builds", "houdini", "20.5", "--build", "583", "--platform", "linux", "--json")
-    assert (status, [build["build"] for build in json.loads(out)]) == (0, ["583"])
-    production = shell("builds", "houdini", "20.5", "--build", "production", "--json").out
-    assert {build["release"] for build in json.loads(production)} == {"gold"}
 
 
 def test_a_server_cannot_control_the_terminal_with_a_build(shell: Shell) -> None:

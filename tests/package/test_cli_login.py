@@ -62,14 +62,6 @@ def test_login_keeps_all_other_lines_and_logout_restores_the_file(shell: Shell, 
     assert (status, out, err.count("\n")) == (1, "", 1)
 
 
-def test_login_names_a_source_that_is_used_first(shell: Shell) -> None:
-    shell.environment.update(SIDEFX_CLIENT_ID="local-client-id", SIDEFX_CLIENT_SECRET="x" * 20)
-    status, _, err = login(shell)
-    assert status == 0
-    told = "warning: client id local-client-id from SIDEFX_CLIENT_ID and SIDEFX_CLIENT_SECRET is used first"
-    assert err.splitlines()[1:] == [f"sidefx-client: {told}"]
-
-
 @pytest.mark.parametrize(
     ("typed", "status", "reason"),
     [

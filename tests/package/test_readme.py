@@ -9,9 +9,9 @@ import ssl
 import subprocess
 import sys
 import threading
-import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
@@ -106,29 +106,17 @@ def reader(server: LocalServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     return tmp_path
 
 
-@pytest.fixture
-def applications(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Stand-ins for the modules of Houdini and Blender. Returns a function that runs Blender's timers to their end."""
-    timers: list[Callable[[], float | None]] = []
-    hdefereval = types.ModuleType("hdefereval")
-    hdefereval.executeDeferred = lambda call, *args: call(*args)  # type: ignore[attr-defined]
-    bpy = types.ModuleType("bpy")
-    bpy.app = types.SimpleNamespace(timers=types.SimpleNamespace(register=timers.append))  # type: ignore[attr-defined]
-    for module in (hdefereval, bpy):
-        monkeypatch.setitem(sys.modules, module.__name__, module)
-
-    def run_timers() -> None:
-        for timer in timers:
-            assert timer() is None
-
-    return run_timers
-
-
 @pytest.mark.parametrize(("document", "section"), SECTIONS)
 @pytest.mark.usefixtures("reader")
 def test_the_python_of_a_section_runs(
-    document: str, section: str, applications: Callable[[], None], capsys: pytest.CaptureFixture[str]
+    document: str, section: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    # Stand-ins for the modules of Houdini and Blender.
+    timers: list[Callable[[], float | None]] = []
+    app = SimpleNamespace(timers=SimpleNamespace(register=timers.append))
+    monkeypatch.setitem(sys.modules, "bpy", SimpleNamespace(app=app))
+    houdini = SimpleNamespace(executeDeferred=lambda call, *args: call(*args))
+    monkeypatch.setitem(sys.modules, "hdefereval", houdini)
     names: dict[str, Any] = {"__name__": "__main__"}
     for block in PYTHON:
         if (block.document, block.section) == (document, section):
@@ -138,7 +126,7 @@ def test_the_python_of_a_section_runs(
         if isinstance(value, threading.Thread):
             value.join(10)
             assert not value.is_alive()
-    applications()
+    assert [timer() for timer in timers] == [None] * len(timers)
     for value in names.values():
         if isinstance(value, sidefx_client.Service):
             value.close()
@@ -162,17 +150,13 @@ def test_the_tests_in_a_document_pass(block: Block, tmp_path: Path) -> None:
 def test_the_commands_in_a_document_run(block: Block, reader: Path, server: LocalServer) -> None:
     commands = reader / "bin"
     commands.mkdir()
-    stubs = {
-        "sesictrl": '[ "$1" = install ] && [ -n "$2" ]',
-        "pip": '[ "$1" = install ]',
-        "sidefx-client": f'exec "{sys.executable}" -W error -m sidefx_client "$@"',
-    }
+    ours = f'exec "{sys.executable}" -W error -m sidefx_client "$@"'
+    stubs = {"sesictrl": '[ "$1" = install ] && [ -n "$2" ]', "pip": '[ "$1" = install ]', "sidefx-client": ours}
     for name, script in stubs.items():
         (commands / name).write_text(f"#!/bin/sh\n{script}\n")
         (commands / name).chmod(0o755)
     path = f"{commands}{os.pathsep}{os.environ['PATH']}"
-    outputs = reader / "outputs"
-    outputs.touch()
+    (outputs := reader / "outputs").touch()
     for script in [block.code] if block.language == "sh" else workflow_steps(block.code):
         for name, value in re.findall("^(.+?)=(.*)$", outputs.read_text(), re.MULTILINE):
             script = script.replace(f"${{{{ steps.newest.outputs.{name} }}}}", value)

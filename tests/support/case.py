@@ -121,16 +121,9 @@ class Case:
 
     def python(self, code: str, *args: str, **options: Any) -> subprocess.CompletedProcess[str]:
         """Run ``code`` in a subprocess, and check that its output does not contain a secret."""
-        done = subprocess.run(
-            [sys.executable, "-W", "error", "-c", code, *args],
-            **{
-                "capture_output": True,
-                "text": True,
-                "timeout": 60,
-                "env": {**os.environ, "PYTHONPATH": ROOT},
-                **options,
-            },
-        )
+        defaults: Any = {"text": True, "timeout": 60, "env": {**os.environ, "PYTHONPATH": ROOT}}
+        command = [sys.executable, "-W", "error", "-c", code, *args]
+        done = subprocess.run(command, **{"capture_output": True, **defaults, **options})
         check_text(done.stdout + done.stderr, "the output of a child")
         return done
 

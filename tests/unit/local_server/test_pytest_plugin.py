@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[3]
 
 FIXTURE_USER = """
 import os
+import pytest
 import requests
 import sidefx_client as sidefx
 
@@ -23,16 +24,13 @@ def test_passes(sidefx_server):
     sidefx_server.authenticate = False
     assert (call(sidefx_server), len(sidefx_server.calls)) == (422, 1)
 
-def test_error_at_teardown(sidefx_server):
+@pytest.mark.parametrize("acknowledged", [False, True])
+def test_error(sidefx_server, acknowledged):
     sidefx_server.authenticate = False
     sidefx_server.register("farm.boom", lambda: 1 / 0)
     assert (call(sidefx_server), len(sidefx_server.calls)) == (500, 1)
-
-def test_acknowledged(sidefx_server):
-    sidefx_server.authenticate = False
-    sidefx_server.register("farm.boom", lambda: 1 / 0)
-    assert call(sidefx_server) == 500
-    sidefx_server.errors.clear()
+    if acknowledged:
+        sidefx_server.errors.clear()
 
 def test_the_variables_are_set(sidefx_server):
     assert {name: os.environ[name] for name in VARIABLES} == sidefx_server.environment
@@ -50,9 +48,8 @@ def test_no_variable_is_left():
 
 def run_python(*arguments: str, directory: Path) -> str:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    done = subprocess.run(
-        [sys.executable, "-W", "error", *arguments], cwd=directory, env=environment, capture_output=True, text=True
-    )
+    command = [sys.executable, "-W", "error", *arguments]
+    done = subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True)
     return done.stdout + done.stderr
 
 
@@ -66,7 +63,7 @@ def run_pytest(directory: Path, conftest: str = "") -> str:
 def test_the_fixture_is_new_for_each_test_and_fails_it_if_a_function_raises(tmp_path: Path) -> None:
     report = run_pytest(tmp_path)
     assert "6 passed, 1 error" in report
-    assert "ERROR test_user.py::test_error_at_teardown - ZeroDivisionError" in report
+    assert "ERROR test_user.py::test_error[False] - ZeroDivisionError" in report
 
 
 def test_the_fixture_names_the_missing_extra(tmp_path: Path) -> None:
