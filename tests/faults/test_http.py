@@ -38,19 +38,26 @@ def busy(retry_after: str | None = None) -> bytes:
     return http_response(429, "slow down", None if retry_after is None else {"Retry-After": retry_after})
 
 
-def busy_until_a_date(connection: Connection, request: Request) -> None:
-    connection.read_body(request)
-    date = math.ceil(time.time()) + 1  # dates have whole seconds
-    connection.send(busy(email.utils.formatdate(date, usegmt=True)))
+def busy_until_a_date(skew: int | None = None) -> Step:
+    """Return a step that sends a date in a second by a clock with this skew, which is sent too."""
+
+    def step(connection: Connection, request: Request) -> None:
+        connection.read_body(request)
+        now = math.ceil(time.time()) + (skew or 0)  # dates have whole seconds
+        dates = {"Retry-After": email.utils.formatdate(now + 1, usegmt=True)}
+        if skew is not None:
+            dates["Date"] = email.utils.formatdate(now, usegmt=True)
+        connection.send(http_response(429, "slow down", dates))
+
+    return step
 
 
-@pytest.mark.parametrize("told", [busy("1"), busy_until_a_date], ids=["seconds", "date"])
+@pytest.mark.parametrize("told", [busy("1"), busy_until_a_date()], ids=["seconds", "date"])
 def test_H1_429_is_retried_after_the_time_in_retry_after(case: Case, told: Step) -> None:
     server, service = case.serve([told, told, OK])
     assert service.bugs.submit_issue(summary="x") == "done"
     first, second, third = server.requests
-    assert second.time - first.time >= 1
-    assert third.time - second.time >= 1
+    assert min(second.time - first.time, third.time - second.time) >= 1
     assert len({(request.body, tuple(request.headers)) for request in server.requests}) == 1
 
 
@@ -278,14 +285,9 @@ def test_H11_endless_error_body_is_read_up_to_64_KiB(case: Case, tls: str | None
 
 @pytest.mark.parametrize("skew", [-3000, 3000])
 def test_H15_retry_after_date_is_relative_to_the_servers_clock(case: Case, skew: int) -> None:
-    def told(connection: Connection, request: Request) -> None:
-        connection.read_body(request)
-        dates = [email.utils.formatdate(time.time() + skew + wait, usegmt=True) for wait in (0, 1)]
-        connection.send(http_response(429, "slow down", {"Date": dates[0], "Retry-After": dates[1]}))
-
-    server, service = case.serve([told, OK])
+    server, service = case.serve([busy_until_a_date(skew), OK])
     assert service.bugs.submit_issue(summary="x") == "done"
-    assert server.requests[1].time - server.requests[0].time >= 1
+    assert 1 <= server.requests[1].time - server.requests[0].time < 60
 
 
 @pytest.mark.parametrize(("retry_after", "sendings"), [("1", 2), ("86400", 1)])

@@ -34,35 +34,25 @@ from sidefx_client.transport.adapter import Adapter
 OK = json_response("done")
 
 
-def close(connection: Connection) -> None:
-    connection.close()
+def cut(end: str, *, after_hello: bool) -> Greeting:
+    """Return a greeting that ends the connection by "close" or "reset"."""
 
+    def greet(connection: Connection) -> None:
+        if after_hello:
+            connection.read()
+        getattr(connection, end)()
 
-def reset(connection: Connection) -> None:
-    connection.reset()
-
-
-def close_on_hello(connection: Connection) -> None:
-    connection.read()
-    connection.close()
-
-
-def reset_on_hello(connection: Connection) -> None:
-    connection.read()
-    connection.reset()
+    return greet
 
 
 # CPython 3.11 does not close a socket that was reset before its TLS handshake.
-CUTS = [
-    close,
-    pytest.param(reset, marks=pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")),
-    close_on_hello,
-    reset_on_hello,
-]
-
-
-def respond_and_close(connection: Connection, request: Request) -> None:
-    send_and_close(OK)(connection, request)
+UNCLOSED = pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
+CUTS = {
+    "close": cut("close", after_hello=False),
+    "reset": cut("reset", after_hello=False),
+    "close after hello": cut("close", after_hello=True),
+    "reset after hello": cut("reset", after_hello=True),
+}
 
 
 def respond_and_reset(connection: Connection, request: Request) -> None:
@@ -95,7 +85,7 @@ def test_N2_call_dropped_on_a_kept_alive_connection(case: Case, tls: str | None,
         assert [request.connection for request in server.requests] == [1, 1]
 
 
-@pytest.mark.parametrize("first", [respond_and_close, respond_and_reset])
+@pytest.mark.parametrize("first", [send_and_close(OK), respond_and_reset], ids=["close", "reset"])
 def test_N3_closed_idle_connection_is_replaced(case: Case, tls: str | None, first: Action) -> None:
     server, service = case.serve([first, OK], tls=tls)
     assert service.bugs.submit_issue(summary="first") == "done"
@@ -151,7 +141,8 @@ def test_N5_unresolvable_host_raises_with_its_name(case: Case, connects: list[An
     assert connects == []
 
 
-@pytest.mark.parametrize("greeting", CUTS)
+@UNCLOSED
+@pytest.mark.parametrize("greeting", CUTS.values(), ids=CUTS)
 def test_N5_failed_tls_handshake_is_retried_then_raises(case: Case, greeting: Greeting) -> None:
     server, service = case.serve([OK], tls="good", greetings=[greeting] * 3)
     assert service.bugs.submit_issue(summary="x") == "done"
@@ -199,21 +190,16 @@ def test_N7_garbage_response_is_not_retried(case: Case, tls: str | None, below_t
     assert len(server.requests) == 1
 
 
-def early(data: bytes, end: Callable[[Connection], None]) -> Action:
-    """Return a step that responds during the request body, and ends the connection shortly after."""
+def early(data: bytes, end: str = "close") -> Action:
+    """Return a step that responds during the request body, and closes shortly after. The system then sends RST."""
 
     def step(connection: Connection, request: Request) -> None:
         connection.read_body(request, limit=1 << 16)
         connection.send(data)
         time.sleep(0.05)
-        end(connection)
+        getattr(connection, end)()
 
     return step
-
-
-def early_and_gone(data: bytes) -> Action:
-    """Return a step that responds during the request body, and closes. The system then sends RST."""
-    return early(data, close)
 
 
 LARGE = 64 << 20
@@ -222,7 +208,7 @@ ENDINGS = pytest.mark.parametrize(
     [
         send_before_body,
         pytest.param(
-            early_and_gone,
+            early,
             marks=pytest.mark.skipif(sys.platform != "linux", reason="a reset may discard the response here"),
         ),
     ],
@@ -250,7 +236,7 @@ def test_N8_early_response_before_the_body_is_read_counts(
 
 def test_N8_early_response_with_reset_does_not_repeat_the_upload(case: Case, tls: str | None) -> None:
     scene = case.sparse("shot.hip", LARGE)
-    server, service = case.serve(early(http_response(413, "too large for us"), reset), tls=tls)
+    server, service = case.serve(early(http_response(413, "too large for us"), "reset"), tls=tls)
     with pytest.raises((sidefx.APIError, sidefx.TransportError)) as caught:
         service.bugs.submit_issue(scene=sidefx.File(scene))
     check_error(caught.value)
