@@ -220,12 +220,8 @@ def test_N8_early_response_before_the_body_is_read_counts(
     case: Case, tls: str | None, ending: Callable[[bytes], Action]
 ) -> None:
     scene = sidefx.File(case.sparse("shot.hip", LARGE))
-    early_responses: list[Step] = [
-        ending(http_response(413, "too large for us")),
-        ending(http_response(401, "expired")),
-        OK,
-    ]
-    server, service = case.serve(early_responses, tls=tls)
+    responses: list[Step] = [ending(http_response(413, "too large for us")), ending(http_response(401, "expired")), OK]
+    server, service = case.serve(responses, tls=tls)
     with case.raises(sidefx.APIError, match="^413 too large for us"):
         service.bugs.submit_issue(scene=scene)
     assert len(server.requests) == 1
@@ -321,17 +317,15 @@ def test_N10_refusing_proxy_sees_only_host_and_port(
 ) -> None:
     proxy = case.server(send_before_body(http_response(status, "no way", {"Connection": "close"})), tls=tls)
     url = proxy.url.replace("://", f"://someone:{PROXY_PASSWORD}@")
-    options: dict[str, Any] = {"endpoint_url": "https://api.invalid/api/"}
     with requests.Session() as session:
+        options: dict[str, Any] = {"ca_bundle": proxy.ca_bundle}
         if how == "session":
-            session.proxies = {"https": url}
-            session.verify = proxy.ca_bundle or True
-            options["session"] = session
+            session.proxies, session.verify = {"https": url}, proxy.ca_bundle or True
+            options = {"session": session}
         else:
             monkeypatch.setenv("HTTPS_PROXY", url)
-            options["ca_bundle"] = proxy.ca_bundle
         with case.raises(sidefx.TransportError, match=str(status)) as caught:
-            case.service(**options).bugs.submit_issue(summary="x")
+            case.service(endpoint_url="https://api.invalid/api/", **options).bugs.submit_issue(summary="x")
     assert not caught.value.may_have_executed
     assert {(request.method, request.path) for request in proxy.requests} == {("CONNECT", "api.invalid:443")}
     assert "Bearer" not in str([request.headers for request in proxy.requests])
@@ -357,22 +351,19 @@ def test_N12_socks_proxy_is_used_for_calls_and_downloads(case: Case, monkeypatch
     assert path.read_bytes() == b'"done"'
 
 
-@pytest.mark.parametrize(
-    ("proxy", "words"),
-    [
-        ("socks5://someone:{}@127.0.0.1:1", "PySocks"),
-        *(
-            (url, "HTTPS_PROXY")
-            for url in ("socks://{}@127.0.0.1:1", "http://:{}", "ftp://a:{}@127.0.0.1:1", "http://:{}@")
-        ),
-    ],
-)
+PROXIES = {
+    "socks5://someone:{}@127.0.0.1:1": "PySocks",
+    **dict.fromkeys(("socks://{}@127.0.0.1:1", "http://:{}", "ftp://a:{}@127.0.0.1:1", "http://:{}@"), "HTTPS_PROXY"),
+}
+
+
+@pytest.mark.parametrize("proxy", PROXIES)
 def test_N12_unusable_proxy_raises_config_error(
-    case: Case, monkeypatch: pytest.MonkeyPatch, connects: list[Any], proxy: str, words: str
+    case: Case, monkeypatch: pytest.MonkeyPatch, connects: list[Any], proxy: str
 ) -> None:
     monkeypatch.setitem(sys.modules, "socks", None)  # PySocks is not installed
     monkeypatch.setenv("HTTPS_PROXY", proxy.format(PROXY_PASSWORD))
-    with case.raises(sidefx.ConfigError, match=words):
+    with case.raises(sidefx.ConfigError, match=PROXIES[proxy]):
         case.service(endpoint_url="https://api.invalid/api/").bugs.submit_issue(summary="x")
     assert connects == []
 

@@ -1,4 +1,4 @@
-"""dir(), help(), inspect and IPython show the documented functions, without a request."""
+"""dir(), help() and inspect show the documented functions, without a request. For IPython see S1."""
 
 from __future__ import annotations
 
@@ -9,14 +9,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from IPython.core.interactiveshell import InteractiveShell
-from traitlets.config import Config
 
 import sidefx_client as sidefx
 from sidefx_client.documented import functions as catalogue
 from sidefx_client.documented import help as help_text
-
-SHELL: Any = InteractiveShell  # without type hints
 
 SIGNATURES = {
     "download.get_daily_builds_list": (
@@ -98,14 +94,12 @@ def test_dir_shows_modules_and_their_functions(service: sidefx.Service) -> None:
 
 
 @pytest.mark.parametrize("name", SIGNATURES)
-def test_help_inspect_and_ipython_show_signature_and_docstring(name: str, service: sidefx.Service) -> None:
+def test_help_and_inspect_show_signature_and_docstring(name: str, service: sidefx.Service) -> None:
     doc = str(help_text.doc(name))
     assert str(inspect.signature(function(service, name))) == SIGNATURES[name]
     assert inspect.getdoc(function(service, name)) == doc
-    shell = SHELL(config=Config({"HistoryManager": {"enabled": False}}))
-    shell.push({"service": service})
-    for shown in (help_of(function(service, name)), shell.object_inspect_text(f"service.{name}")):
-        assert {line.strip() for line in shown.splitlines()} >= {line.strip() for line in doc.splitlines()}
+    shown = help_of(function(service, name))
+    assert {line.strip() for line in shown.splitlines()} >= {line.strip() for line in doc.splitlines()}
 
 
 def test_an_undocumented_function_has_a_plain_signature(service: sidefx.Service) -> None:

@@ -157,21 +157,35 @@ def test_hserver_ini_paths_of_each_system(system: str, expected: list[str], monk
     assert listed == [f"  {Path(directory, 'hserver.ini')}: {reason}" for directory in expected]
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        f"  id\t{SECRET}  \r\nother pair\r\n",
-        f"\ufeffid {SECRET}\n",
-        f"www.sidefx.com id {SECRET}",
-        f"SideFX.com id {SECRET}",
-        f"licences.studio.example no key; www.sidefx.com id {SECRET}; other pair",
-        f"notsidefx.com no key\n\nid {SECRET}",
-        f"id {SECRET}\r\n".encode("utf-16"),
-        f"\ufeffid {SECRET}\r\n".encode("utf-16-be"),
-    ],
-)
-def test_key_file_formats(content: str | bytes, machine: Machine) -> None:
-    machine.write(machine.key_file, content)
+KEY_LINES = [
+    f"  id\t{SECRET}  \r\nother pair\r\n",
+    f"\ufeffid {SECRET}\n",
+    f"www.sidefx.com id {SECRET}",
+    f"SideFX.com id {SECRET}",
+    f"licences.studio.example no key; www.sidefx.com id {SECRET}; other pair",
+    f"notsidefx.com no key\n\nid {SECRET}",
+    f"id {SECRET}\r\n".encode("utf-16"),
+    f"\ufeffid {SECRET}\r\n".encode("utf-16-be"),
+]
+INI = [
+    f"ClientID=id\nClientSecret={SECRET}",
+    f"\ufeff[main]\r\nclientid = id\r\nclientsecret = {SECRET}\r\n",
+    f"ClientSecret={SECRET}\nClientID=id\nClientID=second\nClientSecret=other\n",
+    f"# a comment\n; another\nno value\nServerHost = x\nAPIKey = id {SECRET}",
+    f"APIKey = www.sidefx.com id {SECRET}; other pair\nAPIKey = third pair",
+    f"APIKey = licences.studio.example no key\nAPIKey = id {SECRET}",
+    f"APIKey = other pair\nClientID = id\nClientSecret = {SECRET}",
+    "ClientID=\nClientSecret=\nAPIKeyFile = ~/keys",
+    "APIKeyFile = nowhere\nAPIKeyFile = ~/keys",
+]
+
+
+@pytest.mark.parametrize(("place", "content"), [*(("key_file", c) for c in KEY_LINES), *(("user_ini", c) for c in INI)])
+def test_formats_of_the_vendors_files(place: str, content: str | bytes, machine: Machine) -> None:
+    machine.write(machine.home / "keys", f"licences.studio.example no key\nid {SECRET}\n")
+    if isinstance(content, str):
+        content = content.replace("~", str(machine.home))
+    machine.write(getattr(machine, place), content)
     assert pair(find()) == ("id", SECRET)
 
 
@@ -198,27 +212,6 @@ def test_unusable_key_file_raises_config_error(content: str | bytes | None, linu
     assert refusal().startswith("HOUDINI_API_KEY_FILE names a file that ")
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        f"ClientID=id\nClientSecret={SECRET}",
-        f"\ufeff[main]\r\nclientid = id\r\nclientsecret = {SECRET}\r\n",
-        f"ClientSecret={SECRET}\nClientID=id\nClientID=second\nClientSecret=other\n",
-        f"# a comment\n; another\nno value\nServerHost = x\nAPIKey = id {SECRET}",
-        f"APIKey = www.sidefx.com id {SECRET}; other pair\nAPIKey = third pair",
-        f"APIKey = licences.studio.example no key\nAPIKey = id {SECRET}",
-        f"APIKey = other pair\nClientID = id\nClientSecret = {SECRET}",
-        "ClientID=\nClientSecret=\nAPIKeyFile = {key_file}",
-        "APIKeyFile = nowhere\nAPIKeyFile = {key_file}",
-    ],
-)
-def test_hserver_ini_formats(content: str, machine: Machine) -> None:
-    keys = machine.home / "keys"
-    machine.write(keys, f"licences.studio.example no key\nid {SECRET}\n")
-    machine.write(machine.user_ini, content.replace("{key_file}", str(keys)))
-    assert pair(find()) == ("id", SECRET)
-
-
 def test_hserver_ini_values_may_contain_separators(machine: Machine) -> None:
     machine.write(machine.system_ini, "ClientID=i=d;\nClientSecret = a=b:c;d#é\n")
     assert pair(find()) == ("i=d;", "a=b:c;d#é")
@@ -241,7 +234,7 @@ def test_unreadable_hserver_ini_is_skipped_and_listed(machine: Machine) -> None:
 
 def test_netrc_needs_an_entry_for_the_host(machine: Machine) -> None:
     names = ("machine sidefx.com login no", "machine Tokens.Studio.Example login id", "default login no")
-    machine.write(machine.netrc, "".join(f"{name} password {SECRET}\n" for name in names))
+    machine.write(machine.netrc, "\n".join(f"{name} password {SECRET}" for name in names))
     assert "has no entry for www.sidefx.com" in refusal()
     assert "has no entry for default" in refusal(token_url="https://default/token")
     assert pair(find(token_url=STUDIO)) == ("id", SECRET)
