@@ -14,8 +14,8 @@ the way back, ``raw_response`` and ``response``. The files by purpose, each grou
     its bytes       transport/: session, adapter, connection, raw_response, response, multipart, failures
     its help        documented/: functions, help, suggest
     files           files (upload and stream), progress, names, atomic
-    a download      downloads/: transfer, remote, partial, workers
-    for all         errors (and the redaction of server text), urls, log, forks, version
+    a download      downloads/: transfer, workers, remote, partial
+    for all         errors (and the redaction of server text), urls, log, version
                     reference (names of the vendor's wrapper)
     beside it       cli/, testing/
 """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import hashlib
 import os
@@ -10,15 +9,15 @@ import stat
 import sys
 import time
 from collections.abc import Callable
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 if sys.platform == "win32":
     import msvcrt
 else:
     import fcntl
 
-_NAME_MAX = 255  # bytes, if the file system does not tell
+_MAX_NAME = 128  # bytes: encrypted file systems accept names of 143 bytes, and 14 are added to it
 _WAITS = (0.05, 0.1, 0.25, 0.5, 1.0, 1.0, 2.0)  # seconds: on Windows, scanners and indexers hold new files for a while
 _IN_USE = (5, 32, 33)  # Windows: access denied, sharing violation, lock violation
 _LOCKED_BYTE = 1 << 30  # locks are mandatory on Windows, so it lies behind the end of the file
@@ -35,15 +34,11 @@ class AtomicFile:
     def __init__(self, path: str | os.PathLike[str], *, private: bool = False) -> None:
         self._target = Path(path).absolute()  # the working directory may change meanwhile
         require_regular_file(self._target)
-        self._path = sibling(self._target, f".{os.urandom(4).hex()}.tmp")
+        self._path = self._target.with_name(f"{short_name(self._target)}.{os.urandom(4).hex()}.tmp")
         mode = 0o600 if private else 0o666
-        try:
-            self._file: BinaryIO = open(  # noqa: SIM115 (closed by __exit__)
-                self._path, "xb", buffering=0, opener=lambda path, flags: os.open(path, flags, mode)
-            )
-        except OSError as error:
-            error.filename = os.fspath(path)  # the caller does not know the temporary name
-            raise
+        self._file = open(  # noqa: SIM115 (closed by __exit__)
+            self._path, "xb", buffering=0, opener=lambda path, flags: os.open(path, flags, mode)
+        )
 
     def __enter__(self) -> AtomicFile:
         return self
@@ -56,7 +51,6 @@ class AtomicFile:
         fsync(self._file)
         self._file.close()  # Windows cannot rename an open file
         replace(self._path, self._target)
-        fsync_directory(self._target.parent)
         return self._target
 
     def __exit__(self, *exc_info: object) -> None:
@@ -64,16 +58,10 @@ class AtomicFile:
         remove(self._path)
 
 
-def sibling(target: Path, suffix: str) -> Path:
-    """Return the path of ``target`` with ``suffix``. A short hash replaces a name that would get too long."""
-    try:
-        limit = os.pathconf(target.parent, "PC_NAME_MAX")
-    except (AttributeError, OSError, ValueError):  # AttributeError: Windows
-        limit = _NAME_MAX
-    name = target.name
-    if len(os.fsencode(name + suffix)) > limit > 0:
-        name = hashlib.md5(os.fsencode(name), usedforsecurity=False).hexdigest()[:16]
-    return target.with_name(name + suffix)
+def short_name(target: Path) -> str:
+    """Return the name of ``target``, or a short hash if it leaves too little room for a suffix."""
+    name = os.fsencode(target.name)
+    return target.name if len(name) <= _MAX_NAME else hashlib.md5(name, usedforsecurity=False).hexdigest()[:16]
 
 
 def require_regular_file(target: Path) -> None:
@@ -88,44 +76,25 @@ def require_regular_file(target: Path) -> None:
         raise OSError(errno.EINVAL, "not a regular file", str(target))
 
 
-def write_all(file: BinaryIO, data: bytes | memoryview) -> None:
+def write_all(file: FileIO, data: bytes | memoryview) -> None:
     """Write all of ``data``. An unbuffered file may accept only a part of a block at once."""
     view = memoryview(data)
     while view:
         view = view[file.write(view) :]
 
 
-def fsync(file: BinaryIO) -> None:
+def fsync(file: FileIO) -> None:
     """Flush the file to the disk if the file system can do that."""
     try:
-        _fsync(file.fileno())
+        os.fsync(file.fileno())
     except OSError as error:
         if error.errno not in _UNSUPPORTED:  # some network file systems have no fsync, but the file is complete
             raise
 
 
-def _fsync(descriptor: int) -> None:
-    if sys.platform == "darwin":  # fsync does not empty the cache of the drive there
-        with contextlib.suppress(OSError):
-            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
-            return
-    os.fsync(descriptor)
-
-
 def replace(path: Path, target: Path) -> None:
     """Move ``path`` over ``target`` in one step. On Windows wait up to 5 s until other programs close them."""
     _patiently(lambda: os.replace(path, target))
-
-
-def fsync_directory(directory: Path) -> None:
-    """Flush the names in a directory to the disk if the file system can do that."""
-    if hasattr(os, "O_DIRECTORY"):
-        with contextlib.suppress(OSError):  # the files are in place in any case
-            descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
 
 
 def remove(path: Path) -> None:
@@ -144,18 +113,14 @@ def _patiently(act: Callable[[], object]) -> None:
         time.sleep(wait)
 
 
-def open_or_create(path: Path) -> BinaryIO:
+def open_or_create(path: Path) -> FileIO:
     try:
-        return create(path)
+        return open(path, "x+b", buffering=0)
     except FileExistsError:
         return open_own(path)
 
 
-def create(path: Path) -> BinaryIO:
-    return open(path, "x+b", buffering=0)
-
-
-def open_own(path: Path) -> BinaryIO:
+def open_own(path: Path) -> FileIO:
     """Open an existing file of this user, not through a link; raise OSError for any other."""
     descriptor = os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0))
     file = open(descriptor, "r+b", buffering=0)  # noqa: SIM115 (closed by its owner)
@@ -167,7 +132,7 @@ def open_own(path: Path) -> BinaryIO:
     raise OSError(errno.EPERM, "not a regular file of this user", str(path))
 
 
-def is_at(path: Path, file: BinaryIO) -> bool:
+def is_at(path: Path, file: FileIO) -> bool:
     """Whether ``path`` still leads to the open file."""
     try:
         return os.path.samestat(os.lstat(path), os.fstat(file.fileno()))
@@ -175,7 +140,7 @@ def is_at(path: Path, file: BinaryIO) -> bool:
         return False
 
 
-def lock(file: BinaryIO) -> None:
+def lock(file: FileIO) -> None:
     """Lock the file or raise OSError at once. With lockf, any close of the file would drop the lock."""
     if sys.platform == "win32":
         file.seek(_LOCKED_BYTE)
@@ -185,8 +150,11 @@ def lock(file: BinaryIO) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def remove_and_close(path: Path, file: BinaryIO) -> None:
+def remove_open(path: Path, file: FileIO) -> None:
+    """Close a locked file, and remove it unless another file is at ``path`` now."""
+    is_own = is_at(path, file)
     if os.name == "nt":  # it cannot remove an open file, so one that another process has open stays
         file.close()
-    path.unlink(missing_ok=True)
+    if is_own:
+        path.unlink(missing_ok=True)
     file.close()

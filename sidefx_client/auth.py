@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import requests
 
-from . import forks, wire
+from . import wire
 from .errors import APIError, AuthorizationError, ConfigError, SideFXError
 from .files import ResponseFile
 from .retry import BACKOFF, RetryPolicy
 from .secret import Secret
+from .transport.connection import run_after_fork
 from .transport.session import Session, Timeout, build_post, endpoint
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class TokenManager:
         self._invalidated: AccessToken | None = None
         self._lock = threading.Lock()
         self._failed: tuple[SideFXError, Timeout] | None = None  # the last failed request, with its timeout
-        forks.run_after_fork(self)
+        run_after_fork(self)
 
     def use(self, value: Secret | None, expiry: float | None = None) -> None:
         """Use the caller's token from the next call on, or raise ConfigError."""

@@ -13,7 +13,7 @@ from typing import Any, Callable
 
 import pytest
 
-from sidefx_client.downloads import transfer
+from sidefx_client.downloads import remote, workers
 
 PLUGIN = "sidefx_client.testing.pytest_plugin"
 SCRUBBED = ("HOUDINI_API_KEY_FILE", "NETRC", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -52,8 +52,8 @@ def _scrubbed(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPath
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten the read timeout and the backoff of downloads."""
-    monkeypatch.setattr(transfer, "TIMEOUT", (5.0, 0.4))
-    monkeypatch.setattr(transfer, "BACKOFF", 0.01)
+    monkeypatch.setattr(remote, "TIMEOUT", (5.0, 0.4))
+    monkeypatch.setattr(workers, "BACKOFF", 0.01)
 
 
 @pytest.fixture(scope="module")

@@ -10,14 +10,13 @@ import hashlib
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import requests
 
 from ..errors import ConfigError, DownloadError
-from ..log import logger
 from ..names import safe_name
 from ..progress import Progress, ProgressCallback
 from ..proxy import Service, call
@@ -25,8 +24,8 @@ from ..transport.connection import BLOCK
 from ..transport.session import Session
 from ..urls import why_unsafe
 from .remote import RangeClient, RemoteFile, quoted
-from .responses import Replaced
 
+_GET_BUILD = "download.get_daily_build_download"
 _PORTABLE = ("docker", "sidefxlabs")  # products whose builds are the same for all platforms
 
 
@@ -59,7 +58,9 @@ def download_file(
     del url
     own = Session(session)
     try:
-        _fetch(source, Path(path).absolute(), own, progress, connections)
+        from .transfer import Transfer  # imported late, because calls do not need this fifth of the package
+
+        Transfer(RangeClient(source, own), Path(path).absolute(), progress, connections).run()
     finally:
         own.close()
     return Path(path)
@@ -91,30 +92,27 @@ def download_build(
         raise ConfigError(reason)
     folder = Path(directory).absolute()  # the working directory may change meanwhile
     folder.mkdir(parents=True, exist_ok=True)
-    arguments = _build_arguments(service, product, version, build, platform or this_platform())
+    platform = platform or this_platform()
+    if build == "latest":
+        newest = newest_build(service, product, version, platform)
+        version, build, platform = (str(newest.get(name)) for name in ("version", "build", "platform"))
 
-    def request_build(name: str | None = None) -> BuildDownload:
-        found = BuildDownload(call(service, "download.get_daily_build_download", arguments))
-        if name not in (None, found.name):
-            raise DownloadError(f"{name} was replaced by a newer build meanwhile; start again")
-        return found
+    def request_build(known_name: str | None = None) -> tuple[str, RemoteFile]:
+        name, source = _described(call(service, _GET_BUILD, (product, version, str(build), platform)))
+        if known_name not in (None, name):
+            raise DownloadError(f"{known_name} was replaced by a newer build meanwhile; start again")
+        return name, source
 
-    first = request_build()
-    target = folder / first.name
-    if not _is_complete(target, first.source, progress):
-        session = service._client.session
-        _fetch(first.source, target, session, progress, connections, lambda: request_build(first.name).source)
-    return Path(directory) / first.name
+    name, source = request_build()
+    target = folder / name
+    if _is_complete(target, source):
+        Progress(progress, source.size).update(target.stat().st_size)
+    else:
+        from .transfer import Transfer
 
-
-def _build_arguments(
-    service: Service, product: str, version: str, build: str | int, platform: str
-) -> tuple[str, str, str, str]:
-    """Return the arguments of get_daily_build_download."""
-    if build != "latest":
-        return product, version, str(build), platform
-    newest = newest_build(service, product, version, platform)
-    return product, str(newest.get("version")), str(newest.get("build")), str(newest.get("platform"))
+        client = RangeClient(source, service._client.session)
+        Transfer(client, target, progress, connections, lambda: request_build(name)[1]).run()
+    return Path(directory) / name
 
 
 def this_platform() -> str:
@@ -127,22 +125,20 @@ def this_platform() -> str:
     return "linux_arm64" if is_arm else "linux"
 
 
-class BuildDownload:
-    """The API's description of a build's file: its ``name``, and its URL, size and MD5 as ``source``."""
-
-    def __init__(self, response: Any) -> None:
-        fields = response if isinstance(response, dict) else {}
-        url, size, md5 = fields.get("download_url"), fields.get("size"), fields.get("hash") or None
-        url = quoted(url.strip()) if isinstance(url, str) else url
-        if isinstance(size, str) and re.fullmatch("[0-9]{1,18}", size):
-            size = int(size)
-        name = safe_name(str(fields.get("filename") or ""))
-        reason = why_unsafe(url, "download_url") or _invalid_expectation(size, md5)
-        self.source = RemoteFile(str(url), size, None if reason else md5)
-        del url, fields, response  # a signed URL is secret, so no frame that raises may show it
-        if name is None or reason:
-            raise DownloadError(f"the API's description of the build is unusable: {reason or 'it has no filename'}")
-        self.name = name
+def _described(response: Any) -> tuple[str, RemoteFile]:
+    """Return the file name and the file of the API's description of a build."""
+    fields = response if isinstance(response, dict) else {}
+    url, size, md5 = fields.get("download_url"), fields.get("size"), fields.get("hash") or None
+    url = quoted(url.strip()) if isinstance(url, str) else url
+    if isinstance(size, str) and re.fullmatch("[0-9]{1,18}", size):
+        size = int(size)
+    name = safe_name(str(fields.get("filename") or ""))
+    reason = why_unsafe(url, "download_url") or _invalid_expectation(size, md5)
+    source = RemoteFile(str(url), size, None if reason else md5)
+    del url, fields, response  # a signed URL is secret, so no frame that raises may show it
+    if name is None or reason:
+        raise DownloadError(f"the API's description of the build is unusable: {reason or 'it has no filename'}")
+    return name, source
 
 
 def newest_build(
@@ -163,49 +159,14 @@ def newest_build(
 
 def version_key(build: Mapping[str, Any]) -> list[list[int]]:
     """Return a key that sorts builds from old to new by number. The API sorts numbers as text."""
-    return [_numbers(str(build.get(name))) for name in ("version", "build", "platform")]
+    texts = [str(build.get(name)) for name in ("version", "build", "platform")]
+    return [[int(digits) for digits in re.findall("[0-9]{1,18}", text)] for text in texts]
 
 
 def _family(platform: str) -> str:
     """Return the family of a platform, for comparisons: linux for linux_x86_64_gcc11.2."""
     match = re.match("(linux|mac|win)(?:osx)?(?:os)?(_arm64)?", platform)
     return match[1] + (match[2] or "") if match else platform
-
-
-def _numbers(text: str) -> list[int]:
-    return [int(digits) for digits in re.findall("[0-9]{1,18}", text)]
-
-
-def _fetch(
-    source: RemoteFile,
-    target: Path,
-    session: Session,
-    progress: ProgressCallback | None,
-    connections: int,
-    refresh_url: Callable[[], RemoteFile] | None = None,
-) -> None:
-    """Complete ``target``. ``refresh_url`` returns the file with a new URL after the old one expired."""
-    from . import partial, transfer  # imported late, because calls do not need this fifth of the package
-
-    client = RangeClient(source, session, transfer.TIMEOUT)
-
-    def attempt(private: bool) -> None:
-        steps = Progress(progress, client.source.size)
-        with partial.Partial(target, private=private) as file:
-            try:
-                transfer.Transfer(client, file, steps, connections, refresh_url).run()
-            except DownloadError as error:
-                if file.is_kept and not steps.in_callback:
-                    error.add_hint("the partial file is kept for the next run")
-                raise
-            file.commit()
-
-    try:
-        return attempt(private=False)
-    except (partial.PartialLost, Replaced) as error:
-        logger.warning("download: %s; restarted", str(error))
-        is_lost = isinstance(error, partial.PartialLost)
-    return attempt(private=is_lost)
 
 
 def _invalid_expectation(size: Any, md5: Any) -> str | None:
@@ -225,15 +186,12 @@ def _invalid_option(progress: Any, connections: Any) -> str | None:
     return None
 
 
-def _is_complete(path: Path, source: RemoteFile, progress: ProgressCallback | None) -> bool:
-    """Return whether the file exists with the right size and MD5. If so, report its size to ``progress``."""
+def _is_complete(path: Path, source: RemoteFile) -> bool:
+    """Return whether the file exists with the right size and MD5."""
     if source.md5 is None or not path.is_file() or source.size not in (None, path.stat().st_size):
         return False
     digest = hashlib.md5(usedforsecurity=False)
     with open(path, "rb", buffering=0) as file:
         while block := file.read(BLOCK):
             digest.update(block)
-    complete = digest.hexdigest() == source.md5
-    if complete and progress is not None:
-        progress(path.stat().st_size, source.size)
-    return complete
+    return digest.hexdigest() == source.md5

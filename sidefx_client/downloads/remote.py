@@ -4,52 +4,80 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
+import http.client
 import os
 import re
 import socket
-import threading
+from collections.abc import Mapping
 from typing import NamedTuple
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 import requests
 
-from ..errors import ChecksumError, DownloadError
+from ..errors import ChecksumError, DownloadError, TransportError
 from ..retry import retry_after
 from ..secret import Secret
+from ..transport.response import content_length
 from ..transport.session import Session, build_get
-from ..urls import why_unsafe
-from .responses import RetryableStatus, status_error, validator_matches
+from ..urls import origin, why_unsafe
+from .partial import ResumeInfo
+
+TIMEOUT = (10.0, 60.0)  # seconds to connect, seconds of silence after which a transfer is resumed on a new connection
 
 _MAX_REDIRECTS = 5
 _RETRYABLE_STATUSES = (429, 502, 503, 504)
+_UNQUOTED = bytes(range(128)).replace(b" ", b"")
 
 
-class ResumeInfo(NamedTuple):
-    """The file that the bytes of a partial file belong to. ``total`` and ``contiguous`` are bytes.
+class ContentRange(NamedTuple):
+    """The bytes from ``start`` to before ``end`` (both None: no range) of ``total`` (None: unknown)."""
 
-    The first ``contiguous`` bytes of the partial file are complete. None means all of them.
+    start: int | None
+    end: int | None
+    total: int | None
+
+
+def content_range(headers: Mapping[str, str]) -> ContentRange | None:
+    """Return the Content-Range of a response, or None if it is missing or invalid."""
+    number = "([0-9]{1,18})"
+    pattern = rf"bytes (?:{number}-{number}|\*)/(?:{number}|\*)"
+    match = re.fullmatch(pattern, headers.get("Content-Range", ""), re.IGNORECASE)
+    if not match:
+        return None
+    start, last, total = (int(group) if group else None for group in match.groups())
+    end = None if last is None else last + 1
+    is_possible = end is None or (start or 0) < end <= (end if total is None else total)
+    return ContentRange(start, end, total) if is_possible else None
+
+
+def validator(headers: Mapping[str, str]) -> str | None:
+    """Return the validator of this version of the file for If-Range: a strong ETag, else Last-Modified, else None."""
+    etag = headers.get("ETag", "")
+    if re.fullmatch(r'"[\x21\x23-\x7e]{0,200}"', etag):
+        return etag
+    date = headers.get("Last-Modified", "")
+    return date if re.fullmatch(r"[\x20-\x7e]{1,60}", date) else None
+
+
+def status_error(response: requests.Response, more: str = "") -> DownloadError:
+    """Return the error for a status. The body of a storage service may quote the signed query, so it is not shown."""
+    status = response.status_code
+    phrase = http.client.responses.get(status, "unknown status")
+    return DownloadError(f"{origin(str(response.url))} responded with {status} {phrase}{more}", status)
+
+
+class UnusableResponse(TransportError):
+    """A response without the requested bytes.
+
+    It may be different at the next attempt, ``wait`` seconds later at the earliest. None means that it will not.
     """
 
-    url_path_md5: str
-    total: int | None
-    md5: str | None
-    validator: str | None
-    contiguous: int | None = None
-
-
-def parse_info(data: bytes) -> ResumeInfo | None:
-    """Return the info in a sidecar, or None if it is damaged."""
-    try:
-        fields = json.loads(data)
-        info = ResumeInfo(*(fields[name] for name in ResumeInfo._fields))
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return None
-    numbers, texts = (info.total, info.contiguous), (info.md5, info.validator)
-    well_formed = all(n is None or (isinstance(n, int) and n >= 0) for n in numbers) and all(
-        text is None or isinstance(text, str) for text in texts
-    )
-    return info if well_formed else None
+    def __init__(self, response: requests.Response, message: str | None = None, wait: float | None = None) -> None:
+        super().__init__(message or str(status_error(response)), may_have_executed=True)
+        self.http_code = response.status_code
+        self.wait = wait
+        # The server refuses the request, which may be one connection too many.
+        self.is_refusal = self.http_code >= 400 and self.http_code != 416
 
 
 class RemoteFile:
@@ -65,25 +93,54 @@ class RemoteFile:
         """A hash of the URL's path, which stays the same with a new signature or another mirror."""
         return hashlib.md5(urlsplit(self.url.reveal()).path.encode(), usedforsecurity=False).hexdigest()
 
-    def is_same_file(self, other: RemoteFile) -> bool:
-        return (self.size, self.md5) == (other.size, other.md5)
-
-    def require_match(self, size: int, md5: str) -> None:
-        """Raise DownloadError or ChecksumError if this is not the expected size or MD5."""
+    def mismatch(self, size: int, md5: str) -> DownloadError | None:
+        """Return an error if this is not the expected size or MD5."""
         if self.size not in (None, size):
-            raise DownloadError(f"the file has {size} bytes, expected {self.size}")
+            return DownloadError(f"the file has {size} bytes, expected {self.size}; it was discarded")
         if self.md5 not in (None, md5):
-            raise ChecksumError(f"the MD5 of the file is {md5}, expected {self.md5}")
+            return ChecksumError(f"the MD5 of the file is {md5}, expected {self.md5}; it was discarded")
+        return None
 
     def can_resume(self, info: ResumeInfo | None, done: int) -> bool:
         """Return whether ``done`` bytes with this info may belong to this file. Validator or MD5 decide later."""
-        if info is None or (None not in (info.total, self.size) and info.total != self.size):
+        if info is None:
             return False
-        if done > min(total for total in (info.total, self.size, done) if total is not None):
+        totals = {total for total in (info.total, self.size) if total is not None}
+        if len(totals) > 1 or done > max(totals, default=done):
             return False
         if self.md5 and info.md5:
             return self.md5 == info.md5
         return info.validator is not None and info.url_path_md5 == self.url_path_md5
+
+
+class Piece:
+    """The bytes from ``at``, the first missing one, to before ``end`` (None: to the end of the response)."""
+
+    def __init__(self, at: int, end: int | None) -> None:
+        self.at = at
+        self.end = end
+        self.response: requests.Response | None = None  # if it was requested, until it is received
+        self.is_taken = False
+        self._socket: socket.socket | None = None
+        self._is_stopped = False
+
+    def watch(self, sock: socket.socket | None) -> None:
+        """Set the socket that this piece is received from, so that another thread can stop it."""
+        self._socket = sock
+        if self._is_stopped:
+            self.stop()
+
+    def stop(self) -> None:
+        """Interrupt the request and the read of this piece."""
+        self._is_stopped = True
+        if self.response is not None:
+            self.response.close()
+        sock = getattr(self._socket, "socket", self._socket)  # TLS within TLS is wrapped once more
+        with contextlib.suppress(OSError):
+            if sock is not None and os.name == "nt":  # shutdown() does not wake a blocked recv there
+                socket.close(sock.detach())
+            elif sock is not None:  # SSLSocket.shutdown() would replace the state of the thread that reads
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
 class RangeClient:
@@ -93,106 +150,71 @@ class RangeClient:
     ``has_mixed_versions``, and the MD5 shows at the end whether the bytes belong together.
     """
 
-    def __init__(self, source: RemoteFile, session: Session, timeout: tuple[float, float]) -> None:
+    def __init__(self, source: RemoteFile, session: Session) -> None:
         self.source = source
-        self.timeout = timeout
-        self.has_mixed_versions = False
         self.session = session
-        self._sockets: dict[int, socket.socket] = {}  # by thread: the socket of its unfinished response
-        self._caller = threading.get_ident()
-        self._aborted = False
+        self.has_mixed_versions = False
 
-    def request(self, start: int, end: int | None, info: ResumeInfo | None) -> requests.Response:
-        """Return the response to a request for the bytes from ``start`` to before ``end`` (None: all the rest).
+    def request(self, piece: Piece, info: ResumeInfo | None) -> requests.Response:
+        """Return the response to a request for the missing bytes of the piece; ``info`` is about those at hand.
 
-        ``info`` is about the bytes that are complete. Raises TransportError if a retry may help, else DownloadError.
+        Raises TransportError if a retry may help, else DownloadError.
         """
         headers = {}
-        if start or end is not None:
-            headers["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
+        if piece.at or piece.end is not None:
+            headers["Range"] = f"bytes={piece.at}-{'' if piece.end is None else piece.end - 1}"
             if info is not None and info.validator is not None and self.source.md5 is None:
                 headers["If-Range"] = info.validator
-        response = self._follow(headers)
+        response = self._follow(headers, piece)
         if response.status_code in _RETRYABLE_STATUSES:
             response.close()
-            wait = retry_after(response.headers) or 0.0
-            raise RetryableStatus(str(status_error(response)), response.status_code, wait)
+            raise UnusableResponse(response, wait=retry_after(response.headers) or 0.0)
         return response
 
-    def is_same_version(self, response: requests.Response, info: ResumeInfo | None) -> bool:
-        """Return False if the response is known to belong to another version of the file."""
-        matches = validator_matches(response.headers, info.validator if info else None)
-        self.has_mixed_versions = self.has_mixed_versions or not matches
-        return matches or self.source.md5 is not None
+    def usable_range(
+        self, response: requests.Response, piece: Piece, total: int | None, info: ResumeInfo | None
+    ) -> ContentRange | None:
+        """Return the range of a response that continues the piece and may belong to the file of ``info``, or None."""
+        found, known = content_range(response.headers), info.validator if info else None
+        if response.status_code != 206 or found is None or found.start != piece.at or found.end is None:
+            return None
+        total = total or found.total
+        if total is None or found.total not in (None, total) or found.end > (piece.end or total):
+            return None
+        if content_length(response) not in (None, found.end - piece.at):
+            return None
+        if known not in (None, validator(response.headers) or known):
+            self.has_mixed_versions = True
+            if self.source.md5 is None:
+                return None
+        return found._replace(total=total)
 
-    def adopt(self) -> None:
-        """Take over the socket of the caller's thread, because this thread reads its response."""
-        if self._caller in self._sockets:  # not if an adapter of the caller sends
-            self._sockets[threading.get_ident()] = self._sockets[self._caller]
-            del self._sockets[self._caller]
-
-    def release(self) -> None:
-        """Forget this thread's socket, because its response was read or closed."""
-        self._sockets.pop(threading.get_ident(), None)
-
-    def abort(self, aborted: bool) -> None:
-        """Interrupt the requests and reads of other threads, until this is called with False."""
-        self._aborted = aborted
-        for sock in list(self._sockets.values()) if aborted else ():
-            _interrupt(sock)
-
-    def _follow(self, headers: dict[str, str]) -> requests.Response:
+    def _follow(self, headers: dict[str, str], piece: Piece) -> requests.Response:
         """Return the response after at most five redirects."""
         url = self.source.url
         for _ in range(_MAX_REDIRECTS + 1):
-            response = self._send(build_get(url, headers))
+            response = self.session.send(build_get(url, headers), TIMEOUT, "download", piece.watch)
             status = response.status_code
             if status not in (301, 302, 303, 307, 308) or "Location" not in response.headers:
                 return response
             response.close()
             target = _redirect_target(url, response)
-            if target is None:
-                raise status_error(response, " with an invalid Location")
             reason = why_unsafe(target.reveal(), "the redirect of the download")
             if reason:
                 raise DownloadError(reason, status)
             url = target
         raise status_error(response, f", more than {_MAX_REDIRECTS} times")
 
-    def _send(self, request: requests.PreparedRequest) -> requests.Response:
-        return self.session.send(request, self.timeout, "download", self._on_socket)
 
-    def _on_socket(self, sock: socket.socket) -> None:
-        self._sockets[threading.get_ident()] = sock
-        if self._aborted:
-            _interrupt(sock)
-
-
-def _interrupt(sock: socket.socket) -> None:
-    sock = getattr(sock, "socket", sock)  # TLS within TLS is wrapped once more
-    with contextlib.suppress(OSError):
-        if os.name == "nt":  # shutdown() does not wake a blocked recv there, closing the handle does
-            socket.close(sock.detach())
-        else:  # SSLSocket.shutdown() would replace the state of the thread that reads
-            socket.socket.shutdown(sock, socket.SHUT_RDWR)
-
-
-def _redirect_target(url: Secret, response: requests.Response) -> Secret | None:
-    location, base = quoted(response.headers["Location"], "latin-1"), url.reveal()  # http.client decodes as latin-1
-    if location.startswith("//"):  # urljoin returns the old URL for "//" alone
-        return Secret(f"{urlsplit(base).scheme}:{location}")
+def _redirect_target(url: Secret, response: requests.Response) -> Secret:
     try:
-        return Secret(urljoin(base, location))
+        # http.client decodes headers as Latin-1.
+        return Secret(urljoin(url.reveal(), quoted(response.headers["Location"], "latin-1")))
     except ValueError:
-        return None
+        return Secret("")  # which is refused
 
 
 def quoted(url: str, encoding: str = "utf-8") -> str:
     """Return a server's URL with blanks and non-ASCII characters after the host quoted, as browsers do."""
-
-    def quote(match: re.Match[str]) -> str:
-        return "".join(f"%{byte:02X}" for byte in match[0].encode(encoding, "replace"))
-
-    host = re.match("(?:[^/?#]*//[^/?#]*)?", url)
-    assert host
-    return host[0] + re.sub("[ \x80-\U0010ffff]", quote, url[host.end() :])
+    host, rest = re.fullmatch("((?:[^/?#]*//[^/?#]*)?)(.*)", url, re.DOTALL).groups()  # type: ignore[union-attr]
+    return str(host + quote(rest.encode(encoding, "replace"), safe=_UNQUOTED))

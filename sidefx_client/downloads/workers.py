@@ -8,73 +8,83 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 
 import requests
 
-from ..errors import CallTimeout, TransportError
+from ..errors import CallTimeout, DownloadError, TransportError
 from ..log import logger
-from ..progress import INTERVAL
+from ..retry import MAX_RETRY_AFTER
 from ..transport.response import ResponseBody
+from . import remote
 from .partial import Partial
-from .remote import RangeClient
-from .responses import RetryableStatus, RetryBudget, SurplusBytes, UnexpectedResponse, matching_range
+from .remote import Piece, RangeClient, UnusableResponse
 
-BLOCK, _SMALL_BLOCK = 128 * 1024, 64 * 1024  # bytes read at once by a single worker, and by each of several
-_WAKE, _MAX_BACKLOG = 4 * BLOCK, 8 * BLOCK  # unhashed bytes that wake the caller; that pause a worker
+_BLOCK = 128 * 1024  # bytes read at once
 _PIECES = 4  # for each connection, within these limits
 _MIN_PIECE, _MAX_PIECE = 1 << 20, 16 << 20  # bytes: a piece costs a round trip, and a break loses those after a hole
 _MIN_SPEED = 1024  # bytes a second
+BACKOFF = 0.5  # seconds to wait after the first attempt without progress, doubled each time
+_MAX_ATTEMPTS = 5  # without progress
+_ENOUGH = 64 * 1024  # bytes: an attempt that received this many is retried at once
 _GRACE = 1.0  # seconds for the threads to end: one that is still connecting ends by itself and writes nothing
 
 
-def piece_size(missing: int | None, connections: int) -> int:
-    """Return the bytes of a piece if ``missing`` bytes are to be received."""
-    return max(_MIN_PIECE, min(_MAX_PIECE, (missing or 0) // (connections * _PIECES)))
+def first_piece(start: int, total: int | None, connections: int) -> Piece:
+    """Return the piece to request first. One connection requests all the rest."""
+    size = _piece_size(start, total, connections)
+    several = connections > 1 and (total is None or total - start > 2 * size)
+    return Piece(start, start + size if several else None)
 
 
-def first_end(start: int, total: int | None, connections: int) -> int | None:
-    """Return the end of the first request, None if one connection requests all the rest."""
-    missing = None if total is None else total - start
-    piece = piece_size(missing, connections)
-    return start + piece if connections > 1 and (missing is None or missing > 2 * piece) else None
+def _piece_size(start: int, total: int | None, connections: int) -> int:
+    return max(_MIN_PIECE, min(_MAX_PIECE, ((total or 0) - start) // (connections * _PIECES)))
 
 
-class _Piece:
-    """The bytes from ``at``, the first missing one, to before ``end`` (None: to the end of the response)."""
+class RetryBudget:
+    """Counts the attempts of a transfer that starts at byte ``position``."""
 
-    def __init__(self, at: int, end: int | None) -> None:
-        self.at = at
-        self.end = end
+    def __init__(self, position: int) -> None:
+        self._attempts = 0  # without progress
+        self._position = position
+
+    def wait(self, failure: TransportError, position: int) -> float:
+        """Return the seconds until the next attempt. Raise DownloadError after the last one."""
+        if failure.permanent:
+            raise failure
+        asked: float = getattr(failure, "wait", None) or 0.0
+        code: int | None = getattr(failure, "http_code", None)
+        if asked > MAX_RETRY_AFTER:
+            raise DownloadError(f"{failure}; retry after {asked:.0f} s", code)
+        gained, self._position = position - self._position, max(position, self._position)
+        self._attempts = 0 if gained > 0 else self._attempts + 1
+        if self._attempts == _MAX_ATTEMPTS:
+            raise DownloadError(f"no data received in {self._attempts} attempts: {failure}", code)
+        if gained >= _ENOUGH or isinstance(failure, CallTimeout):  # a timeout was a wait already
+            return asked
+        return max(asked, BACKOFF * 2.0 ** max(0, self._attempts - 1))
 
 
 class Workers:
-    """``connections`` threads that receive what is missing of ``partial``, of ``total`` bytes (None: unknown).
+    """Threads that receive what is missing of ``partial``, of ``total`` bytes (None: unknown).
 
-    A single one hands its blocks over to the caller, who then need not read them from the file to hash them.
+    There are ``count`` of them if the ``first`` piece, which has a response, is not all that is missing. A single
+    one leaves retries to the caller.
     """
 
-    def __init__(
-        self, client: RangeClient, partial: Partial, total: int | None, connections: int, backoff: float
-    ) -> None:
-        self.accepted = 0  # connections that got a response
-        self.start = self.received = partial.size
+    def __init__(self, client: RangeClient, partial: Partial, first: Piece, total: int | None, count: int) -> None:
+        self.received = partial.size
         self.failure: BaseException | None = None
         self._client = client
         self._partial = partial
         self._total = total
-        self._backoff = backoff
-        self._info = partial.info
-        self._single = connections == 1
-        self._hands_over = self._single and client.source.md5 is not None
-        self._piece = piece_size((total or 0) - partial.size, connections)
-        self._window = 2 * connections * self._piece
-        self._running = connections
-        self._allocated = partial.size
-        self._unfinished: list[_Piece] = []
-        self._returned: list[_Piece] = []
-        self._blocks: deque[tuple[int, bytes]] = deque()
-        self._backlog = 0  # bytes of these blocks
+        self._budget = RetryBudget(partial.size)
+        self._pieces = [first]  # the unfinished ones and the last one, in order
+        size = _piece_size(first.at, total, count)
+        self._window = 2 * count * size
+        if count > 1 and total is not None and first.end is not None:
+            self._pieces += [Piece(at, min(at + size, total)) for at in range(first.end, total, size)]
+        self.several = len(self._pieces) > 1
+        self._running = count if self.several else 1
         self._stopping = False
         self._changed = threading.Condition()  # guards all the above
         self._threads: list[threading.Thread] = []
@@ -82,165 +92,109 @@ class Workers:
     @property
     def contiguous(self) -> int:
         """The bytes from the start of the file up to the first hole."""
-        return min((piece.at for piece in list(self._unfinished)), default=self._allocated)
+        return self._pieces[0].at
 
-    def begin(self, response: requests.Response, end: int | None) -> None:
-        """Start the threads. ``response`` contains the missing bytes up to ``end``, or up to its own end if None."""
-        first = self._add_piece(self._total if self._single and end is not None else end)
-        others = [(None, None, None)] * (self._running - 1)
-        for args in [(first, response, end), *others]:
-            thread = threading.Thread(target=self._work, args=args, name="sidefx_client download", daemon=True)
+    def start(self) -> None:
+        for _ in range(self._running):
+            thread = threading.Thread(target=self._work, name="sidefx_client download", daemon=True)
             thread.start()
             self._threads.append(thread)
 
-    def wait(self, *, behind: bool) -> bool:
-        """Wait for new bytes, but not if the caller is ``behind``. Return False once all workers have ended."""
+    def wait(self, seconds: float) -> bool:
+        """Wait for new bytes. Return False once all workers have ended."""
         with self._changed:
-            if self._is_busy() and not behind and self._backlog < _WAKE:
-                self._changed.wait(INTERVAL)
-            return self._is_busy()
+            return not self._changed.wait_for(lambda: self._running == 0 or self.failure is not None, seconds)
 
-    def block_at(self, offset: int) -> bytes | None:
-        """Return the block that starts at ``offset`` if it was handed over."""
-        with self._changed:
-            while self._blocks and self._blocks[0][0] <= offset:
-                start, block = self._blocks.popleft()
-                self._backlog -= len(block)
-                self._changed.notify_all()
-                if start == offset:
-                    return block
-            return None
-
-    def stop(self) -> bool:
-        """End all threads. Return False if one is late."""
+    def stop(self) -> None:
+        """End all threads, but do not wait long for one that is late."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
-        self._client.abort(True)
+        for piece in list(self._pieces):
+            piece.stop()
         deadline = time.monotonic() + _GRACE
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
-        return not any(thread.is_alive() for thread in self._threads)
 
-    def _is_busy(self) -> bool:
-        return self._running > 0 and self.failure is None
-
-    def _work(self, piece: _Piece | None, response: requests.Response | None, end: int | None) -> None:
-        budget = RetryBudget(self._backoff)
+    def _work(self) -> None:
         try:
-            if response is not None:
-                self._client.adopt()
-            piece = piece or self._allocate()
-            while piece is not None and self._fetch(piece, response, end, budget):
-                piece, response = self._allocate(), None
+            while piece := self._next_piece():
+                while piece.at != piece.end and not self._stopping:
+                    if not self._attempt(piece):
+                        return
         except BaseException as error:  # noqa: BLE001 (raised by the caller's thread)
             with self._changed:
                 self.failure = self.failure or error
                 self._changed.notify_all()
 
-    def _allocate(self) -> _Piece | None:
+    def _next_piece(self) -> Piece | None:
         """Return the next piece once it is near enough to the first hole. None ends the worker."""
         with self._changed:
+            while len(self._pieces) > 1 and self._pieces[0].at == self._pieces[0].end:
+                del self._pieces[0]
+            self._changed.notify_all()
             while not self._stopping:
-                if self._returned:
-                    return self._returned.pop()
-                if self._total is None or self._allocated >= self._total:
+                piece = next((piece for piece in self._pieces if not piece.is_taken), None)
+                if piece is None:
                     break
-                if self._allocated < self.contiguous + self._window:
-                    return self._add_piece(min(self._total, self._allocated + self._piece))
+                if piece.at <= self.contiguous + self._window:
+                    piece.is_taken = True
+                    return piece
                 self._changed.wait()
             self._running -= 1
-            self._changed.notify_all()
             return None
 
-    def _add_piece(self, end: int | None) -> _Piece:
-        piece = _Piece(self._allocated, end)
-        self._unfinished.append(piece)
-        self._allocated = end or self._allocated
-        return piece
-
-    def _fetch(self, piece: _Piece, response: requests.Response | None, end: int | None, budget: RetryBudget) -> bool:
-        """Complete the piece. Return False if this worker has to end."""
-        while True:
-            before = piece.at
-            failure = self._receive(piece, response, end)
-            self._client.release()
-            response = None
+    def _attempt(self, piece: Piece) -> bool:
+        """Receive the missing bytes of the piece, or some of them. Return False if this worker has to end."""
+        before = piece.at
+        try:
+            self._receive(piece)
+        except TransportError as failure:
+            is_mismatch = isinstance(failure, UnusableResponse) and not failure.is_refusal
             with self._changed:
-                self.accepted += piece.at > before and budget.received == 0
-                budget.received += piece.at - before
-                if piece.at == piece.end:
-                    self._unfinished.remove(piece)
-                    self._changed.notify_all()
-                    return True
-                is_refused = piece.at == before and self._running > 1 and _is_refusal(failure, budget)
-                if is_refused:
-                    self._returned.append(piece)
+                if piece.at - before < _ENOUGH and not is_mismatch and self._running > 1:
+                    piece.is_taken = False  # the server may accept fewer connections
                     self._running -= 1
                     self._changed.notify_all()
-            if isinstance(failure, UnexpectedResponse) and (self._stopping or not self._single):
-                failure.unread.close()
-            if self._stopping or is_refused:
-                return False
-            if failure is None:  # the server sends less than the whole range at once
-                continue
-            if isinstance(failure, UnexpectedResponse) or self._info is None or piece.end is None:
-                raise failure
-            wait = budget.wait(failure)
+                    return False
+            if not self.several or (isinstance(failure, UnusableResponse) and failure.wait is None):
+                raise
+            wait = self._budget.wait(failure, self.received)
             logger.warning("download: %s; resumed at byte %d", str(failure), piece.at)
             with self._changed:
                 self._changed.wait_for(lambda: self._stopping, wait)
+        return True
 
-    def _receive(self, piece: _Piece, response: requests.Response | None, end: int | None) -> TransportError | None:
-        """Write a response that contains the bytes from ``piece.at`` to ``end``. Return an error if incomplete."""
+    def _receive(self, piece: Piece) -> None:
+        """Receive a response with missing bytes of the piece. Raise TransportError if it is unusable or incomplete."""
+        response, piece.response, end = piece.response, None, piece.end
         try:
             if response is None:
-                response = self._client.request(piece.at, None if self._single else piece.end, self._info)
-                found = matching_range(response, piece.at, piece.end, self._total)
-                if found is None or not self._client.is_same_version(response, self._info):
-                    return UnexpectedResponse(response)
+                response = self._client.request(piece, self._partial.info)
+                found = self._client.usable_range(response, piece, self._total, self._partial.info)
+                if found is None:
+                    response.close()
+                    raise UnusableResponse(response)
                 end = found.end
-            body = ResponseBody(response, decoded=False)
-        except TransportError as error:
-            return error
-        limit = end or self._total
-        patience, seconds, since = 0.9 * self._client.timeout[1], 0.0, piece.at
-        with body:
-            while not self._stopping:
-                started = time.monotonic()
-                try:
-                    block = body.read(BLOCK if self._single else _SMALL_BLOCK)
-                except TransportError as error:
-                    return error
-                seconds += time.monotonic() - started
+            self._write(piece, response, self._total if end is None else end)
+        finally:
+            piece.watch(None)
+        if end is None:
+            piece.end = piece.at
+        elif piece.at != end and not self._stopping:
+            raise TransportError("the response is truncated", True)
+
+    def _write(self, piece: Piece, response: requests.Response, limit: int | None) -> None:
+        patience, started, before = 0.9 * remote.TIMEOUT[1], time.monotonic(), piece.at
+        with ResponseBody(response, decoded=False) as body:
+            while not self._stopping and (block := body.read(_BLOCK)):
                 if limit is not None and piece.at + len(block) > limit:
-                    return SurplusBytes(response, f"the server sent more than the {limit} bytes of the file")
-                if not block:
-                    break
+                    raise UnusableResponse(response, f"the server sent more than the {limit} bytes of the file")
                 self._partial.write(piece.at, block)
-                self._count(piece, block)
-                if seconds > patience:
-                    if piece.at - since < _MIN_SPEED * patience:
-                        return CallTimeout(f"less than {_MIN_SPEED} bytes a second for {seconds:.0f} s", True)
-                    seconds, since = 0.0, piece.at
-        if end is None and not self._stopping:
-            piece.end = self._allocated = self._total = piece.at
-        return None if piece.at == end or end is None else TransportError("the response is truncated", True)
-
-    def _count(self, piece: _Piece, block: bytes) -> None:
-        with self._changed:
-            self._changed.wait_for(lambda: self._stopping or self._backlog < _MAX_BACKLOG)
-            if self._hands_over:
-                self._blocks.append((piece.at, block))
-                self._backlog += len(block)
-            piece.at += len(block)
-            self.received += len(block)
-            if self._backlog >= _WAKE:
-                self._changed.notify_all()
-
-
-def _is_refusal(failure: TransportError | None, budget: RetryBudget) -> bool:
-    """Return whether the server seems to accept fewer connections than there are."""
-    if isinstance(failure, UnexpectedResponse):
-        return failure.is_refusal
-    return isinstance(failure, RetryableStatus) or budget.received == 0 or budget.attempts > 1
+                with self._changed:
+                    piece.at += len(block)
+                    self.received += len(block)
+                if time.monotonic() - started > patience:
+                    if piece.at - before < _MIN_SPEED * patience:
+                        raise CallTimeout(f"less than {_MIN_SPEED} bytes a second for {patience:.0f} s", True)
+                    started, before = time.monotonic(), piece.at

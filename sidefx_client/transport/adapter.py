@@ -17,10 +17,9 @@ from requests.adapters import HTTPAdapter
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, prepend_scheme_if_needed, select_proxy
 from urllib3.connectionpool import HTTPConnectionPool
 
-from .. import forks
 from ..errors import ConfigError
 from ..urls import why_unusable_proxy
-from .connection import Attempt, ObservedConnection, observed
+from .connection import Attempt, ObservedConnection, observed, run_after_fork
 
 _POOL_SIZE = 64  # idle connections kept for a host: urllib3 warns of a full pool if there are more threads
 
@@ -43,7 +42,7 @@ class Adapter(HTTPAdapter):
         # Kept alive after fork, because closing could deadlock on a lock held by a parent thread.
         self._inherited_from_parent: list[Any] = []
         super().__init__(pool_maxsize=_POOL_SIZE)
-        forks.run_after_fork(self)
+        run_after_fork(self)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         self._pools: weakref.WeakSet[HTTPConnectionPool] = weakref.WeakSet()

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import socket
 import ssl
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -145,3 +147,23 @@ def observed(connection_class: type) -> type:
     if not connection_class.__module__.startswith("urllib3."):
         return connection_class
     return type(connection_class.__name__, (ObservedConnection, connection_class), {})
+
+
+_renewables: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+def run_after_fork(renewable: Any) -> None:
+    """Call ``renewable.after_fork_in_child()`` in every child forked from now on, as long as ``renewable`` lives.
+
+    A forked child cannot share connections and locks with its parent.
+    """
+    _renewables.add(renewable)
+
+
+def _after_fork_in_child() -> None:
+    for renewable in list(_renewables):
+        renewable.after_fork_in_child()
+
+
+if hasattr(os, "register_at_fork"):  # Windows cannot fork
+    os.register_at_fork(after_in_child=_after_fork_in_child)

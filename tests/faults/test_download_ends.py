@@ -86,9 +86,9 @@ def test_D11_D15_ended_download_is_resumed_by_the_next_run(
 KILLED_AT_EACH_STEP = """
 import hashlib, os, signal, sys
 import sidefx_client as sidefx
-from sidefx_client.downloads import transfer
+from sidefx_client.downloads import workers
 
-transfer.BACKOFF = 0.01
+workers.BACKOFF = 0.01
 url, target, md5 = sys.argv[1:]
 folder = os.path.dirname(target)
 

@@ -128,7 +128,7 @@ def test_D19_wrong_bytes_of_an_earlier_run_start_again_once(case: Case, last_is_
 
 
 def test_D17_server_that_caps_ranges_costs_no_wait(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sidefx_client.downloads.transfer.BACKOFF", 30.0)
+    monkeypatch.setattr("sidefx_client.downloads.workers.BACKOFF", 30.0)
 
     def capped(connection: Connection, request: Request) -> None:
         start, end = start_of(request), start_of(request) + (64 << 10)

@@ -25,8 +25,7 @@ from support.scripted import Connection, Request, ScriptedServer, http_response
 from support.stage import examples
 
 import sidefx_client as sidefx
-from sidefx_client.downloads import transfer
-from sidefx_client.downloads import workers as ranges
+from sidefx_client.downloads import workers
 
 SIZE = 10_000
 PIECE = 1000  # bytes of a range, for several connections
@@ -216,8 +215,8 @@ class Downloads(RuleBasedStateMachine):
 
 @pytest.fixture
 def in_no_time(hasty: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transfer, "BACKOFF", 0.0)
-    monkeypatch.setattr(ranges, "_MIN_PIECE", PIECE)
+    monkeypatch.setattr(workers, "BACKOFF", 0.0)
+    monkeypatch.setattr(workers, "_MIN_PIECE", PIECE)
 
 
 @pytest.mark.usefixtures("in_no_time", "uncollected")

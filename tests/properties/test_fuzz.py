@@ -21,8 +21,8 @@ from support.stage import VALUES, Stage, examples
 
 import sidefx_client as sidefx
 from sidefx_client.auth import is_token
-from sidefx_client.downloads import transfer
-from sidefx_client.downloads.responses import content_range
+from sidefx_client.downloads import workers
+from sidefx_client.downloads.remote import content_range
 from sidefx_client.names import safe_name
 from sidefx_client.retry import retry_after
 
@@ -61,7 +61,7 @@ TOLD = st.sampled_from((None, "bytes 0-9/10", "bytes */0")) | LATIN
 @pytest.fixture(scope="module")
 def _hasty() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(transfer, "BACKOFF", 0.0)
+        patch.setattr(workers, "BACKOFF", 0.0)
         yield
 
 

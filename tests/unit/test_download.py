@@ -221,7 +221,7 @@ def test_server_without_ranges_that_breaks_every_time_is_given_up(tmp_path: Path
     with ScriptedServer(served) as server:
         with pytest.raises(sidefx.DownloadError, match="5 attempts"):
             fetch(server, tmp_path)
-    assert len(served.asked) == 7
+    assert len(served.asked) == 6
 
 
 def test_failed_download_closes_its_connection(tmp_path: Path) -> None:

@@ -8,16 +8,14 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.downloads import ROOT, left
+from support.downloads import ROOT, left, md5
 
 from sidefx_client import atomic
-from sidefx_client.downloads.partial import Partial, PartialLost
-from sidefx_client.downloads.remote import ResumeInfo
+from sidefx_client.downloads.partial import Partial, PartialLost, ResumeInfo
 
 INFO = ResumeInfo("a-path", 10, None, '"one"')
 SHARED = ["build.part", "build.part.json"]
@@ -32,50 +30,42 @@ def target(tmp_path: Path) -> Path:
 def begin(target: Path, content: bytes = b"01234", info: ResumeInfo = INFO) -> None:
     """Leave a partial file for the next run."""
     with Partial(target) as partial:
-        partial.save_info(info)
-        receive(partial, content)
+        receive(partial, content, info)
 
 
-def receive(partial: Partial, content: bytes) -> None:
+def receive(partial: Partial, content: bytes, info: ResumeInfo | None = None) -> None:
     partial.write(partial.size, content)
-    partial.size += len(content)
+    partial.save(info or partial.info, partial.size + len(content))
 
 
 def test_partial_file_is_resumed_by_the_next_run(target: Path) -> None:
     begin(target)
     assert left(target.parent) == SHARED
     with Partial(target) as partial:
-        assert (partial.size, partial.info) == (5, INFO)
+        assert (partial.size, partial.info) == (5, INFO._replace(contiguous=5))
         receive(partial, b"56789")
+        partial.hash_up_to(10)
+        assert partial.md5.hexdigest() == md5(b"0123456789")
         assert partial.commit() == target
     assert target.read_bytes() == b"0123456789"
     assert left(target.parent) == ["build"]
 
 
-@pytest.mark.parametrize("info", [None, INFO])
-def test_unrecognizable_partial_file_is_removed(target: Path, info: ResumeInfo | None) -> None:
+@pytest.mark.parametrize(("info", "content"), [(None, b"01234"), (INFO, b"")])
+def test_unrecognizable_partial_file_is_removed(target: Path, info: ResumeInfo | None, content: bytes) -> None:
     with Partial(target) as partial:
-        if info:
-            partial.save_info(info)
-        else:
-            receive(partial, b"01234")
+        receive(partial, content, info)
     assert left(target.parent) == []
 
 
 def test_only_contiguous_bytes_are_resumed(target: Path) -> None:
-    begin(target, info=INFO._replace(contiguous=3))
+    with Partial(target) as partial:
+        receive(partial, b"012", INFO)
+        partial.write(4, b"4")
     with Partial(target) as partial:
         assert partial.size == 3
         receive(partial, b"x")
-        assert partial.read(0, 9) == b"012x"
-
-
-def test_restart_discards_bytes_and_info(target: Path) -> None:
-    begin(target)
-    with Partial(target) as partial:
-        partial.restart()
-        assert (partial.size, partial.info, partial.read(0, 9)) == (0, None, b"")
-    assert left(target.parent) == []
+        assert partial.path.read_bytes() == b"012x"
 
 
 @pytest.mark.parametrize(
@@ -92,11 +82,10 @@ def test_partial_file_with_damaged_info_is_discarded(target: Path, garbage: byte
 
 def test_shorter_info_replaces_a_longer_one(target: Path) -> None:
     with Partial(target) as partial:
-        partial.save_info(INFO._replace(validator='"' + "x" * 200 + '"'))
-        partial.save_info(INFO)
-        receive(partial, b"01234")
+        receive(partial, b"0123", INFO._replace(validator='"' + "x" * 200 + '"'))
+        receive(partial, b"4", INFO)
     with Partial(target) as partial:
-        assert partial.info == INFO
+        assert partial.info == INFO._replace(contiguous=5)
 
 
 def test_partial_files_of_version_1_0_are_left_alone(target: Path) -> None:
@@ -115,43 +104,22 @@ def test_D15_second_owner_gets_a_private_partial_file(target: Path) -> None:
     begin(target)
     with Partial(target) as first, Partial(target) as second:
         assert (first.size, second.size) == (5, 0)
-        second.save_info(INFO)
-        receive(second, b"ab")
+        receive(second, b"ab", INFO)
         assert not second.is_kept
         receive(first, b"56789")
-        assert first.read(0, 99) == b"0123456789"
+        assert first.path.read_bytes() == b"0123456789"
         assert second.commit().read_bytes() == b"ab"
         assert first.commit().read_bytes() == b"0123456789"
     assert left(target.parent) == ["build"]
 
 
-def test_D15_one_of_many_threads_gets_the_lock(target: Path) -> None:
-    begin(target)
-    ready, over, sizes = threading.Barrier(8), threading.Barrier(8), []
-
-    def claim() -> None:
-        ready.wait()
-        with Partial(target) as partial:
-            sizes.append(partial.size)
-            over.wait()
-
-    threads = [threading.Thread(target=claim) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(sizes) == [0] * 7 + [5]
-    assert left(target.parent) == SHARED
-
-
 HOLD = """
 import os, sys
 from pathlib import Path
-from sidefx_client.downloads.partial import Partial
-from sidefx_client.downloads.remote import ResumeInfo
+from sidefx_client.downloads.partial import Partial, ResumeInfo
 with Partial(Path(sys.argv[1]), private=sys.argv[2] == "private") as partial:
-    partial.save_info(ResumeInfo("a-path", 10, None, '"one"'))
     partial.write(0, b"01234")
+    partial.save(ResumeInfo("a-path", 10, None, '"one"'), 5)
     if sys.argv[2] == "forked" and os.fork() == 0:
         os.write(1, b"%d\\n" % os.getpid())
         import time
@@ -238,52 +206,21 @@ def test_D15_removed_sidecar_is_not_used(target: Path, monkeypatch: pytest.Monke
     assert left(target.parent) == ["build"]
 
 
-LOCK_ERRORS = [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS]
-
-
-@posix_only
-@pytest.mark.parametrize("code", [*LOCK_ERRORS, None], ids=[*(errno.errorcode[code] for code in LOCK_ERRORS), "lies"])
-def test_D15_file_system_without_locks_gets_private_partial_files(
-    target: Path, monkeypatch: pytest.MonkeyPatch, code: int | None
-) -> None:
-    def flock(file: Any, operation: int) -> None:
-        if code is not None:
-            raise OSError(code, os.strerror(code))
-
-    monkeypatch.setattr("fcntl.flock", flock)
-    with Partial(target) as first, Partial(target) as second:
-        receive(first, b"first")
-        receive(second, b"second")
-        assert len(left(target.parent)) == 2
-        assert first.commit().read_bytes() == b"first"
-        assert second.commit().read_bytes() == b"second"
-    assert left(target.parent) == ["build"]
-
-
 @posix_only
 def test_D15_unseen_lock_of_another_machine_is_noticed(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On some file systems locks are local to a machine."""
+    monkeypatch.setattr(atomic, "lock", lambda file: None)
     with Partial(target) as first:
-        first.save_info(INFO)
-        receive(first, b"01234")
-        monkeypatch.setattr(atomic, "lock", lambda file: None)
-        monkeypatch.setattr(Partial, "_lock_sidecar", open_sidecar)
+        receive(first, b"01234", INFO)
         with Partial(target) as second:
             assert second.size == 5
-            with pytest.raises(PartialLost):
-                first.write(5, b"x")
-            with pytest.raises(PartialLost):
-                first.truncate(0)
             receive(second, b"56789")
             assert second.commit().read_bytes() == b"0123456789"
-        with pytest.raises(PartialLost):
-            first.commit()
+        for act in (lambda: first.write(5, b"x"), lambda: first.truncate(0), first.commit):
+            with pytest.raises(PartialLost):
+                act()
     assert target.read_bytes() == b"0123456789"
     assert left(target.parent) == ["build"]
-
-
-def open_sidecar(self: Partial) -> None:
-    self._sidecar = open(self._sidecar_path, "r+b", buffering=0)  # noqa: SIM115
 
 
 # Other programs
@@ -337,33 +274,32 @@ def test_D19_fifo_in_place_of_the_partial_file_is_left_alone(target: Path) -> No
 
 
 @posix_only
-@pytest.mark.parametrize("act", ["truncate", "remove", "replace", "remove the sidecar"])
+@pytest.mark.parametrize("act", ["truncate", "remove", "replace"])
 def test_D19_change_by_another_program_is_noticed_before_the_move(target: Path, act: str) -> None:
     with Partial(target) as partial:
-        partial.save_info(INFO)
-        receive(partial, b"0123456789")
+        receive(partial, b"0123456789", INFO)
         if act == "truncate":
             os.truncate(partial.path, 3)
         elif act == "replace":
             target.with_name("other").write_bytes(b"other data")
             os.replace(target.with_name("other"), partial.path)
         else:
-            (partial.path if act == "remove" else target.with_name("build.part.json")).unlink()
+            partial.path.unlink()
         with pytest.raises(PartialLost):
             partial.commit()
     assert not target.exists()
+    assert (act == "replace") == (SHARED[0] in left(target.parent))  # a file of another program is left alone
 
 
 def test_D16_failed_move_keeps_the_complete_file(target: Path) -> None:
     with Partial(target) as partial:
-        partial.save_info(INFO)
-        receive(partial, b"0123456789")
+        receive(partial, b"0123456789", INFO)
         target.mkdir()
         with pytest.raises(OSError):
             partial.commit()
     target.rmdir()
     with Partial(target) as partial:
-        assert (partial.size, partial.info) == (10, INFO)
+        assert (partial.size, partial.info) == (10, INFO._replace(contiguous=10))
 
 
 @pytest.mark.parametrize(("free", "fits"), [(4, False), (5, True), (0, True), (None, True)])

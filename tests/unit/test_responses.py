@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sidefx_client.downloads.responses import content_range, validator
+from sidefx_client.downloads.remote import content_range, validator
 
 
 @pytest.mark.parametrize(
