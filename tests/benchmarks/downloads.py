@@ -114,11 +114,7 @@ def target(stage: Stage) -> Iterator[str]:
 WORKLOADS = {
     "download": Workload(
         title="Download {size} MiB over TLS, MD5 verified",
-        contenders={
-            OURS: fast(ours),
-            "curl, md5sum": fast(curl),
-            "vendor's recipe": fast(recipe),
-        },
+        contenders={OURS: fast(ours), "curl, md5sum": fast(curl), "vendor's recipe": fast(recipe)},
         needs={"curl, md5sum": "curl"},
         metric="wall_s",
     ),

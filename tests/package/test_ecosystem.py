@@ -323,13 +323,7 @@ def session(live: ScriptedServer) -> Iterator[requests.Session]:
 # requests takes a function instead of a list, too.
 @pytest.mark.parametrize(
     ("hooks", "result"),
-    [
-        ([read_body], "live"),
-        (read_body, "live"),
-        (raise_for_status, "live"),
-        (replace, "replaced"),
-        (replace_raw, [1]),
-    ],
+    [([read_body], "live"), (read_body, "live"), (raise_for_status, "live"), (replace, "replaced"), (replace_raw, [1])],
 )
 def test_N13_hook_may_read_check_or_replace_the_response(
     hooks: Any, result: Any, live: ScriptedServer, session: requests.Session
