@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .credentials.token_cache import TokenCache
 
 MAX_TOKEN_LIFETIME = 365 * 86400.0  # seconds
+_REJECTED = 0.0  # the expiry of a token that the server rejected
 _MARGIN = 60.0  # seconds: a token is renewed this long before its expiry, or a tenth of its lifetime if less
 
 
@@ -72,7 +73,6 @@ class TokenManager:
         self._retries = retries
         self.token: AccessToken | None = None
         self._credentials: Credentials | None = None  # kept, because only live secrets are redacted
-        self._invalidated: AccessToken | None = None
         self._lock = threading.Lock()
         self._failed: tuple[SideFXError, Timeout] | None = None  # the last failed request, with its timeout
         run_after_fork(self)
@@ -115,32 +115,32 @@ class TokenManager:
 
     def invalidate(self, token: AccessToken) -> None:
         """Mark the token as rejected by the server. An empty token means no authentication and is never replaced."""
-        if token.value and token is self.token:  # a late response for an older token does not concern this one
-            self._invalidated = token
+        with self._lock:
+            if token.value and token is self.token:  # a late response for an older token does not concern this one
+                self.token = token._replace(expiry=_REJECTED)
 
     def after_fork_in_child(self) -> None:
         self._lock = threading.Lock()
 
     def _usable(self) -> AccessToken | None:
         token = self.token
-        return token if token is not None and token.unexpired and token is not self._invalidated else None
+        return token if token and token.unexpired else None
 
     def _load_or_request(self, timeout: Timeout) -> AccessToken:
         credentials = self._credentials = self._find()
         # After a 401 a cached token is not used, because it may be revoked as well.
-        rejected = self._invalidated is not None and self._invalidated is self.token
-        cached = self._cache.get(credentials.client_id) if self._cache and not rejected else None
+        is_rejected = self.token is not None and self.token.expiry == _REJECTED
+        cached = self._cache.get(credentials.client_id) if self._cache and not is_rejected else None
         if cached is not None:
             return AccessToken(*cached)
         try:
             token = self._request(credentials, timeout)
-        except APIError as error:
-            failure = _authorization_error(error, credentials.source)
-        else:
             if self._cache and token.expiry is not None:
                 self._cache.put(credentials.client_id, token.value, token.expiry)
             return token
-        raise failure
+        except APIError as error:
+            failure = _authorization_error(error, credentials.source)
+        raise failure  # not in the handler, because an APIError may show a token in a damaged response
 
     def _request(self, credentials: Credentials, timeout: Timeout) -> AccessToken:
         """Request a token with client credentials and HTTP Basic (RFC 6749, section 4.4)."""

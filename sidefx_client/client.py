@@ -13,7 +13,7 @@ from .credentials.find import find
 from .credentials.token_cache import TokenCache
 from .errors import APIError, ConfigError, SideFXError, clean
 from .retry import BACKOFF, RetryPolicy, is_read_only
-from .secret import Secret
+from .secret import Secret, optional
 from .transport.multipart import SourceError
 from .transport.session import DEFAULT_TIMEOUT, Session, Timeout, build_post, endpoint, require_timeout
 from .urls import require_safe_url
@@ -24,17 +24,20 @@ ENDPOINT_URL = "https://www.sidefx.com/api/"
 
 
 class Client:
-    """Makes calls, with its session and tokens; safe to share between threads.
+    """The part of a Service that makes calls, with its session and tokens; safe to share between threads.
 
     The parameters are those of ``service()``: ``credentials`` are the caller's client id and secret, and
-    ``session_options`` are those of Session. Nothing is sent yet. The attribute ``backoff`` is the first wait between
-    two attempts in seconds, which is doubled each time. Raises ConfigError.
+    ``session_options`` are those of Session. Nothing is sent yet. ``_backoff`` is the first wait between two attempts
+    in seconds, which is doubled each time. Raises ConfigError.
     """
+
+    # Seconds, (seconds to connect, seconds between bytes), or None to wait for ever.
+    timeout: Timeout = DEFAULT_TIMEOUT
 
     def __init__(
         self,
         endpoint_url: str | None,
-        access_token: Secret | None,
+        access_token: str | Secret | None,
         access_token_expiry_time: float | None,
         timeout: Timeout = DEFAULT_TIMEOUT,
         *,
@@ -44,6 +47,8 @@ class Client:
         retries: int = 3,
         **session_options: Any,
     ) -> None:
+        token = optional(access_token)
+        del access_token  # frames that raise must not hold it
         if access_token_url is None:
             access_token_url = os.environ.get("SIDEFX_ACCESS_TOKEN_URL") or ACCESS_TOKEN_URL
         if endpoint_url is None:
@@ -53,14 +58,14 @@ class Client:
         self.timeout = timeout
         if not isinstance(retries, int) or isinstance(retries, bool) or retries < 0:
             raise ConfigError(f"retries must be a number, 0 or more, not {retries!r}")
-        self.retries = retries
-        self.backoff = BACKOFF
+        self._retries = retries
+        self._backoff = BACKOFF
         cache = None if token_cache is None else TokenCache(token_cache, token_url)
-        self.session = Session(**session_options)
-        self.tokens = TokenManager(
-            self.session, token_url, functools.partial(find, *credentials, token_url=token_url), cache, retries
+        self._session = Session(**session_options)
+        self._tokens = TokenManager(
+            self._session, token_url, functools.partial(find, *credentials, token_url=token_url), cache, retries
         )
-        self.tokens.use(access_token, access_token_expiry_time)
+        self._tokens.use(token, access_token_expiry_time)
 
     @property
     def endpoint_url(self) -> str:
@@ -71,15 +76,43 @@ class Client:
         self._endpoint = endpoint(require_safe_url(url, "endpoint_url"))
         self._endpoint_url = url
 
-    def require_token(self) -> None:
+    @property
+    def access_token(self) -> str | None:
+        """The current token in plain text. One that is set is used from the next call on."""
+        token = self._tokens.token
+        return token.value.reveal() if token else None
+
+    @access_token.setter
+    def access_token(self, value: str | None) -> None:
+        given = optional(value)
+        del value
+        self._tokens.use(given)
+
+    @property
+    def access_token_expiry_time(self) -> float | None:
+        """When the token is renewed, in seconds since the epoch; None if that is not known."""
+        token = self._tokens.token
+        return token.expiry if token else None
+
+    @access_token_expiry_time.setter
+    def access_token_expiry_time(self, expiry: float | None) -> None:
+        token = self._tokens.token
+        if token:
+            self._tokens.use(token.value, expiry)
+
+    def close(self) -> None:
+        """Close the connections. Later calls raise TypeError."""
+        self._session.close()
+
+    def _require_token(self) -> None:
         """Request a token unless one is given or cached. If that fails, close the session and raise."""
         try:
-            self.tokens.get(require_timeout(self.timeout))
+            self._tokens.get(require_timeout(self.timeout))
         except BaseException:
-            self.session.close()
+            self.close()
             raise
 
-    def call(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], timeout: Timeout) -> Any:
+    def _call(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], timeout: Timeout) -> Any:
         """Call a function and return its result: a JSON value, None, or a ResponseFile.
 
         Raises the errors of errors.py, and TypeError, ValueError or OSError for arguments that cannot be sent.
@@ -88,11 +121,11 @@ class Client:
         label = name if name.isprintable() else clean(name, one_line=True)
         policy: RetryPolicy | None = None
         with encoded(name, args, kwargs) as body:
-            token = self.tokens.get(timeout)
+            token = self._tokens.get(timeout)
             for attempt in itertools.count(1):
                 request = build_post(self._endpoint, body, token)
                 try:
-                    return decode(self.session.send(request, timeout, f"{label} (attempt {attempt})"))
+                    return decode(self._session.send(request, timeout, f"{label} (attempt {attempt})"))
                 except SourceError as error:
                     reason = error.error
                     break
@@ -100,10 +133,10 @@ class Client:
                     failure = error
                 rejected = isinstance(failure, APIError) and failure.http_code == 401
                 if rejected:
-                    self.tokens.invalidate(token)
-                policy = policy or RetryPolicy(label, self.retries, self.backoff, read_only=is_read_only(name))
-                policy.pause(failure, self.session.wait, body)
-                used, token = token, self.tokens.get(timeout)  # it may have expired while waiting
-                if rejected and token is used:
+                    self._tokens.invalidate(token)
+                policy = policy or RetryPolicy(label, self._retries, self._backoff, read_only=is_read_only(name))
+                policy.pause(failure, self._session.wait, body)
+                used, token = token, self._tokens.get(timeout)  # it may have expired while waiting
+                if rejected and token.value is used.value:
                     raise failure
         raise reason  # from the caller's file or progress function

@@ -1,11 +1,10 @@
-"""The proxy: ``service.module.function(...)`` becomes ``Client.call("module.function", ...)``."""
+"""The proxy: ``service.module.function(...)`` becomes ``Client._call("module.function", ...)``."""
 
 from __future__ import annotations
 
-import operator
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import requests
 
@@ -29,16 +28,7 @@ _REJECTED_CALL = (400, 404, 405, 422, 500, 501)
 _SERVICE_TIMEOUT: Any = "the service's"  # stands for an omitted timeout, because None means to wait for ever
 
 
-def _of_client(name: str, text: str) -> Any:
-    """Return a property for the attribute ``name`` of the service's client."""
-
-    def write(service: Service, value: Any) -> None:
-        setattr(service._client, name, value)
-
-    return property(operator.attrgetter(f"_client.{name}"), write, doc=text)
-
-
-class Service(documented.Catalogue):
+class Service(Client, documented.Catalogue):
     """The API: ``service.module.function(*args, **kwargs)`` calls ``module.function`` on the server.
 
     Any names, to any depth, go to the server, and so do all keyword arguments. ``dir()`` and ``help()`` know the
@@ -47,57 +37,16 @@ class Service(documented.Catalogue):
     it.
     """
 
-    @explains_arguments(4, "Service takes a URL, a token and its expiry; for an id and a secret use service()")
-    def __init__(
-        self,
-        endpoint_url: str,
-        access_token: str | None,
-        access_token_expiry_time: float | None,
-        timeout: Timeout = DEFAULT_TIMEOUT,
-        *,
-        client: Client | None = None,
-    ) -> None:
-        token = optional(access_token)
-        del access_token  # frames that raise must not hold it
-        self._client = client or Client(endpoint_url, token, access_token_expiry_time, timeout)
+    if not TYPE_CHECKING:  # which would lose the signature
+        _missing = "Service takes a URL, a token and its expiry; for an id and a secret use service()"
+        __init__ = explains_arguments(4, _missing)(Client.__init__)
 
     def __getattr__(self, name: str) -> APIFunction:
         _check_name(name)
         return APIFunction(name, self)
 
-    endpoint_url: str = _of_client("endpoint_url", "The URL of the API.")
-    timeout: Timeout = _of_client("timeout", "Seconds, (seconds to connect, seconds between bytes), or None: no limit.")
-
-    @property
-    def access_token(self) -> str | None:
-        """The current token in plain text. One that is set is used from the next call on."""
-        token = self._client.tokens.token
-        return token.value.reveal() if token else None
-
-    @access_token.setter
-    def access_token(self, value: str | None) -> None:
-        given = optional(value)
-        del value
-        self._client.tokens.use(given)
-
-    @property
-    def access_token_expiry_time(self) -> float | None:
-        """When the token is renewed, in seconds since the epoch; None if that is not known."""
-        token = self._client.tokens.token
-        return token.expiry if token else None
-
-    @access_token_expiry_time.setter
-    def access_token_expiry_time(self, expiry: float | None) -> None:
-        token = self._client.tokens.token
-        if token:
-            self._client.tokens.use(token.value, expiry)
-
-    def close(self) -> None:
-        """Close the connections. Later calls raise TypeError."""
-        self._client.session.close()
-
     def __enter__(self) -> Service:
-        self._client.session.require_open()
+        self._session.require_open()
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -195,9 +144,8 @@ def call(
 
 
 def _call(service: Service, name: str, timeout: Timeout, /, *args: Any, **kwargs: Any) -> Any:
-    client = service._client
     try:
-        return client.call(name, args, kwargs, client.timeout if timeout is _SERVICE_TIMEOUT else timeout)
+        return service._call(name, args, kwargs, service.timeout if timeout is _SERVICE_TIMEOUT else timeout)
     except APIError as error:
         hint = documented.hint(name, kwargs) if error.http_code in _REJECTED_CALL else None
         if hint:
@@ -235,13 +183,13 @@ def service(
 
     Raises ConfigError, AuthorizationError or TransportError. The pages: https://www.sidefx.com/docs/api/
     """
-    token = optional(access_token)
     options: dict[str, Any] = {"credentials": (client_id, optional(client_secret_key)), "token_cache": token_cache}
+    token: Any = optional(access_token)
     del client_secret_key, access_token  # frames that raise must not hold them
     options.update(access_token_url=access_token_url, session=session, retries=retries, ca_bundle=ca_bundle)
-    client = Client(endpoint_url, token, access_token_expiry_time, timeout, **options)
-    client.require_token()
-    return Service(client.endpoint_url, None, None, client=client)
+    made = Service(endpoint_url, token, access_token_expiry_time, timeout, **options)
+    made._require_token()
+    return made
 
 
 def _check_name(name: str) -> None:

@@ -138,11 +138,8 @@ def _text(response: requests.Response) -> str:
     is_page = response.status_code == 500 and "html" in response.headers.get("Content-Type", "").lower()
     limit = MAX_DEBUG_PAGE if is_page else MAX_ERROR_TEXT
     data = io.BytesIO()
-    try:
-        with ResponseBody(response) as body:
-            _copy(body, data, limit + _LONGEST_SECRET)
-    except TransportError:
-        response.close()
+    with contextlib.suppress(TransportError), ResponseBody(response) as body:
+        _copy(body, data, limit + _LONGEST_SECRET)
     text = data.getvalue().decode(charset(response), "replace")
     return text if data.tell() < limit + _LONGEST_SECRET else clean(text)[:-_LONGEST_SECRET]
 
@@ -159,9 +156,8 @@ def _json_text(name: str, args: list[Any], kwargs: dict[str, Any]) -> str:
     except (TypeError, ValueError, RecursionError):
         pass  # json names the type but not the place
     with contextlib.suppress(RecursionError):
-        _raise_for_unserializable(name, "the name of the function", ())
-        _raise_for_unserializable(args, "args", ())
-        _raise_for_unserializable(kwargs, "kwargs", ())
+        for place, value in (("name", name), ("args", args), ("kwargs", kwargs)):
+            _raise_for_unserializable(value, place, ())
     raise ValueError("JSON cannot hold the arguments: they are nested too deeply")
 
 

@@ -110,7 +110,7 @@ def download_build(
     else:
         from .transfer import Transfer
 
-        client = RangeClient(source, service._client.session)
+        client = RangeClient(source, service._session)
         Transfer(client, target, progress, connections, lambda: request_build(name)[1]).run()
     return Path(directory) / name
 

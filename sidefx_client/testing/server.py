@@ -100,7 +100,6 @@ class LocalServer:
         Its retries do not wait, neither for the backoff nor for Retry-After, unless ``waits`` is True.
         """
         # sidefx_client.service may be replaced by this method in a test, so do not call it.
-        from sidefx_client.client import Client
         from sidefx_client.proxy import Service
         from sidefx_client.secret import optional
 
@@ -113,11 +112,10 @@ class LocalServer:
             known["access_token"] = ""
         known.update(options)
         credentials = known.pop("client_id", None), optional(known.pop("client_secret_key", None))
-        token, expiry = optional(known.pop("access_token", None)), known.pop("access_token_expiry_time", None)
-        url = known.pop("endpoint_url")
-        client = Client(url, token, expiry, credentials=credentials, waits=waits, **known)
-        client.require_token()
-        return Service(url, None, None, client=client)
+        reference = [known.pop(name, None) for name in ("endpoint_url", "access_token", "access_token_expiry_time")]
+        made = Service(*reference, credentials=credentials, waits=waits, **known)
+        made._require_token()
+        return made
 
     @property
     def environment(self) -> dict[str, str]:

@@ -94,7 +94,7 @@ def test_local_server_imports_the_client_only_to_make_a_service() -> None:
             assert not (isinstance(node, ast.ImportFrom) and node.level > 1), path
             if isinstance(node, (ast.Import, ast.ImportFrom)) and "sidefx_client" in ast.unparse(node):
                 users[path.stem] = users.get(path.stem, 0) + 1
-    assert users == {"server": 4}  # one for type checkers, three in service()
+    assert users == {"server": 3}  # one for type checkers, two in service()
 
 
 IMPORTING = """

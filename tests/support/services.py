@@ -22,5 +22,5 @@ def service_of(server: ScriptedServer | None = None, **options: Any) -> Any:
         if "session" not in options:
             defaults["ca_bundle"] = server.ca_bundle
     service = sidefx.service(**{**defaults, **options})
-    service._client.backoff = 0.01
+    service._backoff = 0.01
     return service

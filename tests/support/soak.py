@@ -83,7 +83,7 @@ def call(service: Any, seed: int, number: int) -> Outcome:
 def download(service: Any, number: int) -> bytes:
     url = service.endpoint_url.replace("/api/", f"/files/{number}")
     known: Any = {"size": len(content(number)), "md5": md5(content(number))}
-    session = service._client.session._requests  # so that files and calls share connections
+    session = service._session._requests  # so that files and calls share connections
     with tempfile.TemporaryDirectory() as directory:
         return sidefx.download_file(url, Path(directory, "file"), session=session, **known).read_bytes()
 
@@ -129,7 +129,7 @@ def run(calls: int, threads: int, seed: int = 1, tls: bool = False) -> str:
     with server_process(seed, tls, report) as (api_url, token_url, ca_bundle), patch.object(transfer, "BACKOFF", 0.01):
         places = {"access_token_url": token_url, "endpoint_url": api_url, "ca_bundle": ca_bundle}
         with sidefx.service("an-id", "a-secret", **places) as service, ThreadPoolExecutor(threads) as pool:
-            service._client.backoff = 0.01
+            service._backoff = 0.01
             outcomes = list(pool.map(work, range(calls)))
     spent = time.monotonic() - started
     assert open_things() == before, f"descriptors and threads before {before}, after {open_things()}"

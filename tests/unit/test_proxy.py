@@ -44,7 +44,7 @@ def test_attributes_build_the_function_name(service: Any) -> None:
 def test_only_documented_attributes_are_ours(service: Any) -> None:
     public = {name for name in dir(service) if not name.startswith("_")}
     assert public == OURS | MODULES
-    assert {name for name in vars(sidefx.Service) if not name.startswith("_")} == OURS
+    assert {name for name in dir(sidefx.Service) if not name.startswith("_")} == OURS
     for name in ("call", "name", "args", "session", "token", "client", "keys", "items", "retries"):
         assert isinstance(getattr(service, name), sidefx.APIFunction)
 
