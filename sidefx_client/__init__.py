@@ -7,11 +7,11 @@
 
 A call passes these files: ``proxy`` (attribute access), ``client`` (one call, with its retries), ``wire`` (JSON and
 multipart), ``auth`` and ``secret`` (the token), then in ``transport/`` ``session``, ``adapter``, ``connection`` and, on
-the way back, ``raw_response`` and ``response``. The files by purpose, each group in reading order:
+the way back, ``response``. The files by purpose, each group in reading order:
 
     a call          proxy (also ``service()``), client, retry, wire (also errors of the API)
     its token       auth, secret; credentials/: find, key_files, token_cache, hserver_file
-    its bytes       transport/: session, adapter, connection, raw_response, response, multipart, failures
+    its bytes       transport/: session, adapter, connection, response, multipart, failures
     its help        documented/: functions, help, suggest
     files           files (upload and stream), progress, names, atomic
     a download      downloads/: transfer, workers, remote, partial

@@ -18,7 +18,7 @@ from .errors import APIError, AuthorizationError, ConfigError, SideFXError
 from .files import ResponseFile
 from .retry import BACKOFF, RetryPolicy
 from .secret import Secret
-from .transport.connection import run_after_fork
+from .transport.adapter import run_after_fork
 from .transport.session import Session, Timeout, build_post, endpoint
 
 if TYPE_CHECKING:

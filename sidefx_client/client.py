@@ -127,7 +127,7 @@ class Client:
                 try:
                     return decode(self._session.send(request, timeout, f"{label} (attempt {attempt})"))
                 except SourceError as error:
-                    reason = error.error
+                    reason = error.args[0]
                     break
                 except SideFXError as error:
                     failure = error

@@ -59,7 +59,7 @@ class RetryPolicy:
         delay = self._delay(failure) if len(self._failures) < self._retries else None
         if delay is None:
             raise failure
-        if not isinstance(body, bytes) and not body.rewind():
+        if not isinstance(body, bytes) and not body.is_repeatable():
             failure.add_hint("the upload cannot be read a second time, so it was not sent again")
             raise failure
         self._failures.append(failure)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .. import atomic
-from ..transport.connection import run_after_fork
+from ..transport.adapter import run_after_fork
 
 _BLOCK = 256 * 1024  # bytes hashed at once
 _INFO_SIZE = 1024  # bytes: always written at once, so that a killed process leaves the old info or the new

@@ -1,66 +1,55 @@
-"""One connection to a server: urllib3's class, extended to record whether a request was started.
+"""One connection to a server, and the responses that arrive on it: the classes of urllib3 and http.client, extended.
 
-It records whether a byte of a request was sent before a failure, reads a response that comes before the end of an
-upload, and detects surplus bytes, after which the connection must not be used again.
+The connection records whether a byte of a request was sent before a failure, and reads a response that comes before the
+end of an upload. http.client accepts a truncated head, and ends the head at a line that is not a header. It takes 103
+(Early Hints) for the response, and the next call then reads the real one. It drops bytes that follow the body.
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
-import os
+import http.client
+import io
 import socket
 import ssl
-import threading
-import weakref
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import Any
 
-from .raw_response import RawResponse
+from urllib3.util.response import assert_header_parsing
 
-# One TLS write a block: 256 KiB measured best, 1 MiB gains little, and urllib3's 16 KiB doubles the CPU of an upload.
+# For reads, and one TLS write a block: 256 KiB measured best, 1 MiB gains little, 16 KiB doubles the CPU of an upload.
 BLOCK = 256 * 1024
-KEEPALIVE_IDLE = 60  # seconds: NAT devices forget connections that are idle for minutes
+MAX_HEAD_LINES = 1000  # consecutive lines outside a body: head, interim responses, trailers
+
+_IDLE_CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if ssl.OPENSSL_VERSION_INFO >= (3, 4) else None
+
+OnSocket = Callable[[socket.socket], object]
 
 
 class Attempt:
-    """One attempt to send a request. Use it with ``with`` around the sending, in the sending thread.
+    """One attempt to send a request, which is the value of ``in_flight`` meanwhile.
 
     ``request_started``: True once a byte of the request was sent, False before, None if the connection is not ours
     and cannot tell. ``on_socket`` is called with the socket when the sending starts.
     """
 
-    _current = threading.local()
-
-    def __init__(self, read_timeout: float | None, on_socket: Callable[[socket.socket], object] | None = None) -> None:
+    def __init__(self, read_timeout: float | None = None, on_socket: OnSocket | None = None) -> None:
         self.request_started: bool | None = None
         self.read_timeout = read_timeout
         self.on_socket = on_socket
 
-    @classmethod
-    def current(cls) -> Attempt:
-        """Return the attempt of this thread, because urllib3 cannot pass it from its caller to a connection."""
-        return getattr(cls._current, "attempt", None) or cls(None)
 
-    def __enter__(self) -> Attempt:
-        self._outer = getattr(self._current, "attempt", None)  # a progress function may make a call of its own
-        self._current.attempt = self
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self._current.attempt = self._outer
+in_flight: ContextVar[Attempt] = ContextVar("in_flight")  # urllib3 cannot pass it from its caller to a connection
 
 
 class ObservedConnection:
     """A mixin for a connection class of urllib3, which follows in the MRO."""
 
+    idle_limit = 30.0  # seconds
     sock: Any
     response: RawResponse | None = None  # the last response
-    idle_since = 0.0  # by time.monotonic()
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **{**kwargs, "blocksize": BLOCK})
-        self._connecting = False
 
     def response_class(self, sock: Any, *args: Any, **kwargs: Any) -> RawResponse:
         """Make the response that http.client fills."""
@@ -68,20 +57,17 @@ class ObservedConnection:
         return self.response
 
     def _new_conn(self) -> Any:
+        in_flight.get(Attempt()).request_started = False
         sock = super()._new_conn()  # type: ignore[misc]
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         idle = getattr(socket, "TCP_KEEPIDLE", getattr(socket, "TCP_KEEPALIVE", None))  # the latter on macOS
         if idle is not None:
             with contextlib.suppress(OSError):  # such as a socket that is not TCP
-                sock.setsockopt(socket.IPPROTO_TCP, idle, KEEPALIVE_IDLE)
+                sock.setsockopt(socket.IPPROTO_TCP, idle, 60)  # seconds: NAT devices forget idle connections
         return sock
 
     def connect(self) -> None:
-        self._connecting = True
-        try:
-            super().connect()  # type: ignore[misc]
-        finally:
-            self._connecting = False
+        super().connect()  # type: ignore[misc]
         if isinstance(self.sock, ssl.SSLSocket):
             # Python returns a socket without TLS if the peer resets the connection before the handshake.
             if self.sock.version() is None:
@@ -89,21 +75,20 @@ class ObservedConnection:
             # Otherwise a body that is delimited by the end of the connection looks complete when it is truncated.
             self.sock.suppress_ragged_eofs = False  # type: ignore[attr-defined]
 
-    def send(self, data: Any) -> None:
-        if self._connecting:  # the CONNECT to a proxy, not yet the request
-            super().send(data)  # type: ignore[misc]
-            return
+    def endheaders(self, *args: Any, **kwargs: Any) -> None:
+        """Send the head of the request, which starts it. The CONNECT to a proxy does not pass here."""
         if self.sock is None:
             self.connect()
-        attempt = Attempt.current()
-        if not attempt.request_started:
-            if isinstance(self.sock, ssl.SSLSocket) and _OPENSSL_KEEPS_ERRORS:
-                clear_openssl_errors()
-            # urllib3 would apply the connect timeout to the sending of the body.
-            self.sock.settimeout(attempt.read_timeout)
-            attempt.request_started = True
-            if attempt.on_socket is not None:
-                attempt.on_socket(self.sock)
+        clear_openssl_errors()
+        attempt = in_flight.get(Attempt())
+        attempt.request_started = True
+        # urllib3 would apply the connect timeout to the sending of the body.
+        self.sock.settimeout(attempt.read_timeout)
+        if attempt.on_socket is not None:
+            attempt.on_socket(self.sock)
+        super().endheaders(*args, **kwargs)  # type: ignore[misc]
+
+    def send(self, data: Any) -> None:
         try:
             super().send(data)  # type: ignore[misc]
         except (ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionResetError) as error:
@@ -111,19 +96,15 @@ class ObservedConnection:
             raise BrokenPipeError(str(error)) from error
 
     def close(self) -> None:
-        is_tls = isinstance(self.sock, ssl.SSLSocket)
         super().close()  # type: ignore[misc]
-        if is_tls and _OPENSSL_KEEPS_ERRORS:
-            clear_openssl_errors()
+        clear_openssl_errors()
 
-    def has_surplus(self) -> bool:
-        """Return whether bytes arrived after the response, which would be read as the next response."""
-        if self.response is not None and self.response.surplus:
+    def is_reusable(self) -> bool:
+        """Return False after a long idle time, or if surplus bytes would be read as the next response."""
+        if self.response is None or self.sock is None:
             return True
-        return bool(self.sock is not None and hasattr(self.sock, "pending") and self.sock.pending())
-
-
-_OPENSSL_KEEPS_ERRORS = ssl.OPENSSL_VERSION_INFO >= (3, 4)
+        has_surplus = self.response.has_surplus or (hasattr(self.sock, "pending") and self.sock.pending())
+        return not has_surplus and time.monotonic() - self.response.ended_at <= self.idle_limit
 
 
 def clear_openssl_errors() -> None:
@@ -132,38 +113,120 @@ def clear_openssl_errors() -> None:
     With OpenSSL 3.4 and newer CPython leaves the errors of a broken TLS connection in the queue. Then each read that
     has to wait raises them again, on every connection of the thread. Refusing a cipher list empties the queue.
     """
-    with contextlib.suppress(ssl.SSLError):
-        _idle_context().set_ciphers("")
+    if _IDLE_CONTEXT is not None:
+        with contextlib.suppress(ssl.SSLError):
+            _IDLE_CONTEXT.set_ciphers("")
 
 
-@functools.cache
-def _idle_context() -> ssl.SSLContext:
-    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+class RawResponse(http.client.HTTPResponse):
+    """A response with a well-formed head; otherwise it raises an HTTPException.
 
-
-@functools.cache
-def observed(connection_class: type) -> type:
-    """Return ``connection_class`` with ObservedConnection added. Classes of test tools (vcrpy) are used as they are."""
-    if not connection_class.__module__.startswith("urllib3."):
-        return connection_class
-    return type(connection_class.__name__, (ObservedConnection, connection_class), {})
-
-
-_renewables: weakref.WeakSet[Any] = weakref.WeakSet()
-
-
-def run_after_fork(renewable: Any) -> None:
-    """Call ``renewable.after_fork_in_child()`` in every child forked from now on, as long as ``renewable`` lives.
-
-    A forked child cannot share connections and locks with its parent.
+    ``read1()`` returns as soon as bytes have arrived. ``has_surplus`` tells whether bytes follow the body, and
+    ``ended_at`` when its end was read, by time.monotonic().
     """
-    _renewables.add(renewable)
+
+    fp: Any
+
+    def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp = _Reader(self.fp.detach(), sock)
+        self.has_surplus = False
+        self.ended_at = 0.0
+
+    def begin(self) -> None:
+        self.fp.in_head = True
+        super().begin()
+        while 102 <= self.status < 200:  # http.client itself reads past 100
+            self.headers = None  # type: ignore[assignment]
+            super().begin()
+        self.fp.in_head = False
+        self.will_close = self.will_close or self.status == 101
+        assert_header_parsing(self.headers)
+        coding = self.headers.get("Transfer-Encoding", "").strip().lower()
+        if coding not in ("", "identity", "chunked"):
+            raise http.client.HTTPException("unsupported Transfer-Encoding")
+        if coding == "chunked":  # http.client overlooks it if blanks follow
+            self.chunked, self.chunk_left, self.length = True, None, None
+
+    def _read_next_chunk_size(self) -> int:
+        size: int = super()._read_next_chunk_size()  # type: ignore[misc]
+        if size < 0:
+            raise ValueError  # http.client raises IncompleteRead for it
+        return size
+
+    def _close_conn(self) -> None:
+        fp, self.fp = self.fp, None  # two threads may close it
+        if fp is not None:
+            self.ended_at = time.monotonic()
+            # http.client drops bytes after the body, and the next response would be wrong.
+            self.has_surplus = fp.has_arrived()
+            fp.close()
 
 
-def _after_fork_in_child() -> None:
-    for renewable in list(_renewables):
-        renewable.after_fork_in_child()
+class _Reader(io.BufferedReader):
+    """The buffer between http.client and the socket. It refuses lines that http.client would misunderstand."""
 
+    in_head = False
 
-if hasattr(os, "register_at_fork"):  # Windows cannot fork
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+    def __init__(self, raw: Any, sock: Any) -> None:
+        super().__init__(raw)
+        self._sock = sock
+        self._lines = 0
+        self._failure: OSError | None = None
+
+    def readline(self, limit: int | None = -1) -> bytes:
+        line = super().readline(limit)
+        self._lines += 1
+        if self._lines > MAX_HEAD_LINES:
+            raise http.client.HTTPException(f"the response has more than {MAX_HEAD_LINES} header lines")
+        truncated = not line.endswith(b"\n") and len(line) != limit
+        if truncated and (line or self.in_head):  # some servers omit the empty line after the last chunk
+            raise http.client.RemoteDisconnected("the connection was closed in the middle of a line")
+        # Python splits headers at a lone CR and a proxy may not, so both would see different headers.
+        if self.in_head and b"\r" in line.replace(b"\r\n", b""):
+            raise http.client.HTTPException("the response head is malformed")
+        return line
+
+    def read1(self, size: int = -1) -> bytes:
+        """Wait for the first bytes, then add those that have arrived meanwhile, up to ``size`` bytes."""
+        if self._failure is not None:
+            raise self._failure
+        self._lines = 0
+        size = BLOCK if size < 0 else size
+        if not isinstance(self._sock, ssl.SSLSocket):
+            return super().read1(size)
+        first = super().read1(min(size, 16 * 1024))  # OpenSSL returns one TLS record at a time, of at most 16 KiB
+        return self._with_arrived(first, size) if 0 < len(first) < size else first
+
+    def _with_arrived(self, first: bytes, size: int) -> bytes:
+        block = bytearray(size)
+        view, count = memoryview(block), len(first)
+        view[:count] = first
+        try:
+            with self._without_waiting():
+                while count < size and (more := self._sock.recv_into(view[count:])):
+                    count += more
+        except OSError as error:  # raised by the next read, after the bytes that arrived before it
+            self._failure = error.with_traceback(None)  # which holds the buffer
+        # A full block is not copied to bytes, which would cost CPU.
+        return block if count == size else bytes(view[:count])  # type: ignore[return-value]
+
+    def has_arrived(self) -> bool:
+        """Return whether bytes have arrived, or the connection cannot be read any more."""
+        try:
+            with self._without_waiting():
+                return bool(self.peek(1))
+        except (OSError, ValueError):
+            return True
+        return False
+
+    @contextlib.contextmanager
+    def _without_waiting(self) -> Iterator[None]:
+        """End the block instead of waiting for data."""
+        timeout = self._sock.gettimeout()
+        self._sock.settimeout(0)
+        try:
+            with contextlib.suppress(ssl.SSLWantReadError, BlockingIOError):
+                yield
+        finally:
+            self._sock.settimeout(timeout)

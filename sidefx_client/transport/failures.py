@@ -18,18 +18,14 @@ import urllib3
 from urllib3.util.ssl_match_hostname import CertificateError
 
 from ..errors import CallTimeout, ConfigError, SideFXError, TransportError, clean
-from ..urls import origin, why_unusable_proxy
+from ..urls import origin
 
 NETWORK_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)
 _DISK_ERRORS = (FileExistsError, FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
 _DISK_ERRNOS = (errno.ENOSPC, errno.EROFS, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 _TIMEOUTS = (socket.timeout, TimeoutError, requests.Timeout, urllib3.exceptions.TimeoutError)
-_MISCONFIGURED = (
-    requests.exceptions.InvalidURL,
-    requests.exceptions.InvalidSchema,
-    requests.exceptions.InvalidProxyURL,
-)
+_MISCONFIGURED = (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema)
 _REFUSED = urllib3.exceptions.NewConnectionError  # also if a host name does not resolve
 _CERTIFICATE = (ssl.SSLCertVerificationError, CertificateError)
 _NOT_CONNECTED = (_REFUSED, urllib3.exceptions.ConnectTimeoutError, requests.ConnectTimeout, *_CERTIFICATE)
@@ -46,8 +42,9 @@ def transport_error(
     causes = list(_causes(error))
     place = origin(url)
     if any(isinstance(cause, _MISCONFIGURED) for cause in causes):
-        problem = proxy and why_unusable_proxy(proxy)
-        return ConfigError(problem or f"cannot reach {place}: its URL, or that of the proxy, is invalid")
+        return ConfigError(f"cannot reach {place}: its URL, or that of the proxy, is invalid")
+    if type(error) is OSError and str(error).startswith("Could not find"):  # raised by requests
+        return ConfigError(f"cannot read the CA bundle or client certificate: {error}")
     reason, permanent = _reason(causes)
     if request_started is None:
         request_started = not (permanent or any(isinstance(cause, _NOT_CONNECTED) for cause in causes))
@@ -72,9 +69,10 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def is_of_hook(error: BaseException) -> bool:
-    """Return whether a response hook must have raised ``error``: it failed to write a file or to parse JSON."""
-    is_of_disk = isinstance(error, _DISK_ERRORS) or getattr(error, "errno", None) in _DISK_ERRNOS
-    return is_of_disk or isinstance(error, requests.exceptions.InvalidJSONError)
+    """Return whether a response hook must have raised ``error``, such as a failure to write a file or to parse JSON."""
+    if isinstance(error, (SideFXError, requests.exceptions.InvalidJSONError)) or not isinstance(error, NETWORK_ERRORS):
+        return True
+    return isinstance(error, _DISK_ERRORS) or getattr(error, "errno", None) in _DISK_ERRNOS
 
 
 def is_ragged_end(error: BaseException) -> bool:
@@ -89,22 +87,22 @@ def _reason(causes: list[BaseException]) -> tuple[str, bool]:
     for cause in causes:
         if isinstance(cause, _CERTIFICATE):
             return f"the certificate was refused ({_certificate_problem(cause)})", True
-        # An exact class, because BadStatusLine shows text of the server.
+        # Exact classes, because a subclass such as BadStatusLine shows text of the server.
         refused = type(cause) is OSError and re.match(r"Tunnel connection failed: (\d+)", str(cause))
         if refused:
             return f"the proxy refused the connection with status {refused[1]}", True
+        if type(cause) in (http.client.HTTPException, http.client.LineTooLong):
+            return clean(str(cause), one_line=True), False
+        if isinstance(cause, urllib3.exceptions.HeaderParsingError):
+            return "the response head is malformed", False
         if isinstance(cause, OSError) and cause.errno in (errno.EMFILE, errno.ENFILE):
             return "too many open files (see ulimit -n)", False
-    for cause in causes:
         if isinstance(cause, socket.gaierror):
             return "the host name does not resolve", False
         if isinstance(cause, ConnectionRefusedError):
             return "the connection was refused", False
         if isinstance(cause, ssl.SSLError):
             return f"TLS failed ({_tls_problem(cause)})", False
-        # Exact classes, because a subclass such as BadStatusLine shows text of the server.
-        if type(cause) in (http.client.HTTPException, http.client.LineTooLong):
-            return clean(str(cause), one_line=True), False
     return "the connection was closed before the response was complete", False
 
 
@@ -112,11 +110,9 @@ def _certificate_problem(error: BaseException) -> str:
     problem = getattr(error, "verify_message", None) or clean(str(error), one_line=True)
     if "Missing Authority Key Identifier" in problem or "Basic Constraints" in problem:
         return f"{problem}; Python 3.13 checks more strictly: renew the CA certificate, or use an older Python"
-    return (
-        f"{problem}; ca_bundle= or REQUESTS_CA_BUNDLE names a studio's own CA"
-        if "issuer" in problem or "self" in problem
-        else problem
-    )
+    if "issuer" in problem or "self" in problem:
+        return f"{problem}; ca_bundle= or REQUESTS_CA_BUNDLE names a studio's own CA"
+    return problem
 
 
 def _tls_problem(error: ssl.SSLError) -> str:

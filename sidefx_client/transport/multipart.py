@@ -1,4 +1,4 @@
-"""The body of an upload (multipart/form-data, RFC 7578), read from disk while it is sent, and rewindable.
+"""The body of an upload (multipart/form-data, RFC 7578), read from disk while it is sent.
 
 ``files=`` of requests would hold the file in memory twice. The length of the body is fixed by its Content-Length:
 surplus bytes would be taken for a second request, and missing ones would leave the server waiting.
@@ -9,8 +9,8 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Sequence
-from typing import Any, BinaryIO, Union
+from collections.abc import Iterator, Sequence
+from typing import BinaryIO, Union
 
 from urllib3.fields import RequestField
 from urllib3.filepost import choose_boundary
@@ -18,14 +18,11 @@ from urllib3.filepost import choose_boundary
 from ..errors import TransportError
 from ..log import logger
 from ..progress import Progress, ProgressCallback
+from .connection import BLOCK
 
 
 class SourceError(Exception):
-    """Carries ``error`` past urllib3, which treats every OSError as a network error."""
-
-    def __init__(self, error: Exception) -> None:
-        super().__init__(type(error).__name__)
-        self.error = error
+    """Carries an exception, its only argument, past urllib3, which treats every OSError as a network error."""
 
 
 class BytesSource:
@@ -35,15 +32,12 @@ class BytesSource:
         view = memoryview(data)
         self._view = view.cast("B") if view.c_contiguous else memoryview(view.tobytes())
         self.size = len(self._view)
-        self._position = 0
 
-    def read(self, size: int) -> memoryview:
-        block = self._view[self._position : self._position + size]
-        self._position += len(block)
-        return block
+    def __iter__(self) -> Iterator[memoryview]:
+        for start in range(0, self.size, BLOCK):
+            yield self._view[start : start + BLOCK]
 
-    def rewind(self) -> bool:
-        self._position = 0
+    def is_repeatable(self) -> bool:
         return True
 
     def close(self) -> None:
@@ -53,7 +47,8 @@ class BytesSource:
 class FileSource:
     """``size`` bytes of ``file`` from ``start`` on; ``start`` is None if the file cannot seek.
 
-    ``owned`` files are closed at the end. A caller's file stays open, and its position is restored.
+    ``owned`` files are closed at the end. A caller's file stays open, and its position is restored. Iterating raises
+    SourceError for an exception of the file or of ``progress``.
     """
 
     def __init__(
@@ -64,26 +59,35 @@ class FileSource:
         self.size = size
         self._owned = owned
         self._progress = Progress(progress, size)
-        self._left = size
         self._begun = False
         self._stamp = self._stamp_now()
 
-    def read(self, size: int) -> bytes:
+    def __iter__(self) -> Iterator[bytes]:
+        self._begun = True
         try:
-            return self._read(min(size, self._left))
-        except Exception as error:  # noqa: BLE001 (raised again after urllib3)
-            failure = SourceError(error)
-        raise failure
+            if self._start is not None:
+                self._file.seek(self._start)
+            self._progress.update(0)
+            left = self.size
+            while left:
+                data = self._file.read(min(BLOCK, left))
+                if data is None:
+                    raise ValueError("the file object to upload returned None from read(): open it in blocking mode")
+                if not data:
+                    shrunk = f"the file to upload ended {left} bytes before its announced {self.size}"
+                    raise TransportError(shrunk, permanent=True)
+                data = data[:left]
+                left -= len(data)
+                self._progress.update(self.size - left)
+                yield data
+            if self._stamp_now()[0] > self._stamp[0]:
+                logger.warning("the file grew while it was sent: only the announced %d bytes were sent", self.size)
+        except Exception as error:
+            raise SourceError(error) from error
 
-    def rewind(self) -> bool:
-        """Go back to the first byte. Return False if the same bytes cannot be read again."""
-        if not self._begun:
-            return True
-        if self._start is None or self._stamp != self._stamp_now():
-            return False
-        self._begun = False
-        self._left = self.size
-        return True
+    def is_repeatable(self) -> bool:
+        """Return whether the same bytes can be read again."""
+        return not self._begun or (self._start is not None and self._stamp == self._stamp_now())
 
     def close(self) -> None:
         if self._owned:
@@ -92,30 +96,10 @@ class FileSource:
             with contextlib.suppress(OSError, ValueError):  # closed by the caller
                 self._file.seek(self._start)
 
-    def _read(self, size: int) -> bytes:
-        if not self._begun:
-            self._begun = True
-            if self._start is not None:
-                self._file.seek(self._start)
-            self._progress.update(0)
-        data = self._file.read(size) if size else b""
-        if data is None:
-            raise ValueError("the file object to upload returned None from read(): open it in blocking mode")
-        if size and not data:
-            shrunk = f"the file to upload ended {self._left} bytes before its announced {self.size}"
-            raise TransportError(shrunk, permanent=True)
-        data = data[:size]
-        self._left -= len(data)
-        self._progress.update(self.size - self._left)
-        stamp = None if self._left or not data else self._stamp_now()
-        if stamp and self._stamp and stamp[0] > self._stamp[0]:
-            logger.warning("the file grew while it was sent: only the announced %d bytes were sent", self.size)
-        return data
-
-    def _stamp_now(self) -> tuple[int, int] | None:
+    def _stamp_now(self) -> tuple[int, int]:
         """Return size and modification time of an owned file, to detect changes."""
         if not self._owned:
-            return None
+            return 0, 0
         status = os.fstat(self._file.fileno())
         return status.st_size, status.st_mtime_ns
 
@@ -124,7 +108,7 @@ Source = Union[BytesSource, FileSource]
 
 
 class MultipartBody:
-    """A file-like object of ``fields`` (name, file name or None, source) that http.client sends in blocks."""
+    """The blocks of ``fields`` (name, file name or None, source), which http.client sends one by one."""
 
     def __init__(self, fields: Sequence[tuple[str, str | None, Source]]) -> None:
         boundary = choose_boundary()
@@ -135,27 +119,17 @@ class MultipartBody:
             self._segments += [BytesSource((before + _part_head(name, filename)).encode()), source]
             before = f"\r\n--{boundary}\r\n"
         self._segments.append(BytesSource(f"\r\n--{boundary}--\r\n".encode()))
-        self._index = 0
 
     def __len__(self) -> int:
         return sum(segment.size for segment in self._segments)
 
-    def read(self, size: int) -> Any:
-        while self._index < len(self._segments):
-            block = self._segments[self._index].read(size)
-            if block:
-                return block
-            self._index += 1
-        return b""
-
-    def rewind(self) -> bool:
-        """Go back to the first byte. Return False if the same bytes cannot be sent again."""
-        self._index = 0
-        return all(segment.rewind() for segment in self._segments)
-
-    def close(self) -> None:
+    def __iter__(self) -> Iterator[bytes | memoryview]:
         for segment in self._segments:
-            segment.close()
+            yield from segment
+
+    def is_repeatable(self) -> bool:
+        """Return whether the same bytes can be sent again."""
+        return all(segment.is_repeatable() for segment in self._segments)
 
 
 def _part_head(name: str, filename: str | None) -> str:

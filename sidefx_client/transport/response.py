@@ -12,6 +12,7 @@ import http.client
 import io
 import re
 import zlib
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import requests
@@ -19,7 +20,7 @@ import urllib3
 
 from ..errors import TransportError, clean
 from ..urls import origin
-from .connection import BLOCK
+from .connection import BLOCK, RawResponse
 from .failures import NETWORK_ERRORS, is_ragged_end, transport_error
 
 MAX_INPUT_WITHOUT_OUTPUT = 1 << 20  # compressed bytes without output: endless empty members or blocks
@@ -40,23 +41,22 @@ class ResponseBody(io.RawIOBase):
 
     def __init__(self, response: requests.Response, *, decoded: bool = True, unconfirmed: bool = False) -> None:
         self._response = response
+        self._source: Any = response.raw
         self._length = content_length(response)
         self._count = 0
         self._failure: str | None = None
         self.finished = False  # True once the last byte was read
         self._unconfirmed = unconfirmed and self._length is None and not _is_chunked(response)
         self.is_confirmed = True
-        self._source: Any = None
         coding = response.headers.get("Content-Encoding", "").strip().lower() if decoded and self._length != 0 else ""
-        self._decoder = _Decoder(coding) if coding in ("gzip", "x-gzip", "deflate") else None
-        if self._decoder is None and _UNSUPPORTED.search(coding):
+        self._is_coded = coding in ("gzip", "x-gzip", "deflate")
+        if not self._is_coded and _UNSUPPORTED.search(coding):
             coding = clean(coding, one_line=True)[:40]  # a frame of an error must not hold an echoed secret
             self.fail(f"unsupported Content-Encoding {coding!r}", permanent=True)
-
-    @property
-    def size(self) -> int | None:
-        """Bytes that will be read in all, or None if that is not known before the end."""
-        return self._length if self._decoder is None else None
+        self.size = None if self._is_coded else self._length  # bytes that will be read in all, if they are known
+        self._coded = b""  # received but not yet decoded
+        self._size = 0  # of the current read
+        self._blocks = self._read_blocks(coding)
 
     def readable(self) -> bool:
         return True
@@ -69,25 +69,27 @@ class ResponseBody(io.RawIOBase):
             raise ValueError("I/O operation on closed file")
         if self._failure:
             self.fail(self._failure)
-        if self.finished or size == 0:
+        if size == 0:
             return b""
-        data = self._receive(size) if self._decoder is None else self._decode(self._decoder, size)
-        if not data:
-            self.finished = True
+        self._size = size
+        try:
+            data = next(self._blocks, b"")
+        except zlib.error:
+            self.fail("its compressed bytes are damaged")
+        self.finished = not data
         return data
 
     def readall(self) -> bytes:
         return self.read()
 
     def readinto(self, buffer: Any) -> int:
-        view = memoryview(buffer).cast("B")
-        data = self.read(len(view))
-        view[: len(data)] = data
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
         return len(data)
 
     def close(self) -> None:
-        if not self.closed:
-            self._response.close()
+        self._response.close()
+        self._blocks = iter(())  # drop the generator, which refers to this object
         super().close()
 
     def fail(self, reason: str, *, permanent: bool = False) -> NoReturn:
@@ -97,10 +99,19 @@ class ResponseBody(io.RawIOBase):
         place = origin(str(self._response.url))
         raise TransportError(f"cannot read the response, {reason}: {place}", True, permanent)
 
-    def _receive(self, size: int) -> bytes:
-        """Return up to ``size`` bytes as they were sent, b"" at the end of the body."""
+    def _read_blocks(self, coding: str) -> Iterator[bytes]:
+        response = self._response
+        # Read by a response hook, a pickler, a mock or a cache; a hook may also have made this response.
+        if getattr(response, "_content_consumed", False) or response.raw is None:
+            self._source = io.BytesIO(response.content or b"")
+            if response.headers.get("Content-Encoding"):  # decoded by requests, so the length differs
+                self._length, self._is_coded = None, False
+        yield from self._decode(coding == "deflate") if self._is_coded else iter(self._receive, b"")
+
+    def _receive(self, size: int | None = None) -> bytes:
+        """Return up to ``size`` bytes as they were sent, b"" at the end of the body. None: as many as are read."""
         try:
-            data = self._read_source(size)
+            data: bytes = self._read_source(size or self._size)
         except (*NETWORK_ERRORS, ValueError) as error:  # ValueError: malformed chunks, read by another class than ours
             if self._unconfirmed and is_ragged_end(error):
                 self.is_confirmed = False
@@ -115,87 +126,48 @@ class ResponseBody(io.RawIOBase):
         self._response.close()
         raise failure
 
-    def _read_source(self, size: int) -> bytes:
-        if self._source is None:
-            self._source = self._response.raw
-            if getattr(self._response, "_content_consumed", False):  # read by a response hook, a mock or a cache
-                self._source = io.BytesIO(self._response.content)
-                if self._response.headers.get("Content-Encoding"):  # decoded by requests, so the length differs
-                    self._length = self._decoder = None
+    def _read_source(self, size: int) -> Any:
         source = self._source
-        data: bytes
         if not hasattr(source, "stream"):  # such as a file that a mock set as `raw`
-            data = source.read(size)
-        # With connections of other adapters only read1 returns as soon as bytes arrive. urllib3 1.26 lacks it.
-        elif isinstance(source, urllib3.HTTPResponse) and hasattr(source, "read1"):
-            data = source.read1(size, decode_content=False)
-        elif type(getattr(source, "_fp", None)) is http.client.HTTPResponse:
-            with source._error_catcher():
-                data = source._fp.read1(size)
-                if not data:
-                    source._fp.close()  # so that the connection goes back to its pool
-        else:
-            data = source.read(size, decode_content=False)
-        return data
+            return source.read(size)
+        # Only read1 returns as soon as bytes arrive. urllib3 1.26 lacks it.
+        if isinstance(source, urllib3.HTTPResponse) and hasattr(source, "read1"):
+            return source.read1(size, decode_content=False)
+        if type(getattr(source, "_fp", None)) not in (http.client.HTTPResponse, RawResponse):
+            return source.read(size, decode_content=False)
+        with source._error_catcher():
+            data = source._fp.read1(size)
+            if not data:
+                source._fp.close()  # so that the connection goes back to its pool
+            return data
 
-    def _decode(self, decoder: _Decoder, size: int) -> bytes:
-        """Return up to ``size`` decoded bytes, b"" at the end."""
-        consumed = 0
-        while True:
-            if decoder.needs_input:
-                block = self._receive(BLOCK)
-                consumed += len(block)
-                if not block:
-                    if not decoder.may_end:
-                        self.fail("its compressed bytes end too early")
-                    return b""
-                decoder.feed(block)
-                del block  # a frame of an error must not hold an echoed secret
-            try:
-                data = decoder.decode(size)
-            except zlib.error:
-                self.fail("its compressed bytes are damaged")
-            if data:
-                return data
-            if consumed > MAX_INPUT_WITHOUT_OUTPUT:
-                self.fail(f"more than {MAX_INPUT_WITHOUT_OUTPUT} compressed bytes without output")
+    def _decode(self, is_deflate: bool) -> Iterator[bytes]:
+        """Yield decoded bytes, at most ``_size`` at once, of gzip or zlib streams of any number of members.
 
-
-class _Decoder:
-    """A gzip or zlib stream, of any number of members, decoded a block at a time.
-
-    Bytes after the last member (padding) are ignored, as by requests and gzip. Deflate without its zlib header, which
-    some servers send, is accepted.
-    """
-
-    def __init__(self, coding: str) -> None:
-        self._is_deflate = coding == "deflate"
-        self._coded = b""
-        self._member: Any = None
-        self._ignores_rest = False
-        self.needs_input = True
-        self.may_end = True  # also an empty body is accepted
-
-    def feed(self, block: bytes) -> None:
-        self._coded = block
-
-    def decode(self, size: int) -> bytes:
-        """Return up to ``size`` decoded bytes. After b"" call it again, first ``feed()`` if ``needs_input``."""
-        if self._member is None or self._member.eof:
-            self._ignores_rest = self._ignores_rest or (self._member is not None and self._coded[:1] != b"\x1f")
-            if self._ignores_rest:
-                self.needs_input = True
-                return b""
-            # The first byte of zlib ends in 8 and that of gzip in f; raw deflate begins otherwise.
-            is_raw = self._is_deflate and self._coded[0] & 15 not in (8, 15)
-            self._member = zlib.decompressobj(-zlib.MAX_WBITS if is_raw else zlib.MAX_WBITS | 32)
-        data: bytes = self._member.decompress(self._coded, size)
-        # At the end of a member zlib keeps the rest in both attributes.
-        self._coded = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
-        self.may_end = self._member.eof
-        # Within a member zlib may hold back output beyond ``size``.
-        self.needs_input = not self._coded and (self.may_end or len(data) < size)
-        return data
+        Deflate without its zlib header, which some servers send, is accepted, and so is an empty body.
+        """
+        member: Any = None
+        silent = 0  # compressed bytes since the last output
+        while silent <= MAX_INPUT_WITHOUT_OUTPUT:
+            if not self._coded:
+                self._coded = self._receive(BLOCK)
+                silent += len(self._coded)
+            if not self._coded:
+                if member is not None and not member.eof:
+                    self.fail("its compressed bytes end too early")
+                return
+            if member is None or member.eof:
+                if member is not None and self._coded[:1] != b"\x1f":  # padding, which requests and gzip ignore
+                    return
+                # The first byte of zlib ends in 8 and that of gzip in f; raw deflate begins otherwise.
+                is_raw = is_deflate and self._coded[0] & 15 not in (8, 15)
+                member = zlib.decompressobj(-zlib.MAX_WBITS if is_raw else zlib.MAX_WBITS | 32)
+            while not member.eof and (data := member.decompress(self._coded, self._size)):
+                self._coded = member.unconsumed_tail
+                silent = 0
+                yield data
+            self._coded = member.unused_data
+        self.fail(f"more than {MAX_INPUT_WITHOUT_OUTPUT} compressed bytes without output")
 
 
 def charset(response: requests.Response) -> str:

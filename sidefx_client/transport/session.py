@@ -6,12 +6,13 @@ cookies, follows no redirects and lets requests read no netrc file.
 
 from __future__ import annotations
 
+import functools
+import math
 import os
-import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Union, cast
 from urllib.parse import urlsplit
@@ -20,24 +21,22 @@ import requests
 from requests.sessions import SessionRedirectMixin
 from requests.utils import default_user_agent, select_proxy
 
-from ..errors import ConfigError, SideFXError
+from ..errors import ConfigError
 from ..log import logger
 from ..secret import Secret
 from ..urls import is_loopback, origin, why_unusable_proxy
 from ..version import __version__
 from .adapter import Adapter
-from .connection import Attempt
+from .connection import Attempt, OnSocket, in_flight
 from .failures import NETWORK_ERRORS, is_of_hook, transport_error
 from .multipart import MultipartBody
 
 # (seconds to connect, seconds between bytes), or one number for both; None waits for ever.
 Timeout = Union[float, tuple[Union[float, None], Union[float, None]], None]
-_Settings = tuple[dict[str, Any], Union[str, None]]  # proxies, verify and cert for one host; the URL of its proxy
 
 DEFAULT_TIMEOUT = (10.0, 300.0)
 _FORM = "application/x-www-form-urlencoded"
-_PYTHON = ".".join(map(str, sys.version_info[:3]))
-USER_AGENT = f"sidefx-client/{__version__} {default_user_agent()} Python/{_PYTHON}"
+USER_AGENT = f"sidefx-client/{__version__} {default_user_agent()} Python/{sys.version.split()[0]}"
 
 
 class Session:
@@ -63,21 +62,17 @@ class Session:
         self._owned = session is None
         self._waits = waits
         self._closed = threading.Event()
-        self._settings: dict[str, _Settings] = {}
         self._requests = requests.Session() if session is None else _require_session(session)
+        self._settings_for = functools.cache(functools.partial(_settings_for, self._requests))
         if self._owned:
             self._requests.verify = True if ca_bundle is None else os.fspath(ca_bundle)
             self._requests.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-            adapter = Adapter(_environment_settings(self._requests, "https://")["verify"])
+            adapter = Adapter(self._settings_for("https://")[0]["verify"])
             self._requests.mount("https://", adapter)
             self._requests.mount("http://", adapter)
 
     def send(
-        self,
-        request: requests.PreparedRequest,
-        timeout: Timeout,
-        label: str,
-        on_socket: Callable[[socket.socket], object] | None = None,
+        self, request: requests.PreparedRequest, timeout: Timeout, label: str, on_socket: OnSocket | None = None
     ) -> requests.Response:
         """Return the response with its body unread. ``label`` names the request in the log.
 
@@ -88,25 +83,21 @@ class Session:
         started = time.monotonic()
         outcome: object = "cancelled"
         proxy: str | None = None
+        outer = in_flight.set(attempt)  # a progress function may make a call of its own
         try:
-            options, proxy = self._settings_for(str(request.url).partition("?")[0])
-            with attempt:
-                response = self._send(request, timeout, options)
+            options, proxy = self._settings_for("/".join(str(request.url).split("/", 3)[:3]))
+            response = self._send(request, timeout, options)
             outcome = response.status_code
             return response
-        except SideFXError:
-            raise
-        except NETWORK_ERRORS as error:
-            if is_of_hook(error):
-                raise
-            failure: SideFXError = transport_error(error, str(request.url), attempt.request_started, proxy)
-            outcome = failure
-        except (ValueError, TypeError):  # requests cannot parse the proxy URL; the text may show its password
+        except (*NETWORK_ERRORS, ValueError, TypeError) as error:
+            # Requests cannot parse some proxy URLs; the text of its error may show their password.
             problem = proxy and why_unusable_proxy(proxy)
-            if not problem:
+            if not problem and is_of_hook(error):
                 raise
-            outcome = failure = ConfigError(problem)
+            failure = transport_error(error, str(request.url), attempt.request_started, proxy)
+            outcome = failure = ConfigError(problem) if problem else failure
         finally:
+            in_flight.reset(outer)
             milliseconds = (time.monotonic() - started) * 1000
             length = request.headers.get("Content-Length", 0)
             logger.debug("%s: %s after %.0f ms, %s bytes of body", label, outcome, milliseconds, length)
@@ -123,13 +114,11 @@ class Session:
         hooks = self._requests.hooks.get("response") or []  # a list, or one function
         request.hooks = {"response": [*([hooks] if callable(hooks) else hooks), withhold_location]}
         try:
-            response = self._requests.send(request, stream=True, allow_redirects=False, timeout=timeout, **options)
+            response = self._requests.send(request, allow_redirects=False, timeout=timeout, **options)
         except requests.HTTPError as error:  # raised by a hook or an override of send, with raise_for_status()
             if error.response is None:
                 raise
             response = error.response
-        if response.raw is None:  # a hook made this response
-            response._content = response.content or b""
         if withheld and withheld[-1] is not None:
             response.headers["Location"] = withheld[-1]
         return response
@@ -138,10 +127,9 @@ class Session:
         """Wait between two attempts. Raises TypeError if the session is closed meanwhile."""
         # Count slices instead of reading the clock, because freezegun stops it. They are short, because Windows ignores
         # Ctrl-C during one.
-        slices, rest = divmod(seconds if self._waits else 0.0, 0.5)
-        for _ in range(int(slices)):
-            self._closed.wait(0.5)
-        self._closed.wait(rest)
+        slices = math.ceil(seconds / 0.5) if self._waits else 0
+        for _ in range(slices):
+            self._closed.wait(seconds / slices)
         self.require_open()
 
     def require_open(self) -> None:
@@ -155,30 +143,15 @@ class Session:
         if self._owned:
             self._requests.close()
 
-    def _settings_for(self, url: str) -> _Settings:
-        host = "/".join(url.split("/", 3)[:3])
-        if host not in self._settings:
-            self._settings[host] = _host_settings(self._requests, url)
-        return self._settings[host]
 
-
-def _host_settings(session: requests.Session, url: str) -> _Settings:
-    """Return the settings for one host, from the session and the environment. The lookup takes 0.1 ms."""
-    found = _environment_settings(session, url)
-    options = {name: found[name] for name in ("proxies", "verify", "cert")}
-    cert = options["cert"]
-    for file in (options["verify"], *(cert if isinstance(cert, tuple) else (cert,))):
-        if url.startswith("https:") and isinstance(file, (str, os.PathLike)) and not os.path.exists(file):
-            raise ConfigError(f"the CA bundle or client certificate {os.fspath(file)} does not exist")
-    proxy = select_proxy(url, options["proxies"])
-    if not proxy or is_loopback(urlsplit(url).hostname):
+def _settings_for(session: requests.Session, host: str) -> tuple[dict[str, Any], str | None]:
+    """Return the options for requests to ``https://host``, and the URL of its proxy. The lookup takes 0.1 ms."""
+    verify = None if session.verify is True else session.verify  # with None, REQUESTS_CA_BUNDLE would override it
+    options = session.merge_environment_settings(host, {}, True, verify, session.cert)
+    proxy = select_proxy(host, options["proxies"])
+    if not proxy or is_loopback(urlsplit(host).hostname):
         return {**options, "proxies": {}}, None
     return options, proxy if "://" in proxy else f"http://{proxy.lstrip('/')}"
-
-
-def _environment_settings(session: requests.Session, url: str) -> dict[str, Any]:
-    verify = None if session.verify is True else session.verify  # with None, REQUESTS_CA_BUNDLE would override it
-    return dict(session.merge_environment_settings(url, {}, True, verify, session.cert))
 
 
 def endpoint(url: str) -> requests.PreparedRequest:
@@ -214,9 +187,7 @@ def _require_session(session: Any) -> requests.Session:
     if SessionRedirectMixin not in type(session).__mro__:  # requests_cache replaces the class requests.Session
         raise ConfigError(f"session must be a requests.Session, not {type(session).__name__}")
     if session.verify is not None and not isinstance(session.verify, (bool, str, os.PathLike)):
-        raise ConfigError(
-            f"the session's verify must be True, False or the path of a CA bundle, not {session.verify!r}"
-        )
+        raise ConfigError(f"the session's verify must be True, False or the path of a file, not {session.verify!r}")
     return cast(requests.Session, session)
 
 

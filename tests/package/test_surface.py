@@ -28,7 +28,7 @@ PUBLIC = {
 
 # A module imports only from the rows above its own.
 ROOMS = """
-version log secret progress atomic documented raw_response
+version log secret progress atomic documented
 errors connection
 names urls retry multipart
 failures adapter

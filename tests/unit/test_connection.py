@@ -7,7 +7,6 @@ import threading
 import time
 
 import pytest
-import requests
 from support.scripted import (
     Connection,
     Request,
@@ -21,8 +20,7 @@ from support.scripted import (
 from support.services import service_of
 
 import sidefx_client as sidefx
-from sidefx_client.transport.adapter import Adapter
-from sidefx_client.transport.connection import BLOCK
+from sidefx_client.transport.connection import BLOCK, ObservedConnection
 
 OK = json_response("done")
 
@@ -32,17 +30,16 @@ def used(server: ScriptedServer) -> list[int]:
     return [request.connection for request in server.requests]
 
 
-def test_slow_call_does_not_count_as_idle() -> None:
+def test_slow_call_does_not_count_as_idle(monkeypatch: pytest.MonkeyPatch) -> None:
     def slowly(connection: Connection, request: Request) -> None:
         connection.read_body(request)
         time.sleep(0.35)
         connection.send(OK)
 
-    with ScriptedServer([slowly, OK]) as server, requests.Session() as session:
-        session.mount("http://", Adapter(idle_limit=0.3))
-        with service_of(server, session=session) as service:
-            service.things.do()
-            service.things.do()
+    monkeypatch.setattr(ObservedConnection, "idle_limit", 0.3)
+    with ScriptedServer([slowly, OK]) as server, service_of(server) as service:
+        service.things.do()
+        service.things.do()
         assert used(server) == [1, 1]
 
 

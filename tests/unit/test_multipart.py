@@ -14,10 +14,6 @@ import sidefx_client as sidefx
 from sidefx_client.transport.multipart import BytesSource, FileSource, MultipartBody, SourceError
 
 
-def read_all(body: MultipartBody, step: int = 1 << 20) -> bytes:
-    return b"".join(iter(lambda: body.read(step), b""))
-
-
 def make_body(*fields: tuple[str, str | None, bytes]) -> MultipartBody:
     return MultipartBody([(name, filename, BytesSource(data)) for name, filename, data in fields])
 
@@ -38,50 +34,45 @@ def test_multipart_body_has_the_parts_in_order() -> None:
         f"--{boundary}--",
         "",
     ]
-    assert read_all(body) == "\r\n".join(expected).encode("latin-1")
+    assert b"".join(body) == "\r\n".join(expected).encode("latin-1")
 
 
-@pytest.mark.parametrize(
-    "data",
-    [b"12345678", bytearray(b"12345678"), memoryview(b"12345678"), memoryview(array.array("H", b"12345678"))],
-)
+NUMBERS = memoryview(array.array("H", b"12345678"))
+
+
+@pytest.mark.parametrize("data", [b"12345678", bytearray(b"12345678"), NUMBERS, memoryview(b"1-2-3-4-5-6-7-8-")[::2]])
 def test_bytes_like_objects_are_sent(data: Any) -> None:
     body = make_body(("data", "unnamed.bin", data))
-    sent = read_all(body)
+    sent = b"".join(body)
     assert b"\r\n\r\n12345678\r\n--" in sent
     assert len(sent) == len(body)
 
 
-def test_non_contiguous_memoryview_is_sent() -> None:
-    view: Any = memoryview(b"1-2-3-4-")[::2]
-    assert b"\r\n\r\n1234\r\n--" in read_all(make_body(("data", "unnamed.bin", view)))
-
-
-def test_closed_body_releases_its_bytearray() -> None:
+def test_closed_source_releases_its_bytearray() -> None:
     data = bytearray(b"chunk")
-    body = MultipartBody([("data", "unnamed.bin", BytesSource(data))])
+    source = BytesSource(data)
     with pytest.raises(BufferError):
         data.append(1)
-    body.close()
+    source.close()
     data.append(1)
 
 
-def test_changed_file_cannot_be_rewound(tmp_path: Path) -> None:
+def test_changed_file_cannot_be_sent_again(tmp_path: Path) -> None:
     path = tmp_path / "shot.hip"
     path.write_bytes(b"0123456789")
     source = sidefx.File(path).source()
-    assert source.rewind()
-    source.read(5)
+    assert (b"".join(source), b"".join(source)) == (b"0123456789", b"0123456789")
+    assert source.is_repeatable()
     path.write_bytes(b"9876543210!")
-    assert not source.rewind()
+    assert not source.is_repeatable()
     source.close()
 
 
-def test_stream_cannot_be_rewound() -> None:
+def test_stream_cannot_be_sent_again() -> None:
     source = FileSource(io.BytesIO(b"content"), None, 7, None, owned=False)
-    assert source.rewind()  # before the first read
-    source.read(100)
-    assert not source.rewind()
+    assert source.is_repeatable()  # before the first read
+    assert b"".join(source) == b"content"
+    assert not source.is_repeatable()
 
 
 def test_exception_of_a_file_is_wrapped_in_source_error() -> None:
@@ -91,5 +82,5 @@ def test_exception_of_a_file_is_wrapped_in_source_error() -> None:
 
     error = ConnectionResetError("a file on a network")
     with pytest.raises(SourceError) as caught:
-        FileSource(Broken(), 0, 10, None, owned=False).read(5)
-    assert caught.value.error is error
+        list(FileSource(Broken(), 0, 10, None, owned=False))
+    assert caught.value.args == (error,)
