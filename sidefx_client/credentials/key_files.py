@@ -1,6 +1,6 @@
 """The files that hold pairs of client id and secret: the vendor's, and netrc.
 
-A text in place of a pair is the reason why there is none.
+A text in place of a pair is the reason for its absence.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def _normal(path: str) -> str:
 
 
 def first_pair(path: str, parse: Callable[[str], list[Found]]) -> Found:
-    """Return the first pair in a file, or why it has none. ``parse`` is ``ini`` or ``key_lines``."""
+    """Return the first pair in a file, or the reason for its absence. ``parse`` is ``ini`` or ``key_lines``."""
     found = _load(path, parse)
     pairs = (each for each in found if not isinstance(each, str))
     return next(pairs, ", ".join(map(str, dict.fromkeys(found))) or "has no key")
