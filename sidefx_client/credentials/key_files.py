@@ -111,8 +111,7 @@ def netrc_entry(path: str, host: str) -> Found:
     try:
         with open(path, "rb", buffering=0) as file:
             # Notepad and PowerShell begin a file with a byte order mark, which the parser would take for a word.
-            if file.read(3) != codecs.BOM_UTF8:
-                file.seek(0)
+            file.seek(3 if file.read(3) == codecs.BOM_UTF8 else 0)
             machines = netrc.netrc(os.dup(file.fileno())).hosts  # type: ignore[arg-type]  # it calls open()
     except (OSError, ValueError, netrc.NetrcParseError):  # their texts may quote a password
         return "cannot be read as a netrc file" if os.path.exists(path) else "does not exist"
