@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import http.client
 import io
-import os
-import pickle
 import threading
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
-from support.scripted import Connection, Request, ScriptedServer, http_response, json_response, stall, token_response
+from support.scripted import Connection, Request, ScriptedServer, http_response, json_response, stall
 from support.services import service_of
 
 import sidefx_client as sidefx
@@ -75,36 +72,20 @@ def test_invalid_retries_raise_config_error(retries: Any) -> None:
 ERRORS = [ValueError("mine"), ConnectionResetError("mine"), http.client.HTTPException("mine")]
 
 
-@pytest.mark.parametrize("who", ["the file", "progress"])
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
-def test_exception_of_a_callers_file_or_progress_reaches_the_caller(who: str, error: Exception) -> None:
-
+def test_exception_of_a_callers_file_reaches_the_caller(error: Exception) -> None:
     class Broken(io.BytesIO):
         def read(self, size: int | None = -1) -> bytes:
-            if size and who == "the file":
+            if size:
                 raise error
-            return super().read(size)
-
-    def progress(done: int, total: int | None) -> None:
-        if who == "progress":
-            raise error
+            return b""
 
     with LocalServer() as server, server.service() as service:
         with pytest.raises(type(error)) as caught:
-            service.a.b(scene=sidefx.File(Broken(b"content"), progress=progress))
+            service.a.b(scene=sidefx.File(Broken(b"content")))
         assert caught.value is error
         assert server.calls == []
         assert service.download.get_daily_builds_list("houdini")  # the connection has no leftover bytes
-
-
-def test_unseekable_upload_is_not_retried_after_429() -> None:
-    reading, writing = os.pipe()
-    os.write(writing, b"content")
-    os.close(writing)
-    with ScriptedServer([http_response(429, "slow down")]) as server, open(reading, "rb", buffering=0) as pipe:
-        with service_of(server) as service, pytest.raises(sidefx.RateLimitError, match=r"down .*was not sent again"):
-            service.a.b(scene=sidefx.File(pipe, size=7))
-        assert len(server.requests) == 1
 
 
 # The end
@@ -118,21 +99,6 @@ def test_service_is_closed_by_its_with_block(sidefx_server: LocalServer) -> None
         with pytest.raises(TypeError, match="this service is closed"):
             use()
     assert len(sidefx_server.calls) == 1
-
-
-def test_closed_file_does_not_hide_the_exception_of_progress(tmp_path: Path) -> None:
-    class Cancelled(Exception):
-        pass
-
-    def cancel(done: int, total: int | None) -> None:
-        file.close()
-        raise Cancelled
-
-    file = (tmp_path / "file").open("w+b")
-    file.write(b"content")
-    file.seek(0)
-    with ScriptedServer(OK) as server, service_of(server) as service, pytest.raises(Cancelled):
-        service.things.do(scene=sidefx.File(file, progress=cancel))
 
 
 def test_failed_service_closes_its_connection() -> None:
@@ -160,12 +126,6 @@ def test_endpoint_url_can_be_changed() -> None:
         assert (len(first.calls), len(second.calls)) == (0, 1)
 
 
-def test_service_refuses_pickling() -> None:
-    with sidefx.Service("http://127.0.0.1:1/api", "secret", None) as service:
-        with pytest.raises(TypeError, match="make one in each process"):
-            pickle.dumps(service)
-
-
 def test_connection_is_reused_after_an_api_error(sidefx_server: LocalServer) -> None:
     def refuse() -> None:
         raise Refusal(422, "no")
@@ -185,11 +145,3 @@ def test_other_403_does_not_suggest_a_function() -> None:
             match=r"^403 EULA not accepted \(log in and accept it at https://www\.sidefx\.com/services/eula/\)$",
         ):
             service.download.get_daily_build_list("houdini")
-
-
-def test_token_url_may_be_on_another_host() -> None:
-    with ScriptedServer(tokens=[token_response("t")]) as tokens, ScriptedServer([OK]) as server:
-        with service_of(server, access_token=None, access_token_url=tokens.token_url) as service:
-            assert service.a.b() == "done"
-        assert [request.header("Authorization") for request in server.requests] == ["Bearer t"]
-        assert len(tokens.requests) == 1

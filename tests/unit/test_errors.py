@@ -44,15 +44,6 @@ def test_exception_tree() -> None:
     assert defined == set(TREE)
 
 
-def test_docstring_lists_every_exception() -> None:
-    assert all(kind.__name__ in (errors.__doc__ or "") for kind in TREE)
-
-
-@each
-def test_args_hold_the_message_only(error: sidefx.SideFXError) -> None:
-    assert error.args == (error.message,)
-
-
 @each
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_exceptions_survive_pickle(error: sidefx.SideFXError, protocol: int) -> None:
@@ -70,15 +61,6 @@ def test_hint_is_part_of_copies(error: sidefx.SideFXError) -> None:
     assert again.args == (again.message,)
     assert str(again) == str(hinted)
     assert "try again" not in str(error)
-
-
-def test_str_of_api_error_begins_with_the_status() -> None:
-    assert str(sidefx.APIError(422, "no such build")) == "422 no such build"
-    assert str(sidefx.RateLimitError(429, "slow down")) == "429 slow down"
-
-
-def test_str_of_authorization_error_is_its_message() -> None:
-    assert str(sidefx.AuthorizationError(403, "403: bad pair")) == "403: bad pair"
 
 
 @pytest.mark.parametrize("kind", [sidefx.TransportError, sidefx.CallTimeout])

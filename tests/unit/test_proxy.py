@@ -23,24 +23,6 @@ def service(connects: list[Any]) -> Iterator[Any]:
     assert connects == []
 
 
-@pytest.fixture(params=["service", "a family", "a documented function", "any function"])
-def thing(service: Any, request: pytest.FixtureRequest) -> Any:
-    """Return each kind of object that scripts use."""
-    return {
-        "service": service,
-        "a family": service.download,
-        "a documented function": service.download.get_daily_builds_list,
-        "any function": service.hpack.upload_chunk,
-    }[request.param]
-
-
-def test_attributes_build_the_function_name(service: Any) -> None:
-    function = service.a.b.c
-    assert isinstance(function, sidefx.APIFunction)
-    assert function.function_name == "a.b.c"
-    assert function.service is service
-
-
 def test_only_documented_attributes_are_ours(service: Any) -> None:
     public = {name for name in dir(service) if not name.startswith("_")}
     assert public == OURS | MODULES
@@ -57,17 +39,6 @@ def test_dir_of_a_module_lists_documented_functions(service: Any) -> None:
 def test_calling_a_one_part_name_raises_type_error(service: Any) -> None:
     with pytest.raises(TypeError, match=r"sidefx_client\.call\(service, 'pull_cookies'\)"):
         service.pull_cookies()
-
-
-@pytest.mark.parametrize("use", [dict, list, tuple, len, iter, int, float, bytes, abs, lambda thing: thing[0]])
-def test_service_is_not_a_container_or_number(service: Any, use: Callable[[Any], Any]) -> None:
-    with pytest.raises(TypeError):
-        use(service)
-
-
-def test_calling_a_service_raises_type_error(service: Any) -> None:
-    with pytest.raises(TypeError, match="not callable"):
-        service()
 
 
 def test_repr_shows_the_url_or_the_function(service: Any) -> None:
