@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 from unittest.mock import patch
 
 import sidefx_client as sidefx
-from sidefx_client.downloads import transfer
+from sidefx_client.downloads import workers
 from support.downloads import md5
 from support.soak_server import SHARE, content
 from support.systems import HAS_PROC
@@ -126,7 +126,7 @@ def run(calls: int, threads: int, seed: int = 1, tls: bool = False) -> str:
             samples.append(memory())
         return call(service, seed, number)
 
-    with server_process(seed, tls, report) as (api_url, token_url, ca_bundle), patch.object(transfer, "BACKOFF", 0.01):
+    with server_process(seed, tls, report) as (api_url, token_url, ca_bundle), patch.object(workers, "BACKOFF", 0.01):
         places = {"access_token_url": token_url, "endpoint_url": api_url, "ca_bundle": ca_bundle}
         with sidefx.service("an-id", "a-secret", **places) as service, ThreadPoolExecutor(threads) as pool:
             service._backoff = 0.01
