@@ -25,15 +25,6 @@ import sidefx_client as sidefx
 OK = json_response("done")
 
 
-def test_only_the_ca_bundle_is_trusted() -> None:
-    with ScriptedServer(OK, tls="good") as server:
-        with service_of(server, ca_bundle=Path(certificates.CA_BUNDLE)) as service:
-            assert service.things.do() == "done"
-        with service_of(server, ca_bundle=None) as service:
-            with pytest.raises(sidefx.TransportError, match="certificate was refused"):
-                service.things.do()
-
-
 def test_unusable_ca_bundle_raises_config_error(tmp_path: Path) -> None:
     no_pem = tmp_path / "no.pem"
     no_pem.write_text("no certificate")
@@ -47,38 +38,30 @@ def test_unusable_ca_bundle_raises_config_error(tmp_path: Path) -> None:
         assert server.handshakes == 0
 
 
-def test_ca_bundle_is_read_once(tmp_path: Path) -> None:
+def test_only_the_ca_bundle_is_trusted_and_it_is_read_once(tmp_path: Path) -> None:
     bundle = tmp_path / "ca.pem"
     bundle.write_bytes(Path(certificates.CA_BUNDLE).read_bytes())
     closing = json_response("done", headers={"Connection": "close"})
-    with ScriptedServer(tls="good") as tokens, ScriptedServer(closing, tls="good") as server:
-        options = {"access_token": None, "access_token_url": tokens.token_url, "ca_bundle": bundle}
-        with service_of(server, **options) as service:
-            bundle.write_text("no certificate")
-            assert service.things.do() == "done"
-            assert service.things.do() == "done"
-        assert (tokens.handshakes, server.handshakes) == (1, 2)
-
-
-def test_more_hosts_than_pools_are_reachable() -> None:
-    with contextlib.ExitStack() as stack:
-        servers = [stack.enter_context(ScriptedServer(OK)) for _ in range(12)]
-        service = stack.enter_context(service_of(servers[0], retries=0))
-        for server in [*servers, *servers]:
-            service.endpoint_url = server.api_url
-            assert service.things.do() == "done"
+    with ScriptedServer(closing, tls="good") as server, service_of(server, ca_bundle=bundle) as service:
+        assert service.things.do() == "done"
+        bundle.write_text("no certificate")
+        assert service.things.do() == "done"
+        assert server.handshakes == 2
+        with service_of(server, ca_bundle=None) as other, pytest.raises(sidefx.TransportError, match="certificate was"):
+            other.things.do()
 
 
 def test_close_closes_the_connections_to_all_hosts() -> None:
-    closed = [threading.Event() for _ in range(12)]
+    closed = [threading.Event() for _ in range(12)]  # more than urllib3 keeps pools for
     with contextlib.ExitStack() as stack:
-        servers = [stack.enter_context(ScriptedServer([send_and_watch(OK, event)])) for event in closed]
-        service = service_of(servers[0])
-        for server in servers:
+        servers = [stack.enter_context(ScriptedServer([OK, send_and_watch(OK, event)])) for event in closed]
+        service = service_of(servers[0], retries=0)
+        for server in [*servers, *servers]:
             service.endpoint_url = server.api_url
-            service.things.do()
+            assert service.things.do() == "done"
         service.close()
         assert all(event.wait(5) for event in closed)
+        assert all(server.connections == 1 for server in servers)
 
 
 def test_tls_1_2_and_1_3_are_offered() -> None:

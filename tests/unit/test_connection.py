@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import threading
 import time
 
@@ -13,9 +12,7 @@ from support.scripted import (
     ScriptedServer,
     http_response,
     json_response,
-    send_and_close,
     send_and_watch,
-    send_before_body,
 )
 from support.services import service_of
 
@@ -23,6 +20,8 @@ import sidefx_client as sidefx
 from sidefx_client.transport.connection import BLOCK, ObservedConnection
 
 OK = json_response("done")
+STREAM = {"Content-Type": "application/octet-stream"}
+CHUNKED = {"Content-Type": "application/json", "Transfer-Encoding": "chunked"}
 
 
 def used(server: ScriptedServer) -> list[int]:
@@ -43,50 +42,16 @@ def test_slow_call_does_not_count_as_idle(monkeypatch: pytest.MonkeyPatch) -> No
         assert used(server) == [1, 1]
 
 
-@pytest.mark.parametrize("tls", [None, "good"])
-def test_early_response_ends_its_connection(tls: str | None) -> None:
-    with (
-        ScriptedServer([send_before_body(http_response(413, "too large")), OK], tls=tls) as server,
-        service_of(server) as service,
-    ):
-        with pytest.raises(sidefx.APIError, match="413 too large"):
-            service.things.do(scene=bytes(64 * BLOCK))
-        service.things.do()
-        assert used(server) == [1, 2]
-
-
-def test_upload_is_read_in_blocks() -> None:
-    class Recording(io.BytesIO):
-        sizes: set[int] = set()
-
-        def read(self, size: int | None = -1) -> bytes:
-            self.sizes.add(size or 0)
-            return super().read(size)
-
-    with ScriptedServer(OK) as server, service_of(server) as service:
-        service.things.do(scene=sidefx.File(Recording(bytes(3 * BLOCK + 5))))
-    assert Recording.sizes == {0, 5, BLOCK}  # 0: the check for binary mode
-
-
 def test_connection_is_reused_after_its_response_was_read() -> None:
-    chunks = {"Content-Type": "application/json", "Transfer-Encoding": "chunked"}
-    stream = {"Content-Type": "application/octet-stream"}
-    script = [
-        http_response(200, b"4\r\n[12]\r\n0\r\n\r\n", chunks),
-        http_response(200),
-        http_response(200, b"bytes", stream),
-        OK,
-    ]
-    with ScriptedServer(script) as server, service_of(server) as service:
-        assert service.things.do() == [12]
-        assert service.things.do() is None
+    script = [http_response(200, b"4\r\n[12]\r\n0\r\n\r\n", CHUNKED), http_response(200), OK]
+    with ScriptedServer([*script, http_response(200, b"bytes", STREAM), OK]) as server, service_of(server) as service:
+        assert [service.things.do() for _ in script] == [[12], None, "done"]
         with service.things.do() as file:
             assert file.read() == b"bytes"
         assert service.things.do() == "done"
-        assert used(server) == [1, 1, 1, 1]
+        assert used(server) == [1] * 5
 
 
-STREAM = {"Content-Type": "application/octet-stream"}
 GARBAGE = {"Content-Encoding": "gzip", "Content-Length": str(BLOCK + 1)}  # one byte is missing
 UNREADABLE = {
     "an unknown coding": http_response(200, b"bytes", {**STREAM, "Content-Encoding": "br"}),
@@ -106,13 +71,13 @@ def test_unreadable_response_closes_its_connection(unreadable: bytes) -> None:
         assert closed.wait(5), f"{caught.value!r} keeps its connection open"
 
 
-def test_may_have_executed_is_reset_for_each_request() -> None:
-    with ScriptedServer([send_and_close(OK)]) as server, service_of(server, retries=0) as service:
-        service.things.do()
-        service.endpoint_url = "http://127.0.0.1:1/api/"
-        with pytest.raises(sidefx.TransportError, match="refused") as caught:
-            service.things.do()
-    assert not caught.value.may_have_executed
+@pytest.mark.parametrize("status", [100, 102, 103])
+def test_interim_responses_are_skipped(status: int) -> None:
+    before = http_response(status, headers=STREAM, framed=False)
+    script = [before + before + json_response("one"), json_response("two")]
+    with ScriptedServer(script) as server, service_of(server) as service:
+        assert (service.things.do(), service.things.do()) == ("one", "two")
+        assert server.connections == 1
 
 
 def test_connect_timeout_does_not_apply_to_sending() -> None:

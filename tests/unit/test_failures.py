@@ -31,25 +31,19 @@ def failure(server: ScriptedServer, **options: Any) -> sidefx.TransportError:
     return caught.value
 
 
-def test_refused_connection(options: Any) -> None:
+def test_failures_before_a_byte_was_sent(options: Any) -> None:
     with ScriptedServer(listening=False) as server:
         error = failure(server, **options)
-    assert (type(error), str(error)) == (sidefx.TransportError, f"the connection was refused: {server.url}")
-    assert not error.may_have_executed
+        assert (type(error), str(error)) == (sidefx.TransportError, f"the connection was refused: {server.url}")
+        unknown = failure(server, endpoint_url="https://api.invalid/api/", **options)
+        assert str(unknown) == "the host name does not resolve: https://api.invalid"
+    assert [error.may_have_executed, unknown.may_have_executed] == [False, False]
 
 
 def test_custom_adapter_is_not_affected_by_earlier_requests() -> None:
     with ScriptedServer(json_response("done")) as server, requests.Session() as session, service_of(server) as service:
         service.things.do()
-        error = failure(server, endpoint_url="http://127.0.0.1:1/api/", retries=0, session=session)
-    assert not error.may_have_executed
-
-
-def test_unresolvable_host(options: Any) -> None:
-    with ScriptedServer() as server:
-        error = failure(server, endpoint_url="https://api.invalid/api/", **options)
-    assert str(error) == "the host name does not resolve: https://api.invalid"
-    assert not error.may_have_executed
+        assert not failure(server, endpoint_url="http://127.0.0.1:1/", retries=0, session=session).may_have_executed
 
 
 @pytest.mark.parametrize("kind", ["self-signed", "expired"])
@@ -62,28 +56,17 @@ def test_bad_certificate(options: Any, kind: str) -> None:
     assert (error.may_have_executed, error.permanent) == (False, True)
 
 
-def test_response_timeout(options: Any) -> None:
+def test_timeouts_before_and_after_sending(options: Any) -> None:
     with ScriptedServer([stall]) as server:
         error = failure(server, timeout=0.05, **options)
-    assert (type(error), str(error)) == (
-        sidefx.CallTimeout,
-        f"timed out waiting for {server.url}",
-    )
-    assert error.may_have_executed
-
-
-def test_connect_timeout(options: Any) -> None:
-    with socket.socket() as full, ScriptedServer() as server:
-        full.bind(("127.0.0.1", 0))
-        full.listen(0)
-        port = full.getsockname()[1]
-        with socket.create_connection(("127.0.0.1", port)):  # fills the backlog
-            error = failure(server, endpoint_url=f"http://127.0.0.1:{port}/api/", timeout=(0.1, 5), **options)
-    assert (type(error), str(error)) == (
-        sidefx.CallTimeout,
-        f"timed out connecting to http://127.0.0.1:{port}",
-    )
-    assert not error.may_have_executed
+        assert (type(error), str(error)) == (sidefx.CallTimeout, f"timed out waiting for {server.url}")
+        assert error.may_have_executed
+        with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+            port = full.getsockname()[1]
+            with socket.create_connection(("127.0.0.1", port)):  # fills the backlog
+                error = failure(server, endpoint_url=f"http://127.0.0.1:{port}/", timeout=(0.1, 5), **options)
+        assert (type(error), str(error)) == (sidefx.CallTimeout, f"timed out connecting to http://127.0.0.1:{port}")
+        assert not error.may_have_executed
 
 
 @pytest.mark.parametrize("before", ["http://someone:secret@", "http://", ""])

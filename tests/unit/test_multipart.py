@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import sidefx_client as sidefx
+from sidefx_client.transport.connection import BLOCK
 from sidefx_client.transport.multipart import BytesSource, FileSource, MultipartBody, SourceError
 
 
@@ -21,20 +22,12 @@ def make_body(*fields: tuple[str, str | None, bytes]) -> MultipartBody:
 def test_multipart_body_has_the_parts_in_order() -> None:
     body = make_body(("json", None, b'["a.b", [], {}]'), ("scene", "shot.hip", b"\x00\r\n\xff"))
     boundary = re.fullmatch(r"multipart/form-data; boundary=(\w+)", body.content_type)[1]  # type: ignore[index]
-    expected = [
-        f"--{boundary}",
-        'Content-Disposition: form-data; name="json"',
-        "",
-        '["a.b", [], {}]',
-        f"--{boundary}",
-        'Content-Disposition: form-data; name="scene"; filename="shot.hip"',
-        "Content-Type: application/octet-stream",
-        "",
-        "\x00\r\n\xff",
-        f"--{boundary}--",
-        "",
-    ]
-    assert b"".join(body) == "\r\n".join(expected).encode("latin-1")
+    expected = (
+        f'--{boundary}\r\nContent-Disposition: form-data; name="json"\r\n\r\n["a.b", [], {{}}]\r\n'
+        f'--{boundary}\r\nContent-Disposition: form-data; name="scene"; filename="shot.hip"\r\n'
+        f"Content-Type: application/octet-stream\r\n\r\n\x00\r\n\xff\r\n--{boundary}--\r\n"
+    )
+    assert b"".join(body) == expected.encode("latin-1")
 
 
 NUMBERS = memoryview(array.array("H", b"12345678"))
@@ -66,6 +59,11 @@ def test_changed_file_cannot_be_sent_again(tmp_path: Path) -> None:
     path.write_bytes(b"9876543210!")
     assert not source.is_repeatable()
     source.close()
+
+
+def test_file_is_sent_in_blocks() -> None:
+    source = FileSource(io.BytesIO(bytes(3 * BLOCK + 5)), 0, 3 * BLOCK + 5, None, owned=False)
+    assert [len(block) for block in source] == [BLOCK, BLOCK, BLOCK, 5]
 
 
 def test_stream_cannot_be_sent_again() -> None:

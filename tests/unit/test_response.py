@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import gzip
-import io
 import zlib
 
 import pytest
-from support.responses import received, sample
+from support.responses import received
 from support.scripted import http_response
 
 import sidefx_client as sidefx
@@ -36,6 +35,8 @@ WHOLE = {
     ),
     "deflate without a header": http_response(200, zlib.compress(DATA)[2:-4], {"Content-Encoding": "deflate"}),
     "no coding": http_response(200, DATA, {"Content-Encoding": "identity"}),
+    "more bytes than its length": http_response(200, DATA) + b"HTTP/1.1 200 OK\r\n",
+    "chunks and a wrong length": http_response(200, chunks(DATA, b""), {"Content-Length": "3", **CHUNKED}),
 }
 CUT = {
     "a length": http_response(200, DATA, {"Content-Length": str(len(DATA) + 1)}),
@@ -72,25 +73,13 @@ def test_truncated_or_damaged_body_raises_every_time(framing: str, size: int) ->
 
 
 def test_read_of_a_compressed_body_returns_at_most_size_bytes() -> None:
-    bomb = gzip.compress(bytes(5 << 20))
-    with ResponseBody(received(http_response(200, bomb, GZIP))) as body:
-        for _ in range(50):
-            assert len(body.read(1000)) <= 1000
+    with ResponseBody(received(http_response(200, gzip.compress(bytes(5 << 20)), GZIP))) as body:
+        assert all(len(body.read(1000)) <= 1000 for _ in range(50))
 
 
-def test_empty_body_with_any_coding() -> None:
-    assert ResponseBody(received(http_response(200, b"", GZIP))).read() == b""
-    assert ResponseBody(received(http_response(200, chunks(b""), CHUNKED))).read() == b""
-
-
-def test_body_ends_at_its_content_length() -> None:
-    assert ResponseBody(received(http_response(200, DATA) + b"HTTP/1.1 200 OK\r\n")).read() == DATA
-
-
-@pytest.mark.parametrize("coding", ["br", "zstd", "compress", "gzip, gzip", "gzip,deflate", "br" + "," * 1000])
-def test_unrequested_content_encoding_raises(coding: str) -> None:
+def test_unrequested_content_encoding_raises_with_its_beginning() -> None:
     with pytest.raises(sidefx.TransportError, match="unsupported Content-Encoding") as caught:
-        ResponseBody(received(http_response(200, DATA, {"Content-Encoding": coding})))
+        ResponseBody(received(http_response(200, DATA, {"Content-Encoding": "br" + "," * 1000})))
     assert caught.value.permanent
     assert len(str(caught.value)) < 200
 
@@ -98,62 +87,38 @@ def test_unrequested_content_encoding_raises(coding: str) -> None:
 def test_body_can_be_read_undecoded() -> None:
     coded = gzip.compress(DATA)
     with ResponseBody(received(http_response(200, coded, GZIP)), decoded=False) as body:
-        assert body.size == len(coded)
-        assert body.read() == coded
+        assert (body.size, body.read()) == (len(coded), coded)
 
 
-@pytest.mark.parametrize(
-    ("framing", "size"),
-    [
-        ("a length", len(DATA)),
-        ("no coding", len(DATA)),
-        ("chunks", None),
-        ("the end of the connection", None),
-        ("gzip", None),
-    ],
-)
-def test_size_is_the_decoded_length_if_known(framing: str, size: int | None) -> None:
-    assert ResponseBody(received(WHOLE[framing])).size == size
+SIZES = {"a length": len(DATA), "no coding": len(DATA)}
 
 
-@pytest.mark.parametrize("length", ["-1", "+5", "9" * 5000, "five", "0x5", "\xb2"])
-def test_invalid_content_length_raises(length: str) -> None:
-    with pytest.raises(sidefx.TransportError, match="invalid Content-Length"):
-        ResponseBody(received(http_response(200, DATA, {"Content-Length": length})))
-
-
-def test_chunked_framing_overrides_content_length() -> None:
-    sent = http_response(200, chunks(DATA, b""), {"Content-Length": "3", **CHUNKED})
-    assert ResponseBody(received(sent)).read() == DATA
+@pytest.mark.parametrize("framing", ["a length", "no coding", "chunks", "the end of the connection", "gzip"])
+def test_size_is_the_decoded_length_if_known(framing: str) -> None:
+    assert ResponseBody(received(WHOLE[framing])).size == SIZES.get(framing)
 
 
 def test_body_is_a_readable_raw_io() -> None:
     body = ResponseBody(received(WHOLE["gzip"]))
-    assert isinstance(body, io.RawIOBase)
-    assert (body.readable(), body.writable(), body.seekable()) == (True, False, False)
     buffer = bytearray(10)
     assert body.readinto(buffer) == 10
-    assert buffer == DATA[:10]
-    assert body.readall() == DATA[10:]
+    assert buffer + body.readall() == DATA
     body.close()
     with pytest.raises(ValueError, match="closed"):
         body.read(1)
 
 
-@pytest.mark.parametrize(
-    ("content_type", "expected"),
-    [
-        ("application/json", "utf-8-sig"),
-        ("application/json; charset=utf-8", "utf-8-sig"),
-        ("application/json; charset=UTF8", "utf-8-sig"),
-        ('text/plain; charset="ISO-8859-1"', "iso8859-1"),
-        ("text/plain; Charset=latin-1; x=y", "iso8859-1"),
-        ("text/plain; charset=klingon", "utf-8-sig"),
-    ],
-)
-def test_charset_is_the_named_one_or_utf_8(content_type: str, expected: str) -> None:
-    assert charset(received(http_response(200, b"", {"Content-Type": content_type}))) == expected
+CHARSETS = {
+    "": "utf-8-sig",
+    "application/json": "utf-8-sig",
+    "application/json; charset=utf-8": "utf-8-sig",
+    'text/plain; charset="ISO-8859-1"': "iso8859-1",
+    "text/plain; Charset=latin-1; x=y": "iso8859-1",
+    "text/plain; charset=klingon": "utf-8-sig",
+}
 
 
-def test_charset_without_a_content_type_is_utf_8() -> None:
-    assert charset(received(http_response(200))) == charset(sample("value.http")) == "utf-8-sig"
+@pytest.mark.parametrize("media", CHARSETS)
+def test_charset_is_the_named_one_or_utf_8(media: str) -> None:
+    headers = {"Content-Type": media} if media else {}
+    assert charset(received(http_response(200, headers=headers))) == CHARSETS[media]

@@ -57,6 +57,15 @@ def test_loopback_bypasses_proxies(monkeypatch: pytest.MonkeyPatch, tls: str | N
         assert proxy.connections == 0
 
 
+def test_empty_proxy_is_ignored() -> None:
+    with requests.Session() as session:
+        session.proxies = {"https": ""}
+        service = sidefx.service(access_token="", endpoint_url=ELSEWHERE, session=session, retries=0)
+        with pytest.raises(sidefx.TransportError) as caught:
+            service.things.do()
+    assert "proxy" not in str(caught.value)
+
+
 # A caller's session
 
 
@@ -68,49 +77,15 @@ class Counting(HTTPAdapter):
         return super().send(*args, **kwargs)
 
 
-def test_callers_adapters_are_used_and_its_session_stays_open() -> None:
-    with ScriptedServer(OK) as server, requests.Session() as session:
-        adapter = Counting()
-        session.mount("http://", adapter)
-        with service_of(server, session=session) as service:
-            assert service.things.do() == "done"
-        assert session.post(server.api_url).json() == "done"
-        assert adapter.sent == 2
-        assert server.connections == 1  # the connection of the service is still open
-
-
-def test_session_without_an_adapter_raises_config_error() -> None:
-    with requests.Session() as session:
-        session.adapters.clear()
-        with sidefx.service(access_token="", endpoint_url="http://127.0.0.1:1/", session=session) as service:
-            with pytest.raises(sidefx.ConfigError, match="is invalid"):
-                service.things.do()
-
-
-def test_invalid_verify_raises_config_error() -> None:
-    with requests.Session() as session:
-        session.verify = 1  # type: ignore[assignment]
-        with pytest.raises(sidefx.ConfigError, match="verify must be"):
-            sidefx.service(access_token="", session=session)
-
-
-def test_empty_proxy_is_ignored() -> None:
-    with ScriptedServer() as server, requests.Session() as session:
-        session.proxies = {"https": ""}
-        with service_of(server, session=session, endpoint_url=ELSEWHERE, retries=0) as service:
-            with pytest.raises(sidefx.TransportError) as caught:
-                service.things.do()
-    assert "proxy" not in str(caught.value)
-
-
 @pytest.mark.parametrize("place", ["", "/", "/api", "/api/"])
-def test_callers_adapter_is_found_by_any_url_prefix(place: str) -> None:
+def test_callers_adapter_is_found_by_any_url_prefix_and_its_session_stays_open(place: str) -> None:
     with ScriptedServer(OK) as server, requests.Session() as session:
         adapter = Counting()
         session.mount(server.url + place, adapter)
         with service_of(server, session=session) as service:
-            service.things.do()
-        assert adapter.sent == 1
+            assert service.things.do() == "done"
+        assert session.post(server.api_url).json() == "done"
+        assert (adapter.sent, server.connections) == (2, 1)
 
 
 def test_callers_headers_cookies_and_auth_are_not_sent() -> None:
@@ -138,7 +113,6 @@ def test_callers_ca_bundle_is_used_for_calls_and_downloads(kind: Any, tmp_path: 
         with service_of(server, session=session) as service:
             assert service.things.do() == "done"
         assert sidefx.download_file(server.url, tmp_path / "file", session=session).read_bytes() == b'"done"'
-        assert session.verify == kind(certificates.CA_BUNDLE)
 
 
 @pytest.mark.parametrize("setting", ["verify", "cert"])
@@ -180,10 +154,24 @@ def test_ca_bundle_of_the_environment_is_the_default(monkeypatch: pytest.MonkeyP
             assert service.things.do() == "done"
 
 
-@pytest.mark.parametrize("session", ["a string", object(), HTTPAdapter()])
-def test_invalid_session_raises_config_error(session: Any) -> None:
-    with pytest.raises(sidefx.ConfigError, match=r"must be a requests\.Session"):
-        sidefx.service(access_token="", session=session)
+def session_with(**attributes: Any) -> requests.Session:
+    session = requests.Session()
+    vars(session).update(attributes)
+    return session
+
+
+UNUSABLE = [
+    ("a string", "must be a requests"),
+    (HTTPAdapter(), "must be a requests"),
+    (session_with(verify=1), "verify must be"),
+    (session_with(adapters={}), "is invalid"),
+]
+
+
+@pytest.mark.parametrize(("session", "words"), UNUSABLE)
+def test_unusable_session_raises_config_error(session: Any, words: str) -> None:
+    with pytest.raises(sidefx.ConfigError, match=words):
+        sidefx.service(access_token="", session=session).things.do()
 
 
 # The log, and timeouts
