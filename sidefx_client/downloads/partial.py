@@ -184,7 +184,8 @@ class Partial:
         except OSError as error:
             is_taken = isinstance(error, (BlockingIOError, PermissionError))
             if self._sidecar is not None and not is_taken and not self.path.exists():  # there are no locks
-                atomic.remove_open(self._sidecar_path, self._sidecar)
+                with contextlib.suppress(OSError):  # another process has it open on Windows
+                    atomic.remove_open(self._sidecar_path, self._sidecar)
             self.close()
             return False
         self.info = parse_info(self._sidecar.read(_INFO_SIZE))
