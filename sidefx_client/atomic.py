@@ -35,9 +35,8 @@ class AtomicFile:
         self._target = Path(path).absolute()  # the working directory may change meanwhile
         require_regular_file(self._target)
         self._path = self._target.with_name(f"{short_name(self._target)}.{os.urandom(4).hex()}.tmp")
-        mode = 0o600 if private else 0o666
         self._file = open(  # noqa: SIM115 (closed by __exit__)
-            self._path, "xb", buffering=0, opener=lambda path, flags: os.open(path, flags, mode)
+            self._path, "xb", buffering=0, opener=lambda path, flags: os.open(path, flags, 0o600 if private else 0o666)
         )
 
     def __enter__(self) -> AtomicFile:

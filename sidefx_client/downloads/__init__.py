@@ -54,15 +54,14 @@ def download_file(
     if reason:
         del url  # a signed URL is secret, so no frame that raises may show it
         raise ConfigError(reason)
-    source = RemoteFile(url, size, md5)
+    client = RangeClient(RemoteFile(url, size, md5), Session(session))
     del url
-    own = Session(session)
     try:
         from .transfer import Transfer  # imported late, because calls do not need this fifth of the package
 
-        Transfer(RangeClient(source, own), Path(path).absolute(), progress, connections).run()
+        Transfer(client, Path(path).absolute(), progress, connections).run()
     finally:
-        own.close()
+        client.session.close()
     return Path(path)
 
 
@@ -134,11 +133,10 @@ def _described(response: Any) -> tuple[str, RemoteFile]:
         size = int(size)
     name = safe_name(str(fields.get("filename") or ""))
     reason = why_unsafe(url, "download_url") or _invalid_expectation(size, md5)
-    source = RemoteFile(str(url), size, None if reason else md5)
-    del url, fields, response  # a signed URL is secret, so no frame that raises may show it
     if name is None or reason:
+        del url, fields, response  # a signed URL is secret, so no frame that raises may show it
         raise DownloadError(f"the API's description of the build is unusable: {reason or 'it has no filename'}")
-    return name, source
+    return name, RemoteFile(str(url), size, md5)
 
 
 def newest_build(

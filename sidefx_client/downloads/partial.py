@@ -140,13 +140,12 @@ class Partial:
 
     def commit(self) -> Path:
         """Move the complete file into place and return its path."""
-        with self._lock:
-            atomic.fsync(self._intact())
-            self._intact().close()  # Windows cannot rename an open file
-            try:
-                atomic.replace(self.path, self.target)
-            except FileNotFoundError as error:  # a virus scanner may remove a file as soon as it is closed
-                raise self._lost() from error
+        atomic.fsync(self._intact())
+        self._intact().close()  # Windows cannot rename an open file
+        try:
+            atomic.replace(self.path, self.target)
+        except FileNotFoundError as error:  # a virus scanner may remove a file as soon as it is closed
+            raise self._lost() from error
         return self.target
 
     def __exit__(self, *exc_info: object) -> None:

@@ -87,11 +87,9 @@ class RemoteFile:
         self.url = Secret(url)
         self.size = size
         self.md5 = md5.lower() if md5 else None
-
-    @property
-    def url_path_md5(self) -> str:
-        """A hash of the URL's path, which stays the same with a new signature or another mirror."""
-        return hashlib.md5(urlsplit(self.url.reveal()).path.encode(), usedforsecurity=False).hexdigest()
+        # The URL's path stays the same with a new signature or another mirror.
+        path = urlsplit(url).path.encode(errors="replace")
+        self.url_path_md5 = hashlib.md5(path, usedforsecurity=False).hexdigest()
 
     def mismatch(self, size: int, md5: str) -> DownloadError | None:
         """Return an error if this is not the expected size or MD5."""
@@ -103,10 +101,8 @@ class RemoteFile:
 
     def can_resume(self, info: ResumeInfo | None, done: int) -> bool:
         """Return whether ``done`` bytes with this info may belong to this file. Validator or MD5 decide later."""
-        if info is None:
-            return False
-        totals = {total for total in (info.total, self.size) if total is not None}
-        if len(totals) > 1 or done > max(totals, default=done):
+        totals = {total for total in (info and info.total, self.size) if total is not None}
+        if info is None or len(totals) > 1 or done > max(totals, default=done):
             return False
         if self.md5 and info.md5:
             return self.md5 == info.md5

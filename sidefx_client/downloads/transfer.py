@@ -34,25 +34,19 @@ class Transfer:
     connections: int
     refresh_url: Callable[[], RemoteFile] | None = None
 
-    def run(self) -> None:
-        try:
-            self._run(private=False)
-        except PartialLost as error:
-            logger.warning("download: %s; restarted", str(error))
-            self._run(private=True)
-
-    def _run(self, *, private: bool) -> None:
+    def run(self, *, private: bool = False) -> None:
         self._progress = Progress(self.callback, self.client.source.size)
         self._limit = self.connections  # at the same time
         self._range_mismatch_seen = False
-        with Partial(self.target, private=private) as self._partial:
-            try:
+        try:
+            with Partial(self.target, private=private) as self._partial:
                 self._complete()
-            except DownloadError as error:
-                if self._partial.is_kept and not self._progress.in_callback:
-                    error.add_hint("the partial file is kept for the next run")
+                self._partial.commit()
+        except PartialLost as error:
+            if private:
                 raise
-            self._partial.commit()
+            logger.warning("download: %s; restarted", str(error))
+            self.run(private=True)
 
     def _complete(self) -> None:
         """Receive and verify the partial file."""
@@ -63,8 +57,13 @@ class Transfer:
             self._progress.total = partial.info.total
         partial.require_space(self._progress.total)
         is_mixed = partial.size > 0
-        self._fetch()
-        self._verify(is_mixed or self.client.has_mixed_versions)
+        try:
+            self._fetch()
+            self._verify(is_mixed or self.client.has_mixed_versions)
+        except DownloadError as error:
+            if partial.is_kept and not self._progress.in_callback:
+                error.add_hint("the partial file is kept for the next run")
+            raise
 
     def _fetch(self) -> None:
         """Receive until nothing is missing."""
@@ -102,7 +101,6 @@ class Transfer:
                 is_refreshed, self._limit = True, self.connections
                 old, self.client.source = self.client.source, self.refresh_url()
                 if (old.size, old.md5) != (self.client.source.size, self.client.source.md5):
-                    logger.warning("download: the new URL leads to another file; restarted")
                     self._start_over()
                     self._progress.total = self.client.source.size
             elif status in (206, 416) and not self._range_mismatch_seen:

@@ -123,9 +123,7 @@ class Workers:
                     if not self._attempt(piece):
                         return
         except BaseException as error:  # noqa: BLE001 (raised by the caller's thread)
-            with self._changed:
-                self.failure = self.failure or error
-                self._changed.notify_all()
+            self.failure = self.failure or error
 
     def _next_piece(self) -> Piece | None:
         """Return the next piece once it is near enough to the first hole. None ends the worker."""
@@ -133,10 +131,7 @@ class Workers:
             while len(self._pieces) > 1 and self._pieces[0].at == self._pieces[0].end:
                 del self._pieces[0]
             self._changed.notify_all()
-            while not self._stopping:
-                piece = next((piece for piece in self._pieces if not piece.is_taken), None)
-                if piece is None:
-                    break
+            while not self._stopping and (piece := next((p for p in self._pieces if not p.is_taken), None)):
                 if piece.at <= self.contiguous + self._window:
                     piece.is_taken = True
                     return piece
