@@ -243,15 +243,6 @@ def test_D19_planted_link_is_not_followed(target: Path, name: str, link: Any) ->
     assert target.read_bytes() == b"whole"
 
 
-@posix_only
-def test_D19_dangling_link_is_not_followed(target: Path) -> None:
-    target.with_name("build.part").symlink_to(target.with_name("victim"))
-    with Partial(target) as partial:
-        receive(partial, b"whole")
-        partial.commit()
-    assert not target.with_name("victim").exists()
-
-
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can act as two users")
 @pytest.mark.parametrize("name", SHARED)
 def test_D19_partial_file_of_another_user_is_left_alone(target: Path, name: str) -> None:
@@ -289,17 +280,6 @@ def test_D19_change_by_another_program_is_noticed_before_the_move(target: Path, 
             partial.commit()
     assert not target.exists()
     assert (act == "replace") == (SHARED[0] in left(target.parent))  # a file of another program is left alone
-
-
-def test_D16_failed_move_keeps_the_complete_file(target: Path) -> None:
-    with Partial(target) as partial:
-        receive(partial, b"0123456789", INFO)
-        target.mkdir()
-        with pytest.raises(OSError):
-            partial.commit()
-    target.rmdir()
-    with Partial(target) as partial:
-        assert (partial.size, partial.info) == (10, INFO._replace(contiguous=10))
 
 
 @pytest.mark.parametrize(("free", "fits"), [(4, False), (5, True), (0, True), (None, True)])

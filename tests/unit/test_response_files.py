@@ -41,15 +41,11 @@ def test_response_file_reads_like_a_binary_file() -> None:
     assert file.closed
 
 
-def test_response_file_iterates_lines() -> None:
-    with stream(LINES) as file:
-        assert list(file) == LINES.splitlines(keepends=True)
-
-
-def test_response_file_works_with_copyfileobj() -> None:
+def test_response_file_works_with_iteration_and_copyfileobj() -> None:
     target = io.BytesIO()
-    with stream(LINES) as file:
+    with stream(LINES) as file, stream(LINES) as lines:
         shutil.copyfileobj(file, target)
+        assert list(lines) == LINES.splitlines(keepends=True)
     assert target.getvalue() == LINES
 
 
@@ -94,21 +90,16 @@ def test_unsupported_content_encoding_raises_without_a_warning() -> None:
     gc.collect()
 
 
-def test_save_writes_the_file_and_closes_the_stream(tmp_path: Path) -> None:
+@pytest.mark.parametrize("coding", [None, "gzip"])
+def test_save_writes_the_file_and_closes_the_stream(tmp_path: Path, coding: str | None) -> None:
     steps: list[tuple[int, int | None]] = []
-    with stream(LINES) as file:
+    total = None if coding else len(LINES)
+    with stream(gzip.compress(LINES) if coding else LINES, {"Content-Encoding": coding} if coding else {}) as file:
         path = file.save(tmp_path / "out.bin", progress=lambda done, total: steps.append((done, total)))
         assert file.closed
     assert path == tmp_path / "out.bin"
     assert path.read_bytes() == LINES
-    assert (steps[0], steps[-1]) == ((0, len(LINES)), (len(LINES), len(LINES)))
-
-
-def test_save_without_a_size_has_no_total(tmp_path: Path) -> None:
-    steps: list[tuple[int, int | None]] = []
-    with stream(gzip.compress(LINES), {"Content-Encoding": "gzip"}) as file:
-        file.save(str(tmp_path / "out.bin"), lambda done, total: steps.append((done, total)))
-    assert (steps[0], steps[-1]) == ((0, None), (len(LINES), None))
+    assert (steps[0], steps[-1]) == ((0, total), (len(LINES), total))
 
 
 @pytest.mark.parametrize("fault", ["cut", "cancelled"])

@@ -32,9 +32,16 @@ def spans(served: Served) -> list[tuple[int, int]]:
 
 @pytest.mark.parametrize(
     ("total", "connections", "size"),
-    [(None, 8, MIB), (3 * MIB, 8, MIB), (256 * MIB, 8, 8 * MIB), (4096 * MIB, 8, 16 * MIB), (4096 * MIB, 32, 16 * MIB)],
+    [
+        (2 * MIB, 4, None),
+        (None, 8, MIB),
+        (3 * MIB, 8, MIB),
+        (256 * MIB, 8, 8 * MIB),
+        (4096 * MIB, 8, 16 * MIB),
+        (4096 * MIB, 32, 16 * MIB),
+    ],
 )
-def test_piece_sizes(total: int | None, connections: int, size: int) -> None:
+def test_piece_sizes(total: int | None, connections: int, size: int | None) -> None:
     assert first_piece(0, total, connections).end == size
 
 
@@ -62,13 +69,6 @@ def test_response_that_ignores_the_range_is_used_as_the_file(tmp_path: Path) -> 
     with ScriptedServer(served) as server:
         assert fetch(server, tmp_path, connections=4) == CONTENT
         assert (len(served.asked), served.sent) == (1, len(CONTENT))
-
-
-def test_small_files_use_one_connection(tmp_path: Path) -> None:
-    served = Served(CONTENT[: 2 * MIB])
-    with ScriptedServer(served) as server:
-        fetch(server, tmp_path, size=2 * MIB, connections=4)
-        assert served.asked == [None]
 
 
 def test_file_without_a_validator_uses_one_connection(tmp_path: Path) -> None:
