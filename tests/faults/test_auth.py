@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 import os
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -37,6 +39,26 @@ def test_A1_second_401_raises_api_error(case: Case, tls: str | None, function: s
     error, server = case.failure(REFUSED, sidefx.APIError, "^401 token refused", tls=tls, function=function)
     assert error.http_code == 401
     assert (len(server.token_requests), len(server.api_requests)) == (1, 2)
+
+
+def test_A1_late_401_for_an_older_token_keeps_the_newer_one(case: Case) -> None:
+    late = threading.Event()
+
+    def slowly_by_token(connection: Connection, request: Request) -> None:
+        connection.read_body(request)
+        if request.call[0] == "things.slow":
+            late.wait(10)
+        by_token(connection, request)
+
+    server, service = case.serve(slowly_by_token, tokens=[token_response(NEW_TOKEN)])
+    with ThreadPoolExecutor(1) as threads:
+        slow = threads.submit(service.things.slow)
+        while not server.requests:
+            time.sleep(0.001)
+        assert service.bugs.submit_issue(summary="x") == "done"
+        late.set()
+        assert slow.result() == "done"
+    assert len(server.token_requests) == 1
 
 
 def test_A2_file_is_sent_again_from_its_start_after_401(case: Case, tls: str | None) -> None:
