@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import random
 import signal
-import subprocess
 import sys
 import time
 
 import pytest
-from support.case import ROOT, Case
-from support.downloads import md5
+from support.case import Case
+from support.downloads import md5, program
 from support.files import (
     CONTENT,
     ETAG,
@@ -60,11 +59,9 @@ def test_D11_D15_ended_download_is_resumed_by_the_next_run(
     complete = 0
     with ScriptedServer(served) as server:
         url = f"{server.url}/{NAME}"
-        command = [sys.executable, "-c", FETCHING, url, str(target), md5(content), str(connections)]
-        environment = {**os.environ, "PYTHONPATH": ROOT}
         for _ in range(points):
             requests = len(served.asked)
-            with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment) as child:
+            with program(FETCHING, url, target, md5(content), connections) as child:
                 assert child.stdout is not None
                 child.stdout.readline()
                 while len(served.asked) == requests and child.poll() is None:
@@ -212,9 +209,7 @@ def test_D13_ctrl_c_ends_any_request(case: Case, phase: str) -> None:
 
     path = case.sparse("scene.hip", 64 * MIB) if phase == "sending" else case.directory / NAME
     with ScriptedServer(half_way) as server:
-        command = [sys.executable, "-c", INTERRUPTED, phase, server.api_url, str(path)]
-        environment = {**os.environ, "PYTHONPATH": ROOT}
-        with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True) as child:
+        with program(INTERRUPTED, phase, server.api_url, path) as child:
             assert child.stdout is not None
             child.stdout.readline()
             while not server.requests:

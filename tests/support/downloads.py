@@ -43,4 +43,4 @@ def program(code: str, *args: object) -> subprocess.Popen[str]:
     """Start a Python subprocess that can import this package."""
     command = [sys.executable, "-W", "error", "-c", code, *map(str, args)]
     environment = {**os.environ, "PYTHONPATH": ROOT}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment, text=True)
