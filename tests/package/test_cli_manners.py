@@ -193,7 +193,7 @@ def test_a_closed_pipe_is_status_141_without_a_message(shell: Shell, words: str)
     assert process.stderr is not None
     with process.stderr:
         assert process.stderr.read() == b""
-    assert process.wait(20) == 141
+    assert process.wait(60) == 141
 
 
 def test_rich_is_imported_only_to_draw(shell: Shell) -> None:

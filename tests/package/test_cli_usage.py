@@ -221,7 +221,7 @@ def complete(line: str, directory: Path) -> set[str]:
         "_ARGCOMPLETE": "1", "_ARGCOMPLETE_IFS": "\n", "_ARGCOMPLETE_STDOUT_FILENAME": str(found),
     }  # fmt: skip
     code = "from sidefx_client.cli import main\nmain()"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=20)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=60)
     assert (done.stdout, done.stderr) == ("", "")
     return {word.strip() for word in found.read_text().splitlines()}
 

@@ -110,7 +110,7 @@ def on_terminal(shell: Shell, *words: str, stream: str, columns: int = 110) -> t
             while data := os.read(ours, 1 << 16):
                 shown += data
         os.close(ours)
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
     return process.returncode, shown.decode()
 
 
