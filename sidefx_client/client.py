@@ -97,8 +97,7 @@ class Client:
     @access_token_expiry_time.setter
     def access_token_expiry_time(self, expiry: float | None) -> None:
         token = self._tokens.token
-        if token:
-            self._tokens.use(token.value, expiry)
+        self._tokens.use(token.value if token else None, expiry)
 
     def close(self) -> None:
         """Close the connections. Later calls raise TypeError."""

@@ -55,7 +55,7 @@ class RetryPolicy:
         return len(self._failures) + 1
 
     def pause(self, failure: SideFXError, wait: Callable[[float], object], body: Any = b"") -> None:
-        """Rewind the request's ``body``, log the retry and wait. Raise ``failure`` if it is not retried."""
+        """Log a retry and wait. Raise ``failure`` if it is not retried or ``body`` cannot be read a second time."""
         delay = self._delay(failure) if len(self._failures) < self._retries else None
         if delay is None:
             raise failure
