@@ -135,8 +135,7 @@ class Partial:
             return
         missing = (total or 0) - self.size
         if 0 < free < missing:
-            message = f"not enough disk space: {missing} bytes needed, {free} bytes free"
-            raise OSError(errno.ENOSPC, message, str(self.target))
+            raise OSError(errno.ENOSPC, f"not enough disk space: {missing} bytes needed, {free} free", str(self.target))
 
     def commit(self) -> Path:
         """Move the complete file into place and return its path."""

@@ -145,14 +145,15 @@ class Workers:
         try:
             self._receive(piece)
         except TransportError as failure:
-            is_mismatch = isinstance(failure, UnusableResponse) and not failure.is_refusal
             with self._changed:
-                if piece.at - before < _ENOUGH and not is_mismatch and self._running > 1:
-                    piece.is_taken = False  # the server may accept fewer connections
+                # The server may accept fewer connections. A response of another file is not such a refusal.
+                if piece.at - before < _ENOUGH and self._running > 1 and getattr(failure, "is_refusal", True):
+                    piece.is_taken = False
                     self._running -= 1
                     self._changed.notify_all()
                     return False
-            if not self.several or (isinstance(failure, UnusableResponse) and failure.wait is None):
+            is_final = isinstance(failure, UnusableResponse) and failure.wait is None
+            if is_final or self._stopping or not self.several:
                 raise
             wait = self._budget.wait(failure, self.received)
             logger.warning("download: %s; resumed at byte %d", str(failure), piece.at)

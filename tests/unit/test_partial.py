@@ -293,5 +293,5 @@ def test_D21_too_little_space_raises(target: Path, monkeypatch: pytest.MonkeyPat
     begin(target)
     with Partial(target) as partial, contextlib.ExitStack() as stack:
         if not fits:
-            stack.enter_context(pytest.raises(OSError, match="not enough disk space: 5 bytes needed, 4 bytes free"))
+            stack.enter_context(pytest.raises(OSError, match="not enough disk space: 5 bytes needed, 4 free"))
         partial.require_space(10)
