@@ -122,7 +122,7 @@ def test_long_traceback_keeps_its_end() -> None:
         (http_response(422, "Zoë™".encode("cp1252"), {"Content-Type": "text/plain; charset=cp1252"}), "Zoë™"),
         (http_response(422, b"\xff!"), "\ufffd!"),
         (http_response(422, b"half a mess", {"Content-Length": "100"}), "half a mess"),
-        (http_response(422, b"xx", {"Content-Length": "none"}), "Unprocessable Entity (the server sent no message)"),
+        (http_response(400, b"xx", {"Content-Length": "none"}), "Bad Request (the server sent no message)"),
         (http_response(500, b"x" * (1 << 20)), "x" * MAX_ERROR_TEXT),
     ],
 )
