@@ -86,8 +86,7 @@ def download_build(
     """
     if not isinstance(service, Service):
         raise TypeError(f"download_build() takes a service first, not {type(service).__name__}")
-    reason = _invalid_option(progress, connections)
-    if reason:
+    if reason := _invalid_option(progress, connections):
         raise ConfigError(reason)
     folder = Path(directory).absolute()  # the working directory may change meanwhile
     folder.mkdir(parents=True, exist_ok=True)

@@ -19,7 +19,7 @@ from . import remote
 from .partial import Partial
 from .remote import Piece, RangeClient, UnusableResponse
 
-_BLOCK = 128 * 1024  # bytes read at once
+_BLOCK, _LARGE_BLOCK = 128 * 1024, 512 * 1024  # bytes read at once by each of several workers, and by a single one
 _PIECES = 4  # for each connection, within these limits
 _MIN_PIECE, _MAX_PIECE = 1 << 20, 16 << 20  # bytes: a piece costs a round trip, and a break loses those after a hole
 _MIN_SPEED = 1024  # bytes a second
@@ -84,6 +84,7 @@ class Workers:
         if count > 1 and total is not None and first.end is not None:
             self._pieces += [Piece(at, min(at + size, total)) for at in range(first.end, total, size)]
         self.several = len(self._pieces) > 1
+        self._block = _BLOCK if self.several else _LARGE_BLOCK
         self._running = count if self.several else 1
         self._stopping = False
         self._changed = threading.Condition()  # guards all the above
@@ -183,7 +184,7 @@ class Workers:
     def _write(self, piece: Piece, response: requests.Response, limit: int | None) -> None:
         patience, started, before = 0.9 * remote.TIMEOUT[1], time.monotonic(), piece.at
         with ResponseBody(response, decoded=False) as body:
-            while not self._stopping and (block := body.read(_BLOCK)):
+            while not self._stopping and (block := body.read(self._block)):
                 if limit is not None and piece.at + len(block) > limit:
                     raise UnusableResponse(response, f"the server sent more than the {limit} bytes of the file")
                 self._partial.write(piece.at, block)
