@@ -177,7 +177,9 @@ def test_A10_given_token_is_used_until_it_is_rejected(case: Case, tls: str | Non
     assert [service.bugs.submit_issue(summary="x") for _ in range(2)] == ["done", "done"]
     used = [request.header("Authorization") for request in server.api_requests]
     assert used == [f"Bearer {TOKEN}", f"Bearer {TOKEN}", f"Bearer {NEW_TOKEN}"]
-    case.failure([REFUSED], sidefx.APIError, "^401 token refused", client_id=None, client_secret_key=None, **given)
+    without: dict[str, Any] = {"client_id": None, "client_secret_key": None}
+    _, server = case.failure(REFUSED, sidefx.APIError, "^401 token refused", **without, **given)
+    assert len(server.api_requests) == len(server.requests) == 1
 
 
 @pytest.mark.parametrize(
