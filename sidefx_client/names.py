@@ -5,13 +5,11 @@ from __future__ import annotations
 import contextlib
 import email.message
 import email.utils
-import os
 import re
 
 from .errors import redact
 
-MAX_LENGTH = 200  # bytes: file systems accept 255, and names of temporary files are longer than their target's
-MAX_SUFFIX_LENGTH = 21  # bytes with the full stop: longer text is not a suffix
+MAX_LENGTH = 200  # bytes without an added "_": file systems accept 255, and temporary files have longer names
 _RESERVED = r"(CON|PRN|AUX|NUL|COM[0-9¹²³]|LPT[0-9¹²³]|CONIN\$|CONOUT\$) *(\..*)?"
 
 
@@ -28,7 +26,11 @@ def safe_name(name: str) -> str | None:
     """
     name = last_component(name)
     name = "".join("_" if not c.isprintable() or c in '<>:"|?*' else c for c in name)
-    name = _marked(_truncated(_marked(name.strip().rstrip(". "))))  # a truncated name may become that of a device
+    name = name.strip().encode()[:MAX_LENGTH].decode(errors="ignore").rstrip(". ")
+    if name.startswith((".", "-")):
+        name = "_" + name[1:]
+    elif re.fullmatch(_RESERVED, name, re.IGNORECASE):
+        name = "_" + name
     return name if name.strip("._- ") else None
 
 
@@ -46,20 +48,3 @@ def name_in_disposition(header: str | None) -> str | None:
         return safe_name(redact(email.utils.collapse_rfc2231_value(found[0]))) if found else None
     except (ValueError, TypeError):  # bytes that are not valid in their charset; continuations that email cannot sort
         return None
-
-
-def _marked(name: str) -> str:
-    """Replace a leading dot or hyphen with an underscore, and put one before the name of a device."""
-    if name[:1] in (".", "-"):
-        return "_" + name[1:]
-    return "_" + name if re.fullmatch(_RESERVED, name, re.IGNORECASE) else name
-
-
-def _truncated(name: str) -> str:
-    """Truncate ``name`` to MAX_LENGTH bytes; a suffix such as ``.gz`` is kept."""
-    if len(name.encode()) <= MAX_LENGTH:
-        return name
-    stem, suffix = os.path.splitext(name)
-    if len(suffix.encode()) > MAX_SUFFIX_LENGTH:
-        stem, suffix = name, ""
-    return stem.encode()[: MAX_LENGTH - len(suffix.encode())].decode(errors="ignore").rstrip(". ") + suffix
