@@ -17,7 +17,6 @@ ValueError. Every exception survives pickle, and none holds or chains a secret.
 from __future__ import annotations
 
 import re
-import unicodedata
 from typing import Any
 
 import requests
@@ -27,7 +26,7 @@ from .secret import live_secrets
 _REDACTED = "<redacted>"
 _URL = re.compile(r"(https?:(?:\\?/){2}[^\s?\"'<>]*)(\?[^\s\"'<>]*)?", re.IGNORECASE)
 _NAMED = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&apos;", " ": "+"}  # in HTML, and in a form
-_ESCAPED_CATEGORIES = ("Cc", "Cf", "Cs", "Zl", "Zp")  # control, bidi and zero-width, surrogates, line separators
+_BLANKS = "\xa0\u3000"  # of HTML, and of Japanese text
 
 
 class SideFXError(Exception):
@@ -135,8 +134,8 @@ def clean(text: str, *, one_line: bool = False) -> str:
     It is redacted. Control and bidi characters are escaped; line ends become ``\\n``, or are escaped if ``one_line``.
     """
     text = redact(text).replace("\r\n", "\n").replace("\r", "\n")
-    kept = "" if one_line else "\n"
-    return "".join(_escaped(c) if c not in kept else c for c in text)
+    kept = _BLANKS if one_line else _BLANKS + "\n"
+    return "".join(c if c.isprintable() or c in kept else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def redact(text: str) -> str:
@@ -158,9 +157,3 @@ def _alternatives(c: str) -> str:
     in_json = re.sub("(....)", r"\\u\1", c.encode("utf-16-be", "surrogatepass").hex())
     forms = map(re.escape, (in_json, in_url, _NAMED.get(c, c), f"\\{c}", c))
     return "(?:" + "|".join([rf"&\#0*{ord(c)};", rf"&\#x0*{ord(c):x};", *forms]) + ")"
-
-
-def _escaped(c: str) -> str:
-    if c.isprintable() or unicodedata.category(c) not in _ESCAPED_CATEGORIES:
-        return c
-    return c.encode("unicode_escape").decode("ascii")
