@@ -34,11 +34,7 @@ from .errors import (
 )
 from .files import File, ResponseFile
 from .proxy import APIFunction, Service, call, service
-from .reference import (
-    _extract_traceback_from_response,
-    call_api_with_access_token,
-    get_access_token_and_expiry_time,
-)
+from .reference import _extract_traceback_from_response, call_api_with_access_token, get_access_token_and_expiry_time
 from .transport.session import DEFAULT_TIMEOUT
 from .version import __version__
 

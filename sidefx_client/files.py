@@ -43,8 +43,6 @@ class File:
     ) -> None:
         if not isinstance(filename, (str, os.PathLike)) and not hasattr(filename, "read"):
             raise TypeError(f"File takes a path or a binary file object, not {type(filename).__name__}")
-        if name is not None and not isinstance(name, str):
-            raise TypeError(f"the name of a File must be text, not {type(name).__name__}")
         if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 0):
             raise ValueError(f"the size of a File must be a number of bytes, not {size!r}")
         if progress is not None and not callable(progress):

@@ -134,12 +134,8 @@ def call(
 
     Result and errors are those of ``service.module.function(*args, **kwargs)``.
     """
-    if not isinstance(service, Service):
-        raise TypeError(f"call() takes a service, then the name of a function, not {type(service).__name__}")
-    if not isinstance(name, str) or not name:
-        raise TypeError("the name of a function must be text, such as 'download.get_daily_builds_list'")
-    if isinstance(args, (str, bytes)) or not isinstance(args, Sequence):
-        raise TypeError("args must be a list or a tuple of positional arguments")
+    if not (isinstance(service, Service) and name and isinstance(name, str) and isinstance(args, (list, tuple))):
+        raise TypeError("call() takes a service, the name of a function as text, and a list or tuple of arguments")
     return _call(service, name, timeout, *args, **({} if kwargs is None else kwargs))
 
 

@@ -151,10 +151,8 @@ def _copy(body: ResponseBody, data: io.BytesIO, limit: int) -> None:
 
 
 def _json_text(name: str, args: list[Any], kwargs: dict[str, Any]) -> str:
-    try:
+    with contextlib.suppress(TypeError, ValueError, RecursionError):  # json names the type but not the place
         return _dumps([name, args, kwargs])
-    except (TypeError, ValueError, RecursionError):
-        pass  # json names the type but not the place
     with contextlib.suppress(RecursionError):
         for place, value in (("name", name), ("args", args), ("kwargs", kwargs)):
             _raise_for_unserializable(value, place, ())

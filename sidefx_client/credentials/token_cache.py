@@ -5,13 +5,13 @@ A failure here never fails a call: at worst one more token is requested.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
 import stat
 import sys
 import time
-from typing import Any
 
 from ..atomic import AtomicFile
 from ..auth import MAX_TOKEN_LIFETIME, is_token
@@ -88,20 +88,15 @@ def _require_private(path: str, state: os.stat_result) -> None:
 
 
 def _parse(data: bytes) -> dict[str, _Token]:
-    """Return the unexpired tokens. Entries that are not valid tokens are ignored."""
-    try:
-        found = json.loads(data)
-    except (ValueError, RecursionError):
-        return {}
-    entries = found.items() if isinstance(found, dict) else ()
-    return {key: (Secret(entry["access_token"]), float(entry["expiry"])) for key, entry in entries if _is_valid(entry)}
-
-
-def _is_valid(entry: Any) -> bool:
-    if not isinstance(entry, dict) or not is_token(entry.get("access_token")):
-        return False
-    expiry, now = entry.get("expiry"), time.time()
-    return isinstance(expiry, (int, float)) and now < expiry < now + MAX_TOKEN_LIFETIME  # not NaN, nor a bool
+    """Return the unexpired tokens. The first entry of another form ends the search."""
+    tokens: dict[str, _Token] = {}
+    now = time.time()
+    with contextlib.suppress(ValueError, RecursionError, AttributeError, TypeError, LookupError):
+        for key, entry in json.loads(data).items():
+            token, expiry = entry["access_token"], entry["expiry"]
+            if is_token(token) and now < expiry < now + MAX_TOKEN_LIFETIME:  # neither NaN nor a bool
+                tokens[key] = Secret(token), float(expiry)
+    return tokens
 
 
 def _text(tokens: dict[str, _Token]) -> bytes:

@@ -46,7 +46,6 @@ def test_file_object_is_named_by_its_path(tmp_path: Path) -> None:
         (None, {}, TypeError),
         (5, {}, TypeError),
         (b"content", {}, TypeError),
-        ("a", {"name": b"a"}, TypeError),
         ("a", {"progress": 5}, TypeError),
         ("a", {"size": -1}, ValueError),
         ("a", {"size": 1.5}, ValueError),
