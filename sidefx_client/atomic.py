@@ -112,16 +112,10 @@ def _patiently(act: Callable[[], object]) -> None:
         time.sleep(wait)
 
 
-def open_or_create(path: Path) -> FileIO:
-    try:
-        return open(path, "x+b", buffering=0)
-    except FileExistsError:
-        return open_own(path)
-
-
-def open_own(path: Path) -> FileIO:
-    """Open an existing file of this user, not through a link; raise OSError for any other."""
-    descriptor = os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0))
+def open_own(path: Path, flags: int = 0) -> FileIO:
+    """Open a file of this user, not through a link; raise OSError for any other. ``flags`` are those of os.open."""
+    flags |= os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(path, flags, 0o666)
     file = open(descriptor, "r+b", buffering=0)  # noqa: SIM115 (closed by its owner)
     found = os.fstat(descriptor)
     is_own = not hasattr(os, "geteuid") or found.st_uid == os.geteuid()

@@ -74,9 +74,7 @@ class File:
         try:
             size = os.fstat(file.fileno()).st_size
             if size == 0 and self.size is None and file.read(1):  # such as a file of /proc
-                raise ValueError(
-                    f"{self!r} has bytes, but its size is said to be 0: pass its bytes, or File(..., size=…)"
-                )
+                raise ValueError(f"{self!r} has bytes, but its size is given as 0: pass bytes, or File(..., size=…)")
             total = self._require_size(size) if size else self.size or 0
             return FileSource(file, 0, total, self.progress, owned=True)
         except BaseException:

@@ -109,11 +109,8 @@ class APIFunction:
         if name in _PACKAGE_FUNCTIONS:
             raise TypeError(f"{name} is not a method of a service: use {_PACKAGE_FUNCTIONS[name]}")
         if "." not in name:
-            raise TypeError(
-                f"{name!r} is a module of functions: call one of them. For a function of that name use "
-                f"sidefx_client.call(service, {name!r})"
-            )
-        return _call(self.service, name, _SERVICE_TIMEOUT, *args, **kwargs)
+            raise TypeError(f"{name!r} is a module: call a function of it, or sidefx_client.call(service, {name!r})")
+        return call(self.service, name, args, kwargs)
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *documented.functions(self.function_name)]
@@ -136,10 +133,7 @@ def call(
     """
     if not (isinstance(service, Service) and name and isinstance(name, str) and isinstance(args, (list, tuple))):
         raise TypeError("call() takes a service, the name of a function as text, and a list or tuple of arguments")
-    return _call(service, name, timeout, *args, **({} if kwargs is None else kwargs))
-
-
-def _call(service: Service, name: str, timeout: Timeout, /, *args: Any, **kwargs: Any) -> Any:
+    kwargs = dict(**({} if kwargs is None else kwargs))  # raises TypeError for names that are not text
     try:
         return service._call(name, args, kwargs, service.timeout if timeout is _SERVICE_TIMEOUT else timeout)
     except APIError as error:

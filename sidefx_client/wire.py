@@ -124,8 +124,7 @@ def _api_error(response: requests.Response) -> APIError:
         return APIError(status, f"the server redirects to {target}, which is not followed: check the URL")
     message = error_message(status, _text(response).strip())
     if not message:
-        reason = clean(response.reason or "", one_line=True) or "an error"
-        message = f"{reason} (the server sent no message)"
+        message = clean(response.reason or "an error", one_line=True) + " (the server sent no message)"
     if "EULA not accepted" in message:
         message += " (log in and accept it at https://www.sidefx.com/services/eula/)"
     error = (RateLimitError if status == 429 else APIError)(status, message)

@@ -176,9 +176,9 @@ class Partial:
         try:
             while self._sidecar is None or not atomic.is_at(self._sidecar_path, self._sidecar):
                 self.close()  # its last owner removed it after it was opened here
-                self._sidecar = atomic.open_or_create(self._sidecar_path)
+                self._sidecar = atomic.open_own(self._sidecar_path, os.O_CREAT)
                 atomic.lock(self._sidecar)
-            self._file = atomic.open_or_create(self.path)
+            self._file = atomic.open_own(self.path, os.O_CREAT)
         except OSError as error:
             is_taken = isinstance(error, (BlockingIOError, PermissionError))
             if self._sidecar is not None and not is_taken and not self.path.exists():  # there are no locks
