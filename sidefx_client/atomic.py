@@ -65,13 +65,9 @@ def short_name(target: Path) -> str:
 
 def require_regular_file(target: Path) -> None:
     """Raise OSError early if the target is a directory or a device."""
-    try:
-        mode = target.stat().st_mode
-    except FileNotFoundError:
-        return
-    if stat.S_ISDIR(mode):
+    if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, "is a directory; give the path of a file", str(target))
-    if not stat.S_ISREG(mode):
+    if target.exists() and not target.is_file():
         raise OSError(errno.EINVAL, "not a regular file", str(target))
 
 

@@ -44,10 +44,6 @@ class AccessToken(NamedTuple):
             request.headers["Authorization"] = f"Bearer {self.value.reveal()}"
         return request
 
-    @property
-    def unexpired(self) -> bool:
-        return not self.value or self.expiry is None or time.time() < self.expiry
-
 
 def is_token(value: Any) -> bool:
     """Return whether ``value`` can stand in a header: visible ASCII."""
@@ -124,7 +120,8 @@ class TokenManager:
 
     def _usable(self) -> AccessToken | None:
         token = self.token
-        return token if token and token.unexpired else None
+        is_usable = token and (not token.value or token.expiry is None or time.time() < token.expiry)
+        return token if is_usable else None
 
     def _load_or_request(self, timeout: Timeout) -> AccessToken:
         credentials = self._credentials = self._find()
@@ -139,8 +136,12 @@ class TokenManager:
                 self._cache.put(credentials.client_id, token.value, token.expiry)
             return token
         except APIError as error:
-            failure = _authorization_error(error, credentials.source)
-        raise failure  # not in the handler, because an APIError may show a token in a damaged response
+            code, text = error.http_code, error.message
+        if 200 <= code < 300:  # without the response, which may contain a token
+            text = "the endpoint gave no usable token: check access_token_url"
+        if code in (400, 401, 403):
+            text += f" (the credentials are from {credentials.source})"
+        raise AuthorizationError(code, f"{code}: {text}")  # not in the handler, so that it chains no token
 
     def _request(self, credentials: Credentials, timeout: Timeout) -> AccessToken:
         """Request a token with client credentials and HTTP Basic (RFC 6749, section 4.4)."""
@@ -158,16 +159,6 @@ class TokenManager:
             if getattr(failure, "http_code", None) == 401:  # a wrong secret, not an old token
                 raise failure
             policy.pause(failure, self._session.wait)
-
-
-def _authorization_error(failure: APIError, source: str) -> AuthorizationError:
-    code, text = failure.http_code, failure.message
-    if 200 <= code < 300:  # without the response, which may contain a token
-        text = "the endpoint gave no usable token: check access_token_url"
-    error = AuthorizationError(code, f"{code}: {text}")
-    if code in (400, 401, 403):
-        error.add_hint(f"the credentials are from {source}")
-    return error
 
 
 def _token_of(value: Any, started: float) -> AccessToken | None:

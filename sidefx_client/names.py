@@ -27,9 +27,8 @@ def safe_name(name: str) -> str | None:
     name = last_component(name)
     name = "".join("_" if not c.isprintable() or c in '<>:"|?*' else c for c in name)
     name = name.strip().encode()[:MAX_LENGTH].decode(errors="ignore").rstrip(". ")
-    if name.startswith((".", "-")):
-        name = "_" + name[1:]
-    elif re.fullmatch(_RESERVED, name, re.IGNORECASE):
+    name = re.sub("^[.-]", "_", name)
+    if re.fullmatch(_RESERVED, name, re.IGNORECASE):
         name = "_" + name
     return name if name.strip("._- ") else None
 
