@@ -62,9 +62,8 @@ class Client:
         self._backoff = BACKOFF
         cache = None if token_cache is None else TokenCache(token_cache, token_url)
         self._session = Session(**session_options)
-        self._tokens = TokenManager(
-            self._session, token_url, functools.partial(find, *credentials, token_url=token_url), cache, retries
-        )
+        search = functools.partial(find, *credentials, token_url=token_url)
+        self._tokens = TokenManager(self._session, token_url, search, cache, retries)
         self._tokens.use(token, access_token_expiry_time)
 
     @property

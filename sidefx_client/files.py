@@ -58,9 +58,7 @@ class File:
     @property
     def name_on_wire(self) -> str:
         """The last component of the name, the path, or the file object's own name."""
-        name: Any = self.name or self.filename
-        if hasattr(name, "read"):
-            name = getattr(name, "name", "")
+        name: Any = self.name or getattr(self.filename, "name", self.filename)
         name = os.fspath(name) if isinstance(name, (str, os.PathLike)) else ""
         return last_component(str(name)) or "unnamed.bin"
 
