@@ -65,52 +65,44 @@ class File:
     def source(self) -> FileSource:
         """Open the file and return the source that an upload reads."""
         if not isinstance(self.filename, (str, os.PathLike)):
-            return self._of_object(self.filename)
+            return self._source_of(self.filename, owned=False)
         path = Path(self.filename)
         require_regular_file(path)  # before it is opened, because opening a FIFO would wait for its other end
         file = open(path, "rb", buffering=0)  # noqa: SIM115 (closed with its source)
         try:
-            size = os.fstat(file.fileno()).st_size
-            if size == 0 and self.size is None and file.read(1):  # such as a file of /proc
-                raise ValueError(f"{self!r} has bytes, but its size is given as 0: pass bytes, or File(..., size=…)")
-            total = self._require_size(size) if size else self.size or 0
-            return FileSource(file, 0, total, self.progress, owned=True)
+            return self._source_of(file, owned=True)
         except BaseException:
             file.close()
             raise
 
-    def _of_object(self, file: BinaryIO) -> FileSource:
+    def _source_of(self, file: Any, *, owned: bool) -> FileSource:
         if not isinstance(file.read(0), bytes):
             raise TypeError(f"{self!r} must return bytes from read(): open the file in binary mode, 'rb'")
-        start = _position(file)
-        if start is None:
-            if self.size is None:
-                raise ValueError(f"{self!r} cannot seek: pass its number of bytes, File(..., size=…)")
-            return FileSource(file, None, self.size, self.progress, owned=False)
-        file.seek(0, os.SEEK_END)
-        available = file.tell() - start  # some objects (SFTPFile) return None from seek()
-        file.seek(start)
-        return FileSource(file, start, self._require_size(max(0, available)), self.progress, owned=False)
-
-    def _require_size(self, available: int) -> int:
-        if self.size is None:
-            return available
-        if self.size > available:
-            raise ValueError(f"{self!r} has {available} bytes, fewer than its size={self.size}")
-        return self.size
+        start, available = _extent(file)
+        size = available if self.size is None else self.size
+        if size is None:
+            raise ValueError(f"{self!r} does not tell its size: pass its bytes, or File(..., size=…)")
+        if available is not None and size > available:
+            raise ValueError(f"{self!r} has {available} bytes, fewer than its size={size}")
+        return FileSource(file, start, size, self.progress, owned=owned)
 
 
-def _position(file: Any) -> int | None:
-    """Return the position of a file object, or None if it cannot seek."""
+def _extent(file: Any) -> tuple[int | None, int | None]:
+    """Return the position of a file object and the number of bytes after it, each None if it cannot tell."""
     try:
         # SpooledTemporaryFile has no seekable() before Python 3.11.
         if not getattr(file, "seekable", lambda: hasattr(file, "seek"))():
-            return None
-        position: int = file.tell()
-        file.seek(position)
-        return position
+            return None, None
+        start: int = file.tell()
+        file.seek(0, os.SEEK_END)
+        available = max(0, file.tell() - start)  # some objects (SFTPFile) return None from seek()
+        file.seek(start)
     except (AttributeError, OSError):
-        return None
+        return None, None
+    if available == 0 and file.read(1):  # such as a file of /proc
+        file.seek(start)
+        return start, None
+    return start, available
 
 
 class ResponseFile(io.BufferedReader):

@@ -268,6 +268,8 @@ def test_U7_file_of_proc_needs_a_size_or_its_bytes(case: Case, connects: list[An
     server, service = case.serve([OK])
     with case.raises(ValueError, match="size="):
         service.bugs.submit_issue(scene=sidefx.File("/proc/version"))
+    with case.raises(ValueError, match="size="), Path("/proc/version").open("rb") as file:
+        service.bugs.submit_issue(scene=sidefx.File(file))
     assert connects == []
     assert service.bugs.submit_issue(scene=sidefx.File("/proc/version", size=5)) == "done"
     assert b"\r\n\r\nLinux\r\n--" in server.requests[0].body
