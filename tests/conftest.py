@@ -52,7 +52,7 @@ def _scrubbed(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPath
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten the read timeout and the backoff of downloads."""
-    monkeypatch.setattr(remote, "TIMEOUT", (5.0, 0.4))
+    monkeypatch.setattr(remote, "TIMEOUT", (10.0, 1.0))
     monkeypatch.setattr(workers, "BACKOFF", 0.01)
 
 
