@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from requests.auth import AuthBase
-
 from ..errors import ConfigError
 from ..secret import Secret, optional
 from ..urls import is_loopback
@@ -24,7 +22,7 @@ _SECRETS = ("SIDEFX_CLIENT_SECRET", "SIDEFX_CLIENT_SECRET_KEY")
 _KEY_FILE = "HOUDINI_API_KEY_FILE"
 
 
-class Credentials(AuthBase):
+class Credentials:
     """A checked pair of client id and client secret, and ``source``, the place that it came from.
 
     Called with a request, it sets the header of HTTP Basic.

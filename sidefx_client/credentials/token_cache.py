@@ -36,11 +36,9 @@ class TokenCache:
     """
 
     def __init__(self, path: str | os.PathLike[str], token_url: str) -> None:
-        if not isinstance(path, (str, os.PathLike)):
-            raise ConfigError(f"token_cache must be the path of a file, not {type(path).__name__}")
+        if not isinstance(path, (str, os.PathLike)) or os.path.isdir(os.path.expanduser(path)):
+            raise ConfigError(f"token_cache must be the path of a file, not {path!r}")
         self._path = os.path.expanduser(os.fsdecode(path))
-        if os.path.isdir(self._path):
-            raise ConfigError(f"token_cache must be the path of a file, not of a directory: {self._path}")
         self._token_url = token_url
         self._warned = False
 
