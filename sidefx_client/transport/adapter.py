@@ -23,11 +23,14 @@ class Adapter(HTTPAdapter):
     """A ``requests`` adapter with one TLS context for all connections, at least TLS 1.2.
 
     ``verify`` is True, the path of a CA bundle (a PEM file or a folder) or False, ``cert`` a client certificate, both
-    as requests takes them. They apply to every request of this adapter and override the session. Raises ConfigError
-    if a file cannot be read.
+    as requests takes them. They apply to every request of this adapter and override the session. A connection that
+    was idle for more than ``idle_limit`` seconds is not reused. Raises ConfigError if a file cannot be read.
     """
 
-    def __init__(self, verify: bool | str | os.PathLike[str] = True, cert: Any = None) -> None:
+    def __init__(
+        self, verify: bool | str | os.PathLike[str] = True, cert: Any = None, idle_limit: float = 30.0
+    ) -> None:
+        self._idle_limit = idle_limit
         # Made on first use, because http to loopback does not need it.
         self._tls = functools.cache(functools.partial(tls_context, verify, cert))
         self._pools: dict[tuple[str | None, ...], HTTPConnectionPool] = {}  # by proxy, scheme and host
@@ -57,6 +60,7 @@ class Adapter(HTTPAdapter):
             options = {"ssl_context": self._tls()} if scheme == "https" else {}
             # Threads that come here at the same time may have made two contexts, and so two pools.
             pool = self._pools.setdefault((proxy, scheme, host), manager.connection_from_url(url, options))
+            pool.idle_limit = self._idle_limit  # type: ignore[attr-defined]
         return pool
 
     def request_url(self, request: Any, proxies: Any) -> str:
@@ -87,6 +91,8 @@ class Adapter(HTTPAdapter):
 class ObservedPool:
     """A mixin for a pool class of urllib3. Connections that were idle too long or have surplus bytes are not reused."""
 
+    idle_limit: float
+
     @property
     def ConnectionCls(self) -> Any:
         connection_class = super().ConnectionCls  # type: ignore[misc] # looked up each time: a test tool may replace it
@@ -99,7 +105,7 @@ class ObservedPool:
             connection = super()._get_conn(timeout)  # type: ignore[misc]
         except ValueError:  # an aborted download closed the socket of a connection that was already back in the pool
             return self._get_conn(timeout)
-        if isinstance(connection, ObservedConnection) and not connection.is_reusable():
+        if isinstance(connection, ObservedConnection) and not connection.is_reusable(self.idle_limit):
             connection.close()
         return connection
 

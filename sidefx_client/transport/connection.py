@@ -47,7 +47,6 @@ in_flight: ContextVar[Attempt] = ContextVar("in_flight")  # urllib3 cannot pass 
 class ObservedConnection:
     """A mixin for a connection class of urllib3, which follows in the MRO."""
 
-    idle_limit = 30.0  # seconds
     sock: Any
     response: RawResponse | None = None  # the last response
 
@@ -99,12 +98,12 @@ class ObservedConnection:
         super().close()  # type: ignore[misc]
         clear_openssl_errors()
 
-    def is_reusable(self) -> bool:
-        """Return False after a long idle time, or if surplus bytes would be read as the next response."""
+    def is_reusable(self, idle_limit: float) -> bool:
+        """Return False after more than ``idle_limit`` seconds without use, or if surplus bytes would be read as the next response."""
         if self.response is None or self.sock is None:
             return True
         has_surplus = self.response.has_surplus or (hasattr(self.sock, "pending") and self.sock.pending())
-        return not has_surplus and time.monotonic() - self.response.ended_at <= self.idle_limit
+        return not has_surplus and time.monotonic() - self.response.ended_at <= idle_limit
 
 
 def clear_openssl_errors() -> None:

@@ -28,7 +28,7 @@ from support.scripted import (
 )
 
 import sidefx_client as sidefx
-from sidefx_client.transport.connection import ObservedConnection
+from sidefx_client.transport.adapter import Adapter
 
 OK = json_response("done")
 
@@ -94,11 +94,11 @@ def test_N3_closed_idle_connection_is_replaced(case: Case, tls: str | None, firs
     assert server.connections == 2
 
 
-def test_N3_connection_idle_for_long_is_not_reused(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert ObservedConnection.idle_limit <= 30
-    monkeypatch.setattr(ObservedConnection, "idle_limit", 0.1)
+def test_N3_connection_idle_for_long_is_not_reused(case: Case) -> None:
+    session = requests.Session()
+    session.mount("http://", Adapter(idle_limit=0.1))
     server = case.server(OK)
-    service = case.service(server)
+    service = case.service(server, session=session)
     service.bugs.submit_issue(summary="first")
     service.bugs.submit_issue(summary="at once")
     time.sleep(0.15)

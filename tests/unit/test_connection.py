@@ -6,6 +6,7 @@ import threading
 import time
 
 import pytest
+import requests
 from support.scripted import (
     Connection,
     Request,
@@ -17,7 +18,8 @@ from support.scripted import (
 from support.services import service_of
 
 import sidefx_client as sidefx
-from sidefx_client.transport.connection import BLOCK, ObservedConnection
+from sidefx_client.transport.adapter import Adapter
+from sidefx_client.transport.connection import BLOCK
 
 OK = json_response("done")
 STREAM = {"Content-Type": "application/octet-stream"}
@@ -29,14 +31,15 @@ def used(server: ScriptedServer) -> list[int]:
     return [request.connection for request in server.requests]
 
 
-def test_slow_call_does_not_count_as_idle(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_call_does_not_count_as_idle() -> None:
     def slowly(connection: Connection, request: Request) -> None:
         connection.read_body(request)
         time.sleep(0.35)
         connection.send(OK)
 
-    monkeypatch.setattr(ObservedConnection, "idle_limit", 0.3)
-    with ScriptedServer([slowly, OK]) as server, service_of(server) as service:
+    session = requests.Session()
+    session.mount("http://", Adapter(idle_limit=0.3))
+    with ScriptedServer([slowly, OK]) as server, session, service_of(server, session=session) as service:
         service.things.do()
         service.things.do()
         assert used(server) == [1, 1]
