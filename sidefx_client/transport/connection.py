@@ -99,7 +99,7 @@ class ObservedConnection:
         clear_openssl_errors()
 
     def is_reusable(self, idle_limit: float) -> bool:
-        """Return False after more than ``idle_limit`` seconds without use, or if surplus bytes would be read as the next response."""
+        """Return False after ``idle_limit`` seconds, or if surplus bytes would be read as the next response."""
         if self.response is None or self.sock is None:
             return True
         has_surplus = self.response.has_surplus or (hasattr(self.sock, "pending") and self.sock.pending())

@@ -95,14 +95,14 @@ def test_N3_closed_idle_connection_is_replaced(case: Case, tls: str | None, firs
 
 
 def test_N3_connection_idle_for_long_is_not_reused(case: Case) -> None:
-    session = requests.Session()
-    session.mount("http://", Adapter(idle_limit=0.1))
     server = case.server(OK)
-    service = case.service(server, session=session)
-    service.bugs.submit_issue(summary="first")
-    service.bugs.submit_issue(summary="at once")
-    time.sleep(0.15)
-    service.bugs.submit_issue(summary="later")
+    with requests.Session() as session:
+        session.mount("http://", Adapter(idle_limit=0.1))
+        service = case.service(server, session=session)
+        service.bugs.submit_issue(summary="first")
+        service.bugs.submit_issue(summary="at once")
+        time.sleep(0.15)
+        service.bugs.submit_issue(summary="later")
     assert [request.connection for request in server.requests] == [1, 1, 2]
 
 
