@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import ipaddress
 from urllib.parse import SplitResult, urlsplit
 
@@ -39,7 +38,9 @@ def why_unusable_proxy(proxy: str) -> str | None:
     if parts is None or not parts.hostname:
         return "the proxy URL has no host, or no valid port: write http://host:port in HTTPS_PROXY or ALL_PROXY"
     if parts.scheme in ("socks4", "socks4a", "socks5", "socks5h"):
-        if importlib.util.find_spec("socks") is None:  # the module of PySocks, which requests imports
+        try:
+            import socks  # type: ignore[import-untyped,unused-ignore] # noqa: F401 (PySocks, which requests needs)
+        except ImportError:
             return f"the SOCKS proxy {origin(proxy)} needs PySocks: pip install PySocks"
     elif parts.scheme not in ("http", "https"):
         schemes = "http, https, socks5 or socks5h"
