@@ -11,7 +11,6 @@ from typing import Any, BinaryIO, Union
 import requests
 
 from .atomic import AtomicFile, require_regular_file
-from .errors import SideFXError
 from .names import last_component, name_in_disposition
 from .progress import Progress, ProgressCallback
 from .transport.connection import BLOCK
@@ -142,7 +141,7 @@ class ResponseFile(io.BufferedReader):
 
         If ``path`` is a directory, the file in it gets ``name``. ``progress(done, total)`` gets bytes; total is None
         if the server does not say it. Raises TransportError for a truncated stream and OSError for the disk. An
-        older file at ``path`` is then left as it was; after an OSError the stream can still be read.
+        older file at ``path`` is then left as it was, and the rest of a stream that is complete can still be read.
         """
         target = Path(path)
         if target.is_dir() and self.name:
@@ -150,17 +149,12 @@ class ResponseFile(io.BufferedReader):
         steps = Progress(progress, self.size)
         with AtomicFile(target) as file:
             done = 0
-            try:
+            steps.update(done)
+            while block := self.read1(BLOCK):
+                file.write(block)
+                done += len(block)
                 steps.update(done)
-                while block := self.read1(BLOCK):
-                    file.write(block)
-                    done += len(block)
-                    steps.update(done)
-                steps.update(done, end=True)
-            except BaseException as error:
-                if not isinstance(error, OSError) or isinstance(error, SideFXError):
-                    self.close()
-                raise
+            steps.update(done, end=True)
             self.close()
             return file.commit()
 

@@ -194,20 +194,13 @@ class RangeClient:
             if status not in (301, 302, 303, 307, 308) or "Location" not in response.headers:
                 return response
             response.close()
-            target = _redirect_target(url, response)
-            reason = why_unsafe(target.reveal(), "the redirect of the download")
-            if reason:
+            try:  # http.client decodes headers as Latin-1
+                url = Secret(urljoin(url.reveal(), quoted(response.headers["Location"], "latin-1")))
+            except ValueError:
+                url = Secret("")  # which is refused
+            if reason := why_unsafe(url.reveal(), "the redirect of the download"):
                 raise DownloadError(reason, status)
-            url = target
         raise status_error(response, f", more than {_MAX_REDIRECTS} times")
-
-
-def _redirect_target(url: Secret, response: requests.Response) -> Secret:
-    try:
-        # http.client decodes headers as Latin-1.
-        return Secret(urljoin(url.reveal(), quoted(response.headers["Location"], "latin-1")))
-    except ValueError:
-        return Secret("")  # which is refused
 
 
 def quoted(url: str, encoding: str = "utf-8") -> str:

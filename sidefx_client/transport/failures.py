@@ -102,7 +102,10 @@ def _reason(causes: list[BaseException]) -> tuple[str, bool]:
         if isinstance(cause, ConnectionRefusedError):
             return "the connection was refused", False
         if isinstance(cause, ssl.SSLError):
-            return f"TLS failed ({_tls_problem(cause)})", False
+            reason = getattr(cause, "reason", None) or "the connection was closed"  # an error made by a mock lacks it
+            if reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE"):
+                reason = "the server does not speak TLS on this port; for a proxy write http:// in its URL"
+            return f"TLS failed ({reason})", False
     return "the connection was closed before the response was complete", False
 
 
@@ -113,10 +116,3 @@ def _certificate_problem(error: BaseException) -> str:
     if "issuer" in problem or "self" in problem:
         return f"{problem}; ca_bundle= or REQUESTS_CA_BUNDLE names a studio's own CA"
     return problem
-
-
-def _tls_problem(error: ssl.SSLError) -> str:
-    reason: str | None = getattr(error, "reason", None)  # an error made by a mock lacks it
-    if reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE"):
-        return "the server does not speak TLS on this port; for a proxy write http:// in its URL"
-    return reason or "the connection was closed"

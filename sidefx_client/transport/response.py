@@ -16,7 +16,6 @@ from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import requests
-import urllib3
 
 from ..errors import TransportError, clean
 from ..urls import origin
@@ -61,16 +60,10 @@ class ResponseBody(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def read(self, size: int | None = -1) -> bytes:
-        """Return up to ``size`` bytes (all of them: -1 or None), b"" at the end."""
-        if size is None or size < 0:
-            return b"".join(iter(lambda: self.read(BLOCK), b""))
-        if self.closed:
-            raise ValueError("I/O operation on closed file")
+    def read(self, size: int = BLOCK) -> bytes:
+        """Return up to ``size`` bytes, b"" at the end."""
         if self._failure:
             self.fail(self._failure)
-        if size == 0:
-            return b""
         self._size = size
         try:
             data = next(self._blocks, b"")
@@ -80,7 +73,7 @@ class ResponseBody(io.RawIOBase):
         return data
 
     def readall(self) -> bytes:
-        return self.read()
+        return b"".join(iter(self.read, b""))
 
     def readinto(self, buffer: Any) -> int:
         data = self.read(len(buffer))
@@ -130,9 +123,7 @@ class ResponseBody(io.RawIOBase):
         source = self._source
         if not hasattr(source, "stream"):  # such as a file that a mock set as `raw`
             return source.read(size)
-        # Only read1 returns as soon as bytes arrive. urllib3 1.26 lacks it.
-        if isinstance(source, urllib3.HTTPResponse) and hasattr(source, "read1"):
-            return source.read1(size, decode_content=False)
+        # Only read1 returns as soon as bytes arrive. urllib3 1.26 lacks it, but http.client has it.
         if type(getattr(source, "_fp", None)) not in (http.client.HTTPResponse, RawResponse):
             return source.read(size, decode_content=False)
         with source._error_catcher():

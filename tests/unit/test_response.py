@@ -52,8 +52,8 @@ CUT = {
 
 
 @pytest.mark.parametrize("framing", WHOLE)
-@pytest.mark.parametrize("size", [1, 100, 1 << 20, -1, None])
-def test_body_is_read_in_any_steps(framing: str, size: int | None) -> None:
+@pytest.mark.parametrize("size", [1, 100, 1 << 20])
+def test_body_is_read_in_any_steps(framing: str, size: int) -> None:
     with ResponseBody(received(WHOLE[framing])) as body:
         assert not body.finished
         assert b"".join(iter(lambda: body.read(size), b"")) == DATA
@@ -104,8 +104,6 @@ def test_body_is_a_readable_raw_io() -> None:
     assert body.readinto(buffer) == 10
     assert buffer + body.readall() == DATA
     body.close()
-    with pytest.raises(ValueError, match="closed"):
-        body.read(1)
 
 
 CHARSETS = {
