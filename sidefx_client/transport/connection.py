@@ -195,9 +195,8 @@ class _Reader(io.BufferedReader):
         if not isinstance(self._sock, ssl.SSLSocket):
             return super().read1(size)
         first = super().read1(min(size, 16 * 1024))  # OpenSSL returns one TLS record at a time, of at most 16 KiB
-        return self._with_arrived(first, size) if 0 < len(first) < size else first
-
-    def _with_arrived(self, first: bytes, size: int) -> bytes:
+        if not 0 < len(first) < size:
+            return first
         block = bytearray(size)
         view, count = memoryview(block), len(first)
         view[:count] = first
