@@ -84,8 +84,6 @@ def download_build(
     For the rest see ``download_file``. Also raises the errors of a call, such as "EULA not accepted".
     https://www.sidefx.com/docs/api/download/index.html
     """
-    if not isinstance(service, Service):
-        raise TypeError(f"download_build() takes a service first, not {type(service).__name__}")
     if reason := _invalid_option(progress, connections):
         raise ConfigError(reason)
     folder = Path(directory).absolute()  # the working directory may change meanwhile

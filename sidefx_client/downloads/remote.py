@@ -76,8 +76,6 @@ class UnusableResponse(TransportError):
         super().__init__(message or str(status_error(response)), may_have_executed=True)
         self.http_code = response.status_code
         self.wait = wait
-        # The server refuses the request, which may be one connection too many.
-        self.is_refusal = self.http_code >= 400 and self.http_code != 416
 
 
 class RemoteFile:

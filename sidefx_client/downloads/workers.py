@@ -13,7 +13,7 @@ import requests
 
 from ..errors import CallTimeout, DownloadError, TransportError
 from ..log import logger
-from ..retry import MAX_RETRY_AFTER
+from ..retry import BACKOFF, MAX_RETRY_AFTER
 from ..transport.response import ResponseBody
 from . import remote
 from .partial import Partial
@@ -23,7 +23,6 @@ _BLOCK, _LARGE_BLOCK = 128 * 1024, 512 * 1024  # bytes read at once by each of s
 _PIECES = 4  # for each connection, within these limits
 _MIN_PIECE, _MAX_PIECE = 1 << 20, 16 << 20  # bytes: a piece costs a round trip, and a break loses those after a hole
 _MIN_SPEED = 1024  # bytes a second
-BACKOFF = 0.5  # seconds to wait after the first attempt without progress, doubled each time
 _MAX_ATTEMPTS = 5  # without progress
 _ENOUGH = 64 * 1024  # bytes: an attempt that received this many is retried at once
 _GRACE = 1.0  # seconds for the threads to end: one that is still connecting ends by itself and writes nothing
@@ -148,7 +147,8 @@ class Workers:
         except TransportError as failure:
             with self._changed:
                 # The server may accept fewer connections. A response of another file is not such a refusal.
-                if piece.at - before < _ENOUGH and self._running > 1 and getattr(failure, "is_refusal", True):
+                is_refusal = getattr(failure, "http_code", None) not in (200, 206, 416)
+                if piece.at - before < _ENOUGH and self._running > 1 and is_refusal:
                     piece.is_taken = False
                     self._running -= 1
                     self._changed.notify_all()

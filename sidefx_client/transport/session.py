@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Mapping
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any, Union, cast
+from typing import Any, Union
 from urllib.parse import urlsplit
 
 import requests
@@ -57,12 +57,13 @@ class Session:
     ) -> None:
         if session is not None and ca_bundle is not None:
             raise ConfigError("give a session (its verify names the CA bundle) or a ca_bundle, not both")
-        if ca_bundle is not None and not (isinstance(ca_bundle, (str, os.PathLike)) and os.path.exists(ca_bundle)):
-            raise ConfigError(f"ca_bundle must be the path of an existing PEM file, not {ca_bundle!r}")
+        # requests_cache replaces the class requests.Session.
+        if session is not None and SessionRedirectMixin not in type(session).__mro__:
+            raise ConfigError(f"session must be a requests.Session, not {type(session).__name__}")
         self._owned = session is None
         self._waits = waits
         self._closed = threading.Event()
-        self._requests = requests.Session() if session is None else _require_session(session)
+        self._requests = requests.Session() if session is None else session
         self._settings_for = functools.cache(functools.partial(_settings_for, self._requests))
         if self._owned:
             self._requests.verify = True if ca_bundle is None else os.fspath(ca_bundle)
@@ -181,14 +182,6 @@ def _prepared(method: str, url: str, headers: Mapping[str, str]) -> requests.Pre
     except ValueError:  # InvalidURL of requests, such as a host name that IDNA refuses
         del url
     raise ConfigError(f"cannot make a request for a URL at {shown}")
-
-
-def _require_session(session: Any) -> requests.Session:
-    if SessionRedirectMixin not in type(session).__mro__:  # requests_cache replaces the class requests.Session
-        raise ConfigError(f"session must be a requests.Session, not {type(session).__name__}")
-    if session.verify is not None and not isinstance(session.verify, (bool, str, os.PathLike)):
-        raise ConfigError(f"the session's verify must be True, False or the path of a file, not {session.verify!r}")
-    return cast(requests.Session, session)
 
 
 def require_timeout(timeout: Any) -> Timeout:

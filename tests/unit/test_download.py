@@ -312,7 +312,7 @@ def build(service: Any, directory: Path, **options: Any) -> Path:
 
 
 def test_download_build_without_a_service_raises_type_error(tmp_path: Path) -> None:
-    with pytest.raises(TypeError, match="takes a service first, not str"):
+    with pytest.raises(TypeError, match="takes a service"):
         sidefx.download_build("houdini", "20.5", "production", directory=tmp_path)  # type: ignore[arg-type]
 
 
