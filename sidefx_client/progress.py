@@ -19,7 +19,7 @@ class Progress:
     """
 
     def __init__(self, callback: ProgressCallback | None, total: int | None) -> None:
-        self._callback = callback
+        self._callback = callback or (lambda done, total: None)
         self.total = total
         self.in_callback = False
         self._done = -1
@@ -27,8 +27,6 @@ class Progress:
 
     def update(self, done: int, *, end: bool = False) -> None:
         """Report ``done`` bytes. Set ``end`` for the last call, because the total may be unknown."""
-        if self._callback is None:
-            return
         now = time.monotonic()
         if done < self._done or now >= self._due or ((end or done == self.total) and done != self._done):
             self._done = done

@@ -191,7 +191,6 @@ class _Reader(io.BufferedReader):
         if self._failure is not None:
             raise self._failure
         self._lines = 0
-        size = BLOCK if size < 0 else size
         if not isinstance(self._sock, ssl.SSLSocket):
             return super().read1(size)
         first = super().read1(min(size, 16 * 1024))  # OpenSSL returns one TLS record at a time, of at most 16 KiB

@@ -83,10 +83,9 @@ class Session:
         attempt = Attempt(timeout[1] if isinstance(timeout, tuple) else timeout, on_socket)
         started = time.monotonic()
         outcome: object = "cancelled"
-        proxy: str | None = None
+        options, proxy = self._settings_for("/".join(str(request.url).split("/", 3)[:3]))
         outer = in_flight.set(attempt)  # a progress function may make a call of its own
         try:
-            options, proxy = self._settings_for("/".join(str(request.url).split("/", 3)[:3]))
             response = self._send(request, timeout, options)
             outcome = response.status_code
             return response
