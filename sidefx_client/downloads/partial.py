@@ -53,7 +53,8 @@ class PartialLost(FileNotFoundError):
 class Partial:
     """The partial file at ``path``, of which the first ``size`` bytes are complete, and the ``info`` about them.
 
-    The first ``hashed`` bytes are in ``md5``. Use it with ``with``. On exit the partial file is kept if it can be
+    The first ``hashed`` bytes are in ``md5``. ``is_mixed`` is True if some may be of another version of the file, such
+    as those of an earlier run. Use it with ``with``. On exit the partial file is kept if it can be
     resumed, otherwise deleted. ``write`` may be called from any thread. Raises OSError early if the directory is
     missing or not writable.
     """
@@ -62,6 +63,7 @@ class Partial:
         atomic.require_regular_file(target)
         self.info: ResumeInfo | None = None
         self.size = 0
+        self.is_mixed = False
         self.md5, self.hashed = hashlib.md5(usedforsecurity=False), 0
         self.target = target
         self._stem = atomic.short_name(target)
@@ -123,7 +125,7 @@ class Partial:
 
     def restart(self) -> None:
         """Forget everything that arrived."""
-        self.info = None
+        self.info, self.is_mixed = None, False
         self.md5, self.hashed = hashlib.md5(usedforsecurity=False), 0
         self.truncate(0)
 
@@ -156,7 +158,6 @@ class Partial:
                 self._file.close()
                 if not (self.is_kept or is_moved):
                     atomic.remove(self.path)
-                self._remove_abandoned()
                 if self._sidecar is not None and not self.path.exists():
                     atomic.remove_open(self._sidecar_path, self._sidecar)
         finally:
@@ -189,18 +190,17 @@ class Partial:
         self.info = parse_info(self._sidecar.read(_INFO_SIZE))
         self._written = self._file.seek(0, os.SEEK_END)
         self.truncate(min(self._written, self.info.contiguous) if self.info else 0)
+        self.is_mixed = self.size > 0
         self._remove_abandoned()
         return True
 
     def _open_private(self) -> None:
-        while True:
+        while self._file is None or not atomic.is_at(self.path, self._file):
+            self.close()  # removed as abandoned before it was locked
             self.path = self.target.with_name(f"{self._stem}.{os.urandom(4).hex()}.part")
             self._file = open(self.path, "x+b", buffering=0)  # noqa: SIM115 (closed on exit)
             with contextlib.suppress(OSError):  # there may be no locks
                 atomic.lock(self._file)
-            if atomic.is_at(self.path, self._file):
-                return
-            self._file.close()  # removed as abandoned before it was locked
 
     def _remove_abandoned(self) -> None:
         """Remove the private partial files of killed processes, if this process holds the lock."""

@@ -20,7 +20,7 @@ from ..secret import Secret
 from ..transport.response import content_length
 from ..transport.session import Session, build_get
 from ..urls import origin, why_unsafe
-from .partial import ResumeInfo
+from .partial import Partial, ResumeInfo
 
 TIMEOUT = (10.0, 60.0)  # seconds to connect, seconds of silence after which a transfer is resumed on a new connection
 
@@ -140,14 +140,13 @@ class Piece:
 class RangeClient:
     """Requests ranges of ``source``, which may be replaced by one with a new URL.
 
-    Mirrors of one file may have different validators. So if the MD5 is known, a different validator only sets
-    ``has_mixed_versions``, and the MD5 shows at the end whether the bytes belong together.
+    Mirrors of one file may have different validators. So if the MD5 is known, a different validator only makes the
+    partial file mixed, and the MD5 shows at the end whether the bytes belong together.
     """
 
     def __init__(self, source: RemoteFile, session: Session) -> None:
         self.source = source
         self.session = session
-        self.has_mixed_versions = False
 
     def request(self, piece: Piece, info: ResumeInfo | None) -> requests.Response:
         """Return the response to a request for the missing bytes of the piece; ``info`` is about those at hand.
@@ -166,10 +165,10 @@ class RangeClient:
         return response
 
     def usable_range(
-        self, response: requests.Response, piece: Piece, total: int | None, info: ResumeInfo | None
+        self, response: requests.Response, piece: Piece, total: int | None, partial: Partial
     ) -> ContentRange | None:
-        """Return the range of a response that continues the piece and may belong to the file of ``info``, or None."""
-        found, known = content_range(response.headers), info.validator if info else None
+        """Return the range of a response that continues the piece and may belong to the partial file, or None."""
+        found, known = content_range(response.headers), partial.info.validator if partial.info else None
         if response.status_code != 206 or found is None or found.start != piece.at or found.end is None:
             return None
         total = total or found.total
@@ -178,7 +177,7 @@ class RangeClient:
         if content_length(response) not in (None, found.end - piece.at):
             return None
         if known not in (None, validator(response.headers) or known):
-            self.has_mixed_versions = True
+            partial.is_mixed = True
             if self.source.md5 is None:
                 return None
         return found._replace(total=total)

@@ -52,14 +52,13 @@ class Transfer:
         """Receive and verify the partial file."""
         partial, source = self._partial, self.client.source
         if not source.can_resume(partial.info, partial.size):
-            self._start_over()
+            partial.restart()
         if partial.info and source.size is None:
             self._progress.total = partial.info.total
         partial.require_space(self._progress.total)
-        is_mixed = partial.size > 0
         try:
             self._fetch()
-            self._verify(is_mixed or self.client.has_mixed_versions)
+            self._verify()
         except DownloadError as error:
             if partial.is_kept and not self._progress.in_callback:
                 error.add_hint("the partial file is kept for the next run")
@@ -86,7 +85,7 @@ class Transfer:
         partial, is_refreshed = self._partial, False
         while True:
             if partial.size and not partial.info:  # the rest could belong to another version of the file
-                self._start_over()
+                partial.restart()
             piece = first_piece(partial.size, self._progress.total, self._limit)
             response = piece.response = self.client.request(piece, partial.info)
             status, found = response.status_code, content_range(response.headers)
@@ -101,12 +100,12 @@ class Transfer:
                 is_refreshed, self._limit = True, self.connections
                 old, self.client.source = self.client.source, self.refresh_url()
                 if (old.size, old.md5) != (self.client.source.size, self.client.source.md5):
-                    self._start_over()
+                    partial.restart()
                     self._progress.total = self.client.source.size
             elif status in (206, 416) and not self._range_mismatch_seen:
                 self._range_mismatch_seen = True
                 self._limit = 1
-                self._start_over()
+                partial.restart()
             else:
                 raise status_error(response, ", not with the requested range" if status in (206, 416) else "")
 
@@ -120,12 +119,12 @@ class Transfer:
                 raise DownloadError(f"the server has a file of {length} bytes, expected {source.size}")
             if length is None and source.size is not None and "text/html" in response.headers.get("Content-Type", ""):
                 raise DownloadError("the server sent a web page instead of the file", response.status_code)
-            self._start_over()
+            partial.restart()
             total = source.size if length is None else length
             # A complete body of unknown length is the whole file, even if its size is not the expected one.
             piece.at, piece.end = 0, None if "Transfer-Encoding" in response.headers else total
         else:
-            found = self.client.usable_range(response, piece, self._progress.total, partial.info)
+            found = self.client.usable_range(response, piece, self._progress.total, partial)
             if found is None or (piece.at == 0 and piece.end is None):
                 return False
             piece.end, total = found.end, found.total
@@ -155,16 +154,12 @@ class Transfer:
         failure = workers.failure
         if isinstance(failure, UnusableResponse):
             if not workers.several:  # more bytes than the file has
-                self._start_over()
+                self._partial.restart()
                 raise DownloadError(f"{failure}; it was discarded")
             self._limit = 1
         if failure is not None:
             raise failure
         return is_whole or self._partial.size == total
-
-    def _start_over(self) -> None:
-        self._partial.restart()
-        self.client.has_mixed_versions = False
 
     def _hash_some(self) -> bool:
         """Hash some of the bytes that are complete, if the MD5 is known. Return whether there are more."""
@@ -174,8 +169,8 @@ class Transfer:
         partial.hash_up_to(min(partial.size, partial.hashed + _STEP))
         return partial.hashed < partial.size
 
-    def _verify(self, is_mixed: bool) -> None:
-        """Raise DownloadError for a wrong file. If its bytes may be of two versions, start again once."""
+    def _verify(self, *, again: bool = True) -> None:
+        """Raise DownloadError for a wrong file. If its bytes may be of two versions, start ``again`` first."""
         partial = self._partial
         while self._hash_some():
             self._progress.update(partial.size)
@@ -183,9 +178,10 @@ class Transfer:
         error = self.client.source.mismatch(partial.size, partial.md5.hexdigest())
         if error is None:
             return
-        self._start_over()
-        if not (is_mixed and isinstance(error, ChecksumError)):
+        may_recover = again and partial.is_mixed and isinstance(error, ChecksumError)
+        partial.restart()
+        if not may_recover:
             raise error
         logger.warning("download: %s; restarted", str(error))
         self._fetch()
-        self._verify(is_mixed=False)
+        self._verify(again=False)

@@ -168,7 +168,7 @@ class Workers:
         try:
             if response is None:
                 response = self._client.request(piece, self._partial.info)
-                found = self._client.usable_range(response, piece, self._total, self._partial.info)
+                found = self._client.usable_range(response, piece, self._total, self._partial)
                 if found is None:
                     response.close()
                     raise UnusableResponse(response)
