@@ -66,11 +66,13 @@ def test_file_is_sent_in_blocks() -> None:
     assert [len(block) for block in source] == [BLOCK, BLOCK, BLOCK, 5]
 
 
-def test_stream_cannot_be_sent_again() -> None:
-    source = FileSource(io.BytesIO(b"content"), None, 7, None, owned=False)
+def test_stream_is_read_up_to_its_size_and_cannot_be_sent_again() -> None:
+    stream = io.BytesIO(b"content, more")
+    source = FileSource(stream, None, 7, None, owned=False)
     assert source.is_repeatable()  # before the first read
     assert b"".join(source) == b"content"
     assert not source.is_repeatable()
+    assert stream.read() == b", more"
 
 
 def test_exception_of_a_file_is_wrapped_in_source_error() -> None:

@@ -91,6 +91,7 @@ def test_relative_redirect_names_the_host(target: str) -> None:
         (502, "<textarea>\nTraceback:\nx\n</textarea>", ...),
         (500, "Traceback:\n&amp;lt;b&amp;gt;\n</textarea>", "Traceback:\n&lt;b&gt;"),
         (500, "x\r\nTraceback:\r\na\r\nb\r\n</textarea>\r\n", "Traceback:\na\nb"),
+        (500, "  Traceback: \nx\n  </textarea> ", "  Traceback: \nx"),
         (500, "Traceback:\nx", ...),
         (500, "</textarea>\nTraceback:\nx", ...),
         (500, "the Traceback:\nx\n</textarea>", ...),
