@@ -6,6 +6,7 @@ receive, each over one connection of the ``remote`` server, and write to the ``p
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -56,12 +57,10 @@ def download_file(
         raise ConfigError(reason)
     client = RangeClient(RemoteFile(url, size, md5), Session(session))
     del url
-    try:
-        from .transfer import Transfer  # imported late, because calls do not need this fifth of the package
+    from .transfer import Transfer  # imported late, because calls do not need this fifth of the package
 
+    with contextlib.closing(client.session):
         Transfer(client, Path(path).absolute(), progress, connections).run()
-    finally:
-        client.session.close()
     return Path(path)
 
 

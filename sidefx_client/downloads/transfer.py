@@ -35,34 +35,25 @@ class Transfer:
     refresh_url: Callable[[], RemoteFile] | None = None
 
     def run(self, *, private: bool = False) -> None:
-        self._progress = Progress(self.callback, self.client.source.size)
+        source = self.client.source
+        self._progress = Progress(self.callback, source.size)
         self._limit = self.connections  # at the same time
         self._range_mismatch_seen = False
         try:
             with Partial(self.target, private=private) as self._partial:
-                self._complete()
+                if not source.can_resume(self._partial.info, self._partial.size):
+                    self._partial.restart()
+                if self._partial.info and source.size is None:
+                    self._progress.total = self._partial.info.total
+                self._partial.require_space(self._progress.total)
+                self._fetch()
+                self._verify()
                 self._partial.commit()
         except PartialLost as error:
             if private:
                 raise
             logger.warning("download: %s; restarted", str(error))
             self.run(private=True)
-
-    def _complete(self) -> None:
-        """Receive and verify the partial file."""
-        partial, source = self._partial, self.client.source
-        if not source.can_resume(partial.info, partial.size):
-            partial.restart()
-        if partial.info and source.size is None:
-            self._progress.total = partial.info.total
-        partial.require_space(self._progress.total)
-        try:
-            self._fetch()
-            self._verify()
-        except DownloadError as error:
-            if partial.is_kept and not self._progress.in_callback:
-                error.add_hint("the partial file is kept for the next run")
-            raise
 
     def _fetch(self) -> None:
         """Receive until nothing is missing."""
