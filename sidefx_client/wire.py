@@ -73,14 +73,19 @@ def decode(response: requests.Response) -> Any:
     if media == "application/octet-stream" and response.status_code != 204:
         return ResponseFile(response)
     data = io.BytesIO()  # its repr does not show a token or signed URL, so the frames of errors may hold it
-    with ResponseBody(response) as body:
+    with ResponseBody(response, unconfirmed=True) as body:
         _copy(body, data, MAX_JSON + 1)
         if data.tell() > MAX_JSON:
             raise APIError(response.status_code, f"the response has more than {MAX_JSON >> 20} MiB of JSON")
         if not data.tell():
             return None
         with contextlib.suppress(ValueError, RecursionError):
-            return json.loads(data.getvalue().decode(charset(response), "replace"))
+            value = json.loads(data.getvalue().decode(charset(response), "replace"))
+            if body.is_confirmed or isinstance(value, (dict, list)):  # a truncated list or object is not JSON
+                return value
+            del value  # it may be a text with an echoed secret
+        if not body.is_confirmed:
+            body.fail("the connection was closed")
     excerpt = clean(" ".join(data.getvalue()[: 40 * EXCERPT_LENGTH].decode("utf-8", "replace").split()), one_line=True)
     media = clean(media, one_line=True)[:EXCERPT_LENGTH] or "an unknown type"
     raise APIError(response.status_code, f"expected JSON, got {media}: {excerpt[:EXCERPT_LENGTH]}")

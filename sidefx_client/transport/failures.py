@@ -75,6 +75,13 @@ def is_of_hook(error: BaseException) -> bool:
     return isinstance(error, _DISK_ERRORS) or getattr(error, "errno", None) in _DISK_ERRNOS
 
 
+def is_ragged_end(error: BaseException) -> bool:
+    """Return whether a TLS connection ended without close_notify."""
+    # Python 3.9 raises a plain SSLError for it, if its OpenSSL is 3.0 or newer.
+    reason = "UNEXPECTED_EOF_WHILE_READING"
+    return any(isinstance(c, ssl.SSLEOFError) or getattr(c, "reason", None) == reason for c in _causes(error))
+
+
 def _reason(causes: list[BaseException]) -> tuple[str, bool]:
     """Return the reason in words, and whether every retry fails for the same reason."""
     for cause in causes:

@@ -20,7 +20,7 @@ import requests
 from ..errors import TransportError, clean
 from ..urls import origin
 from .connection import BLOCK, RawResponse
-from .failures import NETWORK_ERRORS, transport_error
+from .failures import NETWORK_ERRORS, is_ragged_end, transport_error
 
 MAX_INPUT_WITHOUT_OUTPUT = 1 << 20  # compressed bytes without output: endless empty members or blocks
 
@@ -33,17 +33,20 @@ class ResponseBody(io.RawIOBase):
     """The bytes of ``response``, read once, from front to back. A read returns as soon as bytes have arrived.
 
     ``decoded=False`` leaves a Content-Encoding as it is. A truncated or damaged body, and an unsupported coding, raises
-    TransportError (``may_have_executed``) at every read, after the bytes that arrived. So does a body without a length
-    that ends without TLS's close_notify, because it may be truncated.
+    TransportError (``may_have_executed``) at every read, after the bytes that arrived. A body without a length that
+    ends without TLS's close_notify may be truncated. It raises too, but with ``unconfirmed`` only sets ``is_confirmed``
+    to False.
     """
 
-    def __init__(self, response: requests.Response, *, decoded: bool = True) -> None:
+    def __init__(self, response: requests.Response, *, decoded: bool = True, unconfirmed: bool = False) -> None:
         self._response = response
         self._source: Any = response.raw
         self._length = content_length(response)
         self._count = 0
         self._failure: str | None = None
         self.finished = False  # True once the last byte was read
+        self._unconfirmed = unconfirmed and self._length is None and not _is_chunked(response)
+        self.is_confirmed = True
         coding = response.headers.get("Content-Encoding", "").strip().lower() if decoded and self._length != 0 else ""
         self._is_coded = coding in ("gzip", "x-gzip", "deflate")
         if not self._is_coded and _UNSUPPORTED.search(coding):
@@ -103,6 +106,9 @@ class ResponseBody(io.RawIOBase):
         try:
             data: bytes = self._read_source(size or self._size)
         except (*NETWORK_ERRORS, ValueError) as error:  # ValueError: malformed chunks, read by another class than ours
+            if self._unconfirmed and is_ragged_end(error):
+                self.is_confirmed = False
+                return b""
             failure = transport_error(error, str(self._response.url), True)
         else:
             if not data and self._length not in (None, self._count):
@@ -165,12 +171,16 @@ def charset(response: requests.Response) -> str:
     return name if re.match(_CHARSETS, name) else "utf-8-sig"
 
 
+def _is_chunked(response: requests.Response) -> bool:
+    return "chunked" in response.headers.get("Transfer-Encoding", "").lower()
+
+
 def content_length(response: requests.Response) -> int | None:
     """Return the length of the body as it is sent, or None. Raise TransportError for an invalid Content-Length."""
     text = response.headers.get("Content-Length", "")
     if response.status_code in (204, 304):  # these have no body (RFC 9112, section 6.3)
         return 0
-    if not text.strip() or "chunked" in response.headers.get("Transfer-Encoding", "").lower():
+    if not text.strip() or _is_chunked(response):
         return None
     # Requests joins the headers of one name. Equal lengths are valid (RFC 9110, section 8.6).
     values = {value.strip() for value in text.split(",")}
