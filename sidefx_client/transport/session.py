@@ -57,6 +57,8 @@ class Session:
     ) -> None:
         if session is not None and ca_bundle is not None:
             raise ConfigError("give a session (its verify names the CA bundle) or a ca_bundle, not both")
+        if ca_bundle is not None and not (isinstance(ca_bundle, (str, os.PathLike)) and os.path.exists(ca_bundle)):
+            raise ConfigError(f"ca_bundle must be the path of an existing PEM file, not {ca_bundle!r}")
         # requests_cache replaces the class requests.Session.
         if session is not None and SessionRedirectMixin not in type(session).__mro__:
             raise ConfigError(f"session must be a requests.Session, not {type(session).__name__}")
