@@ -9,12 +9,12 @@ A call passes these files: ``proxy`` (attribute access), ``client`` (one call, w
 multipart), ``auth`` and ``secret`` (the token), then in ``transport/`` ``session``, ``adapter``, ``connection`` and, on
 the way back, ``response``. The files by purpose, each group in reading order:
 
-    a call          proxy (also ``service()``), client, retry, wire (also errors of the API)
+    a call          proxy (also ``service()``), client (401), retry (Retry-After), wire (also errors of the API)
     its token       auth, secret; credentials/: find, key_files, token_cache, hserver_file
-    its bytes       transport/: session, adapter, connection, response, multipart, failures
+    its bytes       transport/: session, adapter, connection, response, multipart, failures (may_have_executed)
     its help        documented/: functions, help, suggest
     files           files (upload and stream), progress, names, atomic
-    a download      downloads/: transfer, workers, remote, partial
+    a download      downloads/: its __init__ (entry points, new URLs), transfer, workers (retries), remote, partial
     for all         errors (and the redaction of server text), urls, log, version
                     reference (names of the vendor's wrapper)
     beside it       cli/, testing/

@@ -1,9 +1,9 @@
-"""The policy of retries: which failures are retried, and after how long.
+"""The policy of retries for calls and token requests. Downloads have their own, RetryBudget in downloads/workers.py.
 
 Only these are retried: (a) 429; (b) 401, once, with a new token; (c) a failure before a byte of the request was sent;
-(d) for read-only functions also a dropped connection, a truncated body, 502, 503, 504, and once a timeout. A
-Retry-After of a retried status is the shortest wait. All other failures are raised at once, because the server may have
-executed the call.
+(d) for read-only functions also a dropped connection, a truncated body, 502, 503, 504, and once a timeout. The
+Retry-After of 429, 502, 503 and 504 is the minimum wait. All other failures are raised at once, because the server may
+have executed the call.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _MAX_CLOCK_DIFFERENCE = 86400.0  # seconds: a response's Date that differs by mo
 
 
 def is_read_only(name: str) -> bool:
-    """Return whether a call may be sent again if the server may have executed it."""
+    """Return whether the call changes nothing on the server, so that it may be executed twice."""
     function = name.rpartition(".")[2]
     # Despite its name, get_non_commercial_license creates keys at each call.
     return function.startswith("get_") and function != "get_non_commercial_license"
@@ -68,7 +68,7 @@ class RetryPolicy:
         wait(delay)
 
     def _delay(self, failure: SideFXError) -> float | None:
-        """Return the seconds to wait before a retry, or None if ``failure`` is to be raised."""
+        """Return the seconds to wait before a retry, or None if ``failure`` is not retried."""
         backoff = min(MAX_BACKOFF, self._backoff * 2.0 ** min(len(self._failures), 16)) * random.uniform(0.75, 1.0)
         if isinstance(failure, TransportError):
             timed_out_before = isinstance(failure, CallTimeout) and CallTimeout in map(type, self._failures)

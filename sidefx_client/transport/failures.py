@@ -34,7 +34,7 @@ _NOT_CONNECTED = (_REFUSED, urllib3.exceptions.ConnectTimeoutError, requests.Con
 def transport_error(
     error: BaseException, url: str, request_started: bool | None, proxy: str | None = None
 ) -> SideFXError:
-    """Return the error to raise for ``error``; ``request_started`` as in Attempt.
+    """Return the error to raise for ``error``. ``request_started`` (see Attempt) becomes its ``may_have_executed``.
 
     If it is None (a custom adapter, a mock), the request counts as started unless ``error`` shows that there was no
     connection.

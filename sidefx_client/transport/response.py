@@ -1,8 +1,8 @@
 """The body of a response: complete and decompressed, or an error.
 
-All bodies are read here: JSON, error texts, streams and downloads. urllib3 1.26 does not
-report a truncated body. Neither 1.26 nor 2 reports a gzip stream that is truncated within a complete body, and both
-decode any number of codings.
+All bodies are read here: JSON, error texts, streams and downloads, also if a response hook has read them before.
+urllib3 1.26 does not report a truncated body. Neither 1.26 nor 2 reports a gzip stream that is truncated within a
+complete body, and both decode any number of codings.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ MAX_INPUT_WITHOUT_OUTPUT = 1 << 20  # compressed bytes without output: endless e
 
 # Python knows many more, but some raise unexpected errors (idna, hex) and some interpret code (unicode_escape).
 _CHARSETS = "utf-(16|32)|iso8859-|cp125|ascii"
-_UNSUPPORTED = re.compile(r"\b(br|zstd|compress|dcb|dcz|gzip|deflate)\b")  # also in a list, which we do not ask for
+_UNSUPPORTED = re.compile(r"\b(br|zstd|compress|dcb|dcz|gzip|deflate)\b")  # alone or in a list of codings
 
 
 class ResponseBody(io.RawIOBase):
     """The bytes of ``response``, read once, from front to back. A read returns as soon as bytes have arrived.
 
-    ``decoded=False`` leaves a Content-Encoding as it is. A truncated or damaged body, and an unsupported coding, raises
-    TransportError (``may_have_executed``) at every read, after the bytes that arrived. A body without a length that
-    ends without TLS's close_notify may be truncated. It raises too, but with ``unconfirmed`` only sets ``is_confirmed``
-    to False.
+    ``decoded=False`` leaves a Content-Encoding as it is. After the bytes that arrived, every read raises TransportError
+    (with ``may_have_executed``) if the body is truncated or damaged, or has an unsupported coding. A body without a
+    length may be truncated if the connection ends without TLS's close_notify. This raises too, but with ``unconfirmed``
+    it only sets ``is_confirmed`` to False.
     """
 
     def __init__(self, response: requests.Response, *, decoded: bool = True, unconfirmed: bool = False) -> None:
@@ -94,7 +94,7 @@ class ResponseBody(io.RawIOBase):
 
     def _read_blocks(self, coding: str) -> Iterator[bytes]:
         response = self._response
-        # Read by a response hook, a pickler, a mock or a cache; a hook may also have made this response.
+        # A response hook, a pickler, a mock or a cache has read the body, or a hook has made this response.
         if getattr(response, "_content_consumed", False) or response.raw is None:
             self._source = io.BytesIO(response.content or b"")
             if response.headers.get("Content-Encoding"):  # decoded by requests, so the length differs
@@ -102,7 +102,7 @@ class ResponseBody(io.RawIOBase):
         yield from self._decode(coding == "deflate") if self._is_coded else iter(self._receive, b"")
 
     def _receive(self, size: int | None = None) -> bytes:
-        """Return up to ``size`` bytes as they were sent, b"" at the end of the body. None: as many as are read."""
+        """Return up to ``size`` bytes as they were sent, b"" at the end of the body. None: the size of the read."""
         try:
             data: bytes = self._read_source(size or self._size)
         except (*NETWORK_ERRORS, ValueError) as error:  # ValueError: malformed chunks, read by another class than ours
@@ -133,7 +133,7 @@ class ResponseBody(io.RawIOBase):
             return data
 
     def _decode(self, is_deflate: bool) -> Iterator[bytes]:
-        """Yield decoded bytes, at most ``_size`` at once, of gzip or zlib streams of any number of members.
+        """Yield the decoded bytes of a gzip or zlib body with any number of members, at most ``_size`` at once.
 
         Deflate without its zlib header, which some servers send, is accepted, and so is an empty body.
         """
@@ -150,7 +150,7 @@ class ResponseBody(io.RawIOBase):
             if member is None or member.eof:
                 if member is not None and self._coded[:1] != b"\x1f":  # padding, which requests and gzip ignore
                     return
-                # The first byte of zlib ends in 8 and that of gzip in f; raw deflate begins otherwise.
+                # The low four bits of the first byte are 8 for zlib and 15 for gzip. Raw deflate has other ones.
                 is_raw = is_deflate and self._coded[0] & 15 not in (8, 15)
                 member = zlib.decompressobj(-zlib.MAX_WBITS if is_raw else zlib.MAX_WBITS | 32)
             while not member.eof and (data := member.decompress(self._coded, self._size)):
@@ -182,7 +182,7 @@ def content_length(response: requests.Response) -> int | None:
         return 0
     if not text.strip() or _is_chunked(response):
         return None
-    # Requests joins the headers of one name. Equal lengths are valid (RFC 9110, section 8.6).
+    # Requests joins repeated headers with commas. Equal lengths are valid (RFC 9110, section 8.6).
     values = {value.strip() for value in text.split(",")}
     if len(values) == 1 and re.fullmatch("[0-9]{1,18}", max(values)):
         return int(max(values))
