@@ -17,18 +17,18 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-_MAX_NAME = 128  # bytes: encrypted file systems accept names of 143 bytes, and 14 are added to it
-_WAITS = (0.05, 0.1, 0.25, 0.5, 1.0, 1.0, 2.0)  # seconds: on Windows, scanners and indexers hold new files for a while
+_MAX_NAME = 128  # bytes: encrypted file systems accept names of 143 bytes, and our suffixes have up to 14
+_WAITS = (0.05, 0.1, 0.25, 0.5, 1.0, 1.0, 2.0)  # seconds: on Windows, scanners keep new files open for a while
 _IN_USE = (5, 32, 33)  # Windows: access denied, sharing violation, lock violation
-_LOCKED_BYTE = 1 << 30  # locks are mandatory on Windows, so it lies behind the end of the file
+_LOCKED_BYTE = 1 << 30  # on Windows a lock blocks reads and writes, so lock a byte that others do not use
 _UNSUPPORTED = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 class AtomicFile:
     """A file that appears under ``path`` only when it is committed.
 
-    Use it with ``with``: without ``commit()`` nothing is left. The file gets the mode of the umask, or 0600 from the
-    start if it is ``private``.
+    Use it with ``with``. Without ``commit()`` the temporary file is removed. The file gets the mode of the umask, or
+    0600 from the start if it is ``private``.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, private: bool = False) -> None:
@@ -72,7 +72,7 @@ def require_regular_file(target: Path) -> None:
 
 
 def write_all(file: FileIO, data: bytes | memoryview) -> None:
-    """Write all of ``data``. An unbuffered file may accept only a part of a block at once."""
+    """Write all of ``data``. An unbuffered file may write only part of a block at once."""
     view = memoryview(data)
     while view:
         view = view[file.write(view) :]
@@ -109,7 +109,7 @@ def _patiently(act: Callable[[], object]) -> None:
 
 
 def open_own(path: Path, flags: int = 0) -> FileIO:
-    """Open a file of this user, not through a link; raise OSError for any other. ``flags`` are those of os.open."""
+    """Open a regular file of this user, and follow no link. Raise OSError for others. ``flags`` are for os.open."""
     flags |= os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     descriptor = os.open(path, flags, 0o666)
     file = open(descriptor, "r+b", buffering=0)  # noqa: SIM115 (closed by its owner)
@@ -122,7 +122,7 @@ def open_own(path: Path, flags: int = 0) -> FileIO:
 
 
 def is_at(path: Path, file: FileIO) -> bool:
-    """Whether ``path`` still leads to the open file."""
+    """Return whether ``path`` still leads to the open file."""
     try:
         return os.path.samestat(os.lstat(path), os.fstat(file.fileno()))
     except FileNotFoundError:
@@ -130,19 +130,20 @@ def is_at(path: Path, file: FileIO) -> bool:
 
 
 def lock(file: FileIO) -> None:
-    """Lock the file or raise OSError at once. With lockf, any close of the file would drop the lock."""
+    """Lock the file without waiting, or raise OSError."""
     if sys.platform == "win32":
         file.seek(_LOCKED_BYTE)
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
         file.seek(0)
     else:
+        # Not lockf, which drops the lock when any descriptor of the file is closed.
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def remove_open(path: Path, file: FileIO) -> None:
-    """Close a locked file, and remove it unless another file is at ``path`` now."""
+    """Close a locked file. Remove it unless ``path`` leads to another file now."""
     is_own = is_at(path, file)
-    if os.name == "nt":  # it cannot remove an open file, so one that another process has open stays
+    if os.name == "nt":  # Windows cannot remove an open file, so this raises if another process has it open
         file.close()
     if is_own:
         path.unlink(missing_ok=True)

@@ -33,7 +33,7 @@ _MARGIN = 60.0  # seconds: a token is renewed this long before its expiry, or a 
 class AccessToken(NamedTuple):
     """A token for the Authorization header. An empty one sends no header, as the local hserver expects.
 
-    ``expiry`` is the time of its renewal in seconds since the epoch, or None if it is not known.
+    ``expiry`` is the time to renew the token in seconds since the epoch, or None if that is not known.
     """
 
     value: Secret
@@ -46,7 +46,7 @@ class AccessToken(NamedTuple):
 
 
 def is_token(value: Any) -> bool:
-    """Return whether ``value`` can stand in a header: visible ASCII."""
+    """Return whether ``value`` is text of visible ASCII, which a header can carry."""
     return isinstance(value, str) and bool(value) and value.isascii() and value.isprintable() and " " not in value
 
 
@@ -85,13 +85,13 @@ class TokenManager:
         """Return an unexpired token that was not invalidated: the current one, a cached one, or a new one.
 
         Without credentials to request another, return the current one, so that the server rejects it. Raises
-        ConfigError if there is none either, AuthorizationError if the endpoint refuses, or TransportError.
+        ConfigError if there is no current token, AuthorizationError if the endpoint refuses, or TransportError.
         """
         failed = self._failed
         if usable := self._usable():
             return usable
         with self._lock:
-            if usable := self._usable():  # that of another thread, for which this one waited
+            if usable := self._usable():  # requested by another thread while this one waited
                 return usable
             if self._failed is not None and self._failed is not failed and self._failed[1] == timeout:
                 raise copy.copy(self._failed[0])
@@ -105,7 +105,7 @@ class TokenManager:
             except SideFXError as error:
                 self._failed = copy.copy(error), timeout  # a copy without the traceback and its frames
                 raise
-            if self.token is before:  # otherwise the caller has set another meanwhile
+            if self.token is before:  # otherwise the caller has set another token meanwhile
                 self.token = new
             return self._usable() or new
 
@@ -137,11 +137,11 @@ class TokenManager:
             return token
         except APIError as error:
             code, text = error.http_code, error.message
-        if 200 <= code < 300:  # without the response, which may contain a token
+        if 200 <= code < 300:  # the response is not shown, because it may contain a token
             text = "the endpoint gave no usable token: check access_token_url"
         if code in (400, 401, 403):
             text += f" (the credentials are from {credentials.source})"
-        raise AuthorizationError(code, f"{code}: {text}")  # not in the handler, so that it chains no token
+        raise AuthorizationError(code, f"{code}: {text}")  # not in the handler, which would chain a token
 
     def _request(self, credentials: Credentials, timeout: Timeout) -> AccessToken:
         """Request a token with client credentials and HTTP Basic (RFC 6749, section 4.4)."""

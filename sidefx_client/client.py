@@ -27,8 +27,8 @@ class Client:
     """The part of a Service that makes calls, with its session and tokens; safe to share between threads.
 
     The parameters are those of ``service()``: ``credentials`` are the caller's client id and secret, and
-    ``session_options`` are those of Session. Nothing is sent yet. ``_backoff`` is the first wait between two attempts
-    in seconds, which is doubled each time. Raises ConfigError.
+    ``session_options`` are those of Session. The constructor sends nothing. ``_backoff`` is the first wait between
+    two attempts in seconds, which is doubled each time. Raises ConfigError.
     """
 
     # Seconds, (seconds to connect, seconds between bytes), or None to wait for ever.
@@ -77,7 +77,7 @@ class Client:
 
     @property
     def access_token(self) -> str | None:
-        """The current token in plain text. One that is set is used from the next call on."""
+        """The current token in plain text. A new value is used from the next call on."""
         token = self._tokens.token
         return token.value.reveal() if token else None
 

@@ -4,7 +4,7 @@
     ├── ConfigError (ValueError)                     before a byte was sent: credentials, a URL, an option
     ├── AuthorizationError                           the token endpoint refused, or gave no usable token
     ├── APIError                                     the API responded, but not with a result
-    │   └── RateLimitError                           still 429, or told to wait longer than the cap
+    │   └── RateLimitError                           still 429, or a Retry-After of more than 120 s
     ├── TransportError (requests.ConnectionError)    no complete response
     │   └── CallTimeout (requests.Timeout)
     └── DownloadError                                a file could not be completed
@@ -26,7 +26,7 @@ from .secret import live_secrets
 _REDACTED = "<redacted>"
 _URL = re.compile(r"(https?:(?:\\?/){2}[^\s?\"'<>]*)(\?[^\s\"'<>]*)?", re.IGNORECASE)
 _NAMED = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&apos;", " ": "+"}  # in HTML, and in a form
-_BLANKS = "\xa0\u3000"  # of HTML, and of Japanese text
+_BLANKS = "\xa0\u3000"  # of HTML and of Japanese text, for which isprintable() is False
 
 
 class SideFXError(Exception):
@@ -64,7 +64,7 @@ class AuthorizationError(SideFXError):
 class APIError(SideFXError):
     """The API responded, but not with a result: ``http_code`` and the server's ``message``, never empty.
 
-    422 carries a text meant for the user, 500 the traceback on the server. ``str()`` is ``"<code> <message>"``.
+    422 has a message for the user, and 500 the traceback of the server. ``str()`` is ``"<code> <message>"``.
     ``retry_after`` is the wait in seconds that the server asked for, or None.
     """
 
@@ -101,8 +101,8 @@ class TransportError(SideFXError, requests.ConnectionError):
     called it ``lasting``.
     """
 
-    # requests' exceptions are OSErrors, which read two arguments as (errno, text). So they get the message alone, and
-    # neither a request nor a response, because those hold the bearer token.
+    # requests' exceptions are OSErrors, which read two arguments as (errno, text), so they get the message alone.
+    # Request and response are not passed either, because they hold the bearer token.
     def __init__(self, message: str, may_have_executed: bool = False, permanent: bool = False) -> None:
         super().__init__(message)
         self.may_have_executed = may_have_executed
@@ -131,7 +131,8 @@ class ChecksumError(DownloadError):
 def clean(text: str, *, one_line: bool = False) -> str:
     """Return server text that is safe in messages, log lines and terminals.
 
-    It is redacted. Control and bidi characters are escaped; line ends become ``\\n``, or are escaped if ``one_line``.
+    Secrets are redacted. Control and bidi characters are escaped. Line ends become ``\\n``, or are escaped if
+    ``one_line``.
     """
     text = redact(text).replace("\r\n", "\n").replace("\r", "\n")
     kept = _BLANKS if one_line else _BLANKS + "\n"
@@ -142,7 +143,7 @@ def redact(text: str) -> str:
     """Replace the secrets that this process holds, and the queries of URLs, by ``<redacted>``."""
     for secret in live_secrets():
         text = re.sub(_pattern(secret.reveal()), _REDACTED, text, flags=re.IGNORECASE)
-    # URLs without a query match too: otherwise a long text of them takes quadratic time.
+    # URLs without a query match too, because a long text of URLs would take quadratic time otherwise.
     return _URL.sub(lambda url: f"{url[1]}?{_REDACTED}" if url[2] else url[0], text)
 
 

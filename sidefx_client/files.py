@@ -80,7 +80,7 @@ class File:
         start, available = _extent(file)
         size = available if self.size is None else self.size
         if size is None:
-            raise ValueError(f"{self!r} does not tell its size: pass its bytes, or File(..., size=…)")
+            raise ValueError(f"{self!r} has no known size: pass its bytes, or File(..., size=…)")
         if available is not None and size > available:
             raise ValueError(f"{self!r} has {available} bytes, fewer than its size={size}")
         return FileSource(file, start, size, self.progress, owned=owned)
@@ -98,7 +98,7 @@ def _extent(file: Any) -> tuple[int | None, int | None]:
         file.seek(start)
     except (AttributeError, OSError):
         return None, None
-    if available == 0 and file.read(1):  # such as a file of /proc
+    if available == 0 and file.read(1):  # such as a file of /proc, whose size is 0
         file.seek(start)
         return start, None
     return start, available
@@ -118,7 +118,7 @@ class ResponseFile(io.BufferedReader):
         self._body = ResponseBody(response)
         super().__init__(self._body, BLOCK)
         self.response = response
-        if response.request is not None:  # the request that was sent stays as it was, for hooks and mocks
+        if response.request is not None:  # a copy, because hooks and mocks may keep the request that was sent
             response.request = response.request.copy()
             response.request.headers.pop("Authorization", None)
             response.request.hooks = {}
@@ -140,8 +140,8 @@ class ResponseFile(io.BufferedReader):
         """Save the unread bytes to a file at ``path``, which appears only when it is complete. Return its path.
 
         If ``path`` is a directory, the file in it gets ``name``. ``progress(done, total)`` gets bytes; total is None
-        if the server does not say it. Raises TransportError for a truncated stream and OSError for the disk. An
-        older file at ``path`` is then left as it was, and the rest of a stream that is complete can still be read.
+        if the server does not say it. Raises TransportError for a truncated stream and OSError for the disk. In both
+        cases an older file at ``path`` is unchanged. After an OSError, the rest of the stream can still be read.
         """
         target = Path(path)
         if target.is_dir() and self.name:

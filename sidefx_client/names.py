@@ -19,7 +19,7 @@ def last_component(path: str) -> str:
 
 
 def safe_name(name: str) -> str | None:
-    """Return ``name`` from a server as a visible name that stays in its directory on every system, or None.
+    """Return a server's file name in a form that is safe on every system, or None if nothing of it is left.
 
     Only the last component is kept. Control characters, characters that Windows forbids and those that change the
     direction of text become ``_``, and so does a leading dot or hyphen. Names of Windows devices get a leading ``_``.

@@ -16,12 +16,12 @@ from .secret import optional
 from .transport.session import DEFAULT_TIMEOUT, Timeout
 
 _PROBES = ("getdoc", "trait_names")  # IPython asks any object for these
-_PACKAGE_FUNCTIONS = {  # by the names under which people look for them on a service
+_PACKAGE_FUNCTIONS = {  # people look for these names on a service
     "download_build": 'sidefx_client.download_build(service, "houdini", "20.5")',
     "download_file": "sidefx_client.download_file(url, path)",
     "call": 'sidefx_client.call(service, "module.function", args, kwargs)',
 }
-# Statuses of a server that does not know a function or a parameter; the vendor's pages do not say which.
+# The vendor's pages do not say which of these statuses an unknown function or parameter gets.
 _REJECTED_CALL = (400, 404, 405, 422, 500, 501)
 
 
@@ -33,11 +33,11 @@ class Service(Client, documented.Catalogue):
 
     Any names, to any depth, go to the server, and so do all keyword arguments. ``dir()`` and ``help()`` know the
     documented ones. ``close()``, or ``with``, closes the connections. Many threads may share a service. Use
-    ``service()`` to make one. The class itself takes a token, and uses one without an expiry until the server rejects
-    it.
+    ``service()`` to make one. The class itself takes a token. If the expiry is None, the token is used until the server
+    rejects it.
     """
 
-    if not TYPE_CHECKING:  # which would lose the signature
+    if not TYPE_CHECKING:  # type checkers would lose the signature
         _missing = "Service takes a URL, a token and its expiry; for an id and a secret use service()"
         __init__ = explains_arguments(4, _missing)(Client.__init__)
 

@@ -42,5 +42,5 @@ def call_api_with_access_token(
 
 
 def _extract_traceback_from_response(response: requests.Response) -> str:
-    """Return the text of an error; of a debug page only the traceback."""
+    """Return the message of an error response. That of a debug page is its traceback."""
     return error_message(response.status_code, response.text)

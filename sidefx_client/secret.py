@@ -1,7 +1,7 @@
 """Secret values: tokens, client secrets and signed URLs that repr, vars and pickle do not show.
 
-Many tools print the local variables of every frame in a traceback. So a secret in plain text stands only in frames
-that return and never raise. All other code holds a ``Secret``, or deletes the variable before it raises.
+Many tools print the local variables of every frame in a traceback. So only frames that never raise hold a secret
+in plain text. All other code holds a ``Secret``, or deletes the variable before it raises.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 import weakref
 from typing import NoReturn
 
-SHORTEST_REDACTED = 8  # characters: shorter values are those of mocks, and could match ordinary words
+SHORTEST_REDACTED = 8  # characters: shorter values occur in mocks only, and could match ordinary words
 
 _live: weakref.WeakValueDictionary[int, Secret] = weakref.WeakValueDictionary()
 
 
 class Secret:
-    """A string that only ``reveal()`` shows. Server text that repeats it is redacted for as long as it lives."""
+    """A string that only ``reveal()`` shows. While it lives, messages with server text do not show it either."""
 
     __slots__ = ("__weakref__", "_value")
 

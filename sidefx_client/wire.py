@@ -42,8 +42,8 @@ Body = Union[bytes, MultipartBody]
 def encoded(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator[Body]:
     """Yield the body of the request for a call. Its files are open within the ``with`` block.
 
-    Raises TypeError or ValueError that names the place of an argument that JSON cannot hold or of a misplaced file, and
-    OSError for a file that cannot be read.
+    Raises TypeError or ValueError for an argument that JSON cannot hold or a misplaced file, and names its place.
+    Raises OSError for a file that cannot be read.
     """
     uploads = {key: value for key, value in kwargs.items() if isinstance(value, _UPLOADS)}
     if "json" in uploads:
@@ -62,7 +62,7 @@ def encoded(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterat
 
 
 def decode(response: requests.Response) -> Any:
-    """Return the value of a response: that of its JSON, None if it is empty, a ResponseFile for an octet-stream.
+    """Return the value of a response: its JSON, None if it is empty, or a ResponseFile for an octet-stream.
 
     Raises APIError or RateLimitError for a status other than 2xx or a body that is not JSON, and TransportError for a
     truncated body.
@@ -94,9 +94,10 @@ def decode(response: requests.Response) -> Any:
 def error_message(status: int, text: str) -> str:
     """Return the part of an error body that is meant for people, cleaned. Usually it is the whole body.
 
-    For a Django debug page (500) only the end of the traceback is returned, which names the exception. It stands
-    between a line ``Traceback:`` (old Django) or ``Traceback (most recent call last):`` and a line ``</textarea>``,
-    HTML-escaped. For ``{"error": "text"}`` only the text is returned, also with OAuth's ``error_description``.
+    For a Django debug page (500) only the end of the traceback is returned, which names the exception. A traceback
+    stands between a line ``Traceback:`` (old Django) or ``Traceback (most recent call last):`` and a line
+    ``</textarea>``, HTML-escaped. For ``{"error": "text"}`` only the text is returned, also with OAuth's
+    ``error_description``.
     """
     start = _TRACEBACK_START.search(text) if status == 500 else None
     end = start and _TRACEBACK_END.search(text, start.end())
@@ -160,7 +161,7 @@ def _json_text(name: str, args: list[Any], kwargs: dict[str, Any]) -> str:
 
 def _dumps(value: Any) -> str:
     text = json.dumps(value, allow_nan=False)
-    # The escape of a surrogate, which may be half of a pair or a lone one.
+    # json escapes a surrogate, which is half of a pair or a lone one.
     if "\\ud" in text and re.search("[\ud800-\udfff]", json.dumps(value, ensure_ascii=False)):
         raise ValueError("the text contains a lone surrogate, which UTF-8 cannot hold")
     return text

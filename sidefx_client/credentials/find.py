@@ -60,7 +60,7 @@ def find(client_id: str | None, client_secret: Secret | None, *, token_url: str)
 
 
 def _places(given: Pair, host: str) -> Iterator[tuple[str, Found]]:
-    """Yield each place by name, with its pair or the reason for its absence. Read each place at its turn."""
+    """Yield each place by name, with its pair or the reason for its absence. Read each place when it is reached."""
     yield "arguments", "not given" if given == (None, None) else given
     name = next(filter(os.environ.get, _SECRETS), " (or ".join(_SECRETS) + ")")
     # Many job systems set an empty variable for a secret that they do not have.

@@ -46,7 +46,7 @@ def _read(path: str) -> tuple[bytes, list[str]]:
 
 
 def _edited(path: str, client_id: str, client_secret: Secret | None) -> memoryview | None:
-    """Return the new content of the file, None if it has half a pair. The repr of a memoryview does not show it."""
+    """Return the new content, None if the file has half a pair. The repr of a memoryview does not show secrets."""
     bom, lines = _read(path)
     values = ini_values(lines)
     ids, secrets = values["clientid"], values["clientsecret"]

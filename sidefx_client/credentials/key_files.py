@@ -1,6 +1,6 @@
 """The files that hold pairs of client id and secret: the vendor's, and netrc.
 
-A text in place of a pair is the reason for its absence.
+If there is no pair, the functions return a text with the reason.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def netrc_entry(path: str, host: str) -> Found:
             machines = netrc.netrc(os.dup(file.fileno())).hosts  # type: ignore[arg-type]  # it calls open()
     except (OSError, ValueError, netrc.NetrcParseError):  # their texts may quote a password
         return "cannot be read as a netrc file" if os.path.exists(path) else "does not exist"
-    # The `default` entry is meant for FTP servers, and is filed under that name.
+    # netrc lists its `default` entry as a machine of that name. It is meant for FTP servers, so it is not used.
     for machine, (login, _, password) in machines.items():
         if machine.lower() == host != "default":
             return login or None, optional(password or None)

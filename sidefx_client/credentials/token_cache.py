@@ -1,4 +1,4 @@
-"""Tokens kept in a file, so that the many short processes of a farm share one.
+"""Tokens kept in a file, so that the many short processes of a farm share a token.
 
 A failure here never fails a call: at worst one more token is requested.
 """
@@ -86,7 +86,7 @@ def _require_private(path: str, state: os.stat_result) -> None:
 
 
 def _parse(data: bytes) -> dict[str, _Token]:
-    """Return the unexpired tokens. The first entry of another form ends the search."""
+    """Return the unexpired tokens. Entries after a malformed one are ignored."""
     tokens: dict[str, _Token] = {}
     now = time.time()
     with contextlib.suppress(ValueError, RecursionError, AttributeError, TypeError, LookupError):

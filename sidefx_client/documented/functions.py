@@ -1,8 +1,8 @@
 """The documented functions: one source for dir(), help(), type checkers and hints in error messages.
 
 To add a documented function, add a method to the class of its module below, and one in ``testing/functions.py`` for
-the local server. A new module is a class and a line in ``Catalogue``. The classes are never instantiated: ``Service``
-inherits the annotations of ``Catalogue`` for type checkers, and help.py reads the docstrings.
+the local server. For a new module, add a class and a line in ``Catalogue``. The classes are never instantiated:
+``Service`` inherits the annotations of ``Catalogue`` for type checkers, and help.py reads the docstrings.
 """
 
 from __future__ import annotations

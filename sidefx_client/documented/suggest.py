@@ -1,4 +1,4 @@
-"""An explanation for arguments that people mistake."""
+"""Hints for arguments that people mistake: the TypeError names the right ones."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def download_file(
     only if it has ``size`` bytes and the ``md5`` (hex), as far as these are known. While another process downloads to
     the same ``path``, the bytes go to a private partial file, so both fetch the whole file.
     ``progress(done, total)`` in bytes; an exception from it cancels the download and reaches the caller.
-    ``connections``: how many at most fetch parts of the file at the same time. ``session``: used for all requests.
+    ``connections``: the maximum that fetch parts of the file at the same time. ``session``: used for all requests.
 
     Raises ConfigError before anything is sent, OSError for the disk, DownloadError (with ``http_code``), its
     subclass ChecksumError, and TransportError if a retry cannot help, such as for a bad certificate.

@@ -53,10 +53,10 @@ class PartialLost(FileNotFoundError):
 class Partial:
     """The partial file at ``path``, of which the first ``size`` bytes are complete, and the ``info`` about them.
 
-    The first ``hashed`` bytes are in ``md5``. ``is_mixed`` is True if some may be of another version of the file, such
-    as those of an earlier run. Use it with ``with``. On exit the partial file is kept if it can be
-    resumed, otherwise deleted. ``write`` may be called from any thread. Raises OSError early if the directory is
-    missing or not writable.
+    The first ``hashed`` bytes are in ``md5``. ``is_mixed`` is True if some bytes may be of another version of the file,
+    such as those of an earlier run. Use it with ``with``. On exit the partial file is kept if it can be resumed,
+    otherwise deleted. ``write`` may be called from any thread. Raises OSError early if the directory is missing or not
+    writable.
     """
 
     def __init__(self, target: Path, *, private: bool = False) -> None:
@@ -88,7 +88,7 @@ class Partial:
 
     @property
     def is_kept(self) -> bool:
-        """Whether the next run can resume."""
+        """True if the next run can resume."""
         return self.size > 0 and self.info is not None and self._sidecar is not None
 
     def hash_up_to(self, end: int) -> None:
@@ -124,7 +124,7 @@ class Partial:
             atomic.write_all(self._sidecar, json.dumps(fields).encode().ljust(_INFO_SIZE))
 
     def restart(self) -> None:
-        """Forget everything that arrived."""
+        """Discard the info and all bytes."""
         self.info, self.is_mixed = None, False
         self.md5, self.hashed = hashlib.md5(usedforsecurity=False), 0
         self.truncate(0)
@@ -164,7 +164,7 @@ class Partial:
             self.close()
 
     def close(self) -> None:
-        """Close the files, also in a forked child, where a copy of the descriptors would prolong the lock."""
+        """Close the files. A forked child does it too, because its copies of the descriptors would keep the lock."""
         for file in (self._file, self._sidecar):
             if file is not None:
                 file.close()
@@ -176,13 +176,13 @@ class Partial:
         """Lock the sidecar and open the partial file. Return False if that is not possible."""
         try:
             while self._sidecar is None or not atomic.is_at(self._sidecar_path, self._sidecar):
-                self.close()  # its last owner removed it after it was opened here
+                self.close()  # the last owner removed the sidecar after it was opened here
                 self._sidecar = atomic.open_own(self._sidecar_path, os.O_CREAT)
                 atomic.lock(self._sidecar)
             self._file = atomic.open_own(self.path, os.O_CREAT)
         except OSError as error:
             is_taken = isinstance(error, (BlockingIOError, PermissionError))
-            if self._sidecar is not None and not is_taken and not self.path.exists():  # there are no locks
+            if self._sidecar is not None and not is_taken and not self.path.exists():  # the file system has no locks
                 with contextlib.suppress(OSError):  # another process has it open on Windows
                     atomic.remove_open(self._sidecar_path, self._sidecar)
             self.close()
@@ -196,10 +196,10 @@ class Partial:
 
     def _open_private(self) -> None:
         while self._file is None or not atomic.is_at(self.path, self._file):
-            self.close()  # removed as abandoned before it was locked
+            self.close()  # another process removed it as abandoned before it was locked
             self.path = self.target.with_name(f"{self._stem}.{os.urandom(4).hex()}.part")
             self._file = open(self.path, "x+b", buffering=0)  # noqa: SIM115 (closed on exit)
-            with contextlib.suppress(OSError):  # there may be no locks
+            with contextlib.suppress(OSError):  # the file system may have no locks
                 atomic.lock(self._file)
 
     def _remove_abandoned(self) -> None:
@@ -220,5 +220,5 @@ class Partial:
         return file
 
     def _lost(self) -> PartialLost:
-        self.info = None  # the rest is not worth resuming
+        self.info = None  # the next run must not resume it
         return PartialLost(errno.ENOENT, "another program removed or changed the partial file", str(self.path))

@@ -69,7 +69,7 @@ def status_error(response: requests.Response, more: str = "") -> DownloadError:
 class UnusableResponse(TransportError):
     """A response without the requested bytes.
 
-    It may be different at the next attempt, ``wait`` seconds later at the earliest. None means that it will not.
+    ``wait`` is the minimum number of seconds before a retry. None means that the same request fails again.
     """
 
     def __init__(self, response: requests.Response, message: str | None = None, wait: float | None = None) -> None:
@@ -98,7 +98,7 @@ class RemoteFile:
         return None
 
     def can_resume(self, info: ResumeInfo | None, done: int) -> bool:
-        """Return whether ``done`` bytes with this info may belong to this file. Validator or MD5 decide later."""
+        """Return whether ``done`` bytes with this info may belong to this file. A validator or MD5 decides later."""
         totals = {total for total in (info and info.total, self.size) if total is not None}
         if info is None or len(totals) > 1 or done > max(totals, default=done):
             return False
@@ -113,7 +113,7 @@ class Piece:
     def __init__(self, at: int, end: int | None) -> None:
         self.at = at
         self.end = end
-        self.response: requests.Response | None = None  # if it was requested, until it is received
+        self.response: requests.Response | None = None  # from its request until a worker reads it
         self.is_taken = False
         self._socket: socket.socket | None = None
         self._is_stopped = False
@@ -131,14 +131,14 @@ class Piece:
             self.response.close()
         sock = getattr(self._socket, "socket", self._socket)  # TLS within TLS is wrapped once more
         with contextlib.suppress(OSError):
-            if sock is not None and os.name == "nt":  # shutdown() does not wake a blocked recv there
+            if sock is not None and os.name == "nt":  # on Windows shutdown() does not wake a blocked recv
                 socket.close(sock.detach())
-            elif sock is not None:  # SSLSocket.shutdown() would replace the state of the thread that reads
+            elif sock is not None:  # SSLSocket.shutdown() would discard the TLS state in use by the reading thread
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
 class RangeClient:
-    """Requests ranges of ``source``, which may be replaced by one with a new URL.
+    """A client for ranges of ``source``, which is replaced if its URL expires.
 
     Mirrors of one file may have different validators. So if the MD5 is known, a different validator only makes the
     partial file mixed, and the MD5 shows at the end whether the bytes belong together.
@@ -149,7 +149,7 @@ class RangeClient:
         self.session = session
 
     def request(self, piece: Piece, info: ResumeInfo | None) -> requests.Response:
-        """Return the response to a request for the missing bytes of the piece; ``info`` is about those at hand.
+        """Return the response to a request for the missing bytes of the piece. ``info`` is that of the partial file.
 
         Raises TransportError if a retry may help, else DownloadError.
         """

@@ -26,7 +26,7 @@ _EXPIRED = (400, 401, 403, 410)  # statuses of a signed URL that has expired
 
 @dataclass
 class Transfer:
-    """Completes ``target``. ``refresh_url`` returns the file with a new URL after the old one expired."""
+    """One download to ``target``. ``refresh_url`` returns the file with a new URL if the old one has expired."""
 
     client: RangeClient
     target: Path
@@ -37,7 +37,7 @@ class Transfer:
     def run(self, *, private: bool = False) -> None:
         source = self.client.source
         self._progress = Progress(self.callback, source.size)
-        self._limit = self.connections  # at the same time
+        self._limit = self.connections  # connections at the same time
         self._range_mismatch_seen = False
         try:
             with Partial(self.target, private=private) as self._partial:
@@ -66,7 +66,7 @@ class Transfer:
             except TransportError as failure:
                 if self._progress.in_callback:
                     raise
-                # Without an info the next attempt starts at 0, so the bytes of this one are no progress.
+                # Without an info the next attempt starts at 0, so the bytes of this one do not count.
                 wait = budget.wait(failure, partial.size if partial.info else 0)
                 logger.warning("download: %s; resumed at byte %d", str(failure), partial.size)
                 self.client.session.wait(wait)
@@ -101,7 +101,7 @@ class Transfer:
                 raise status_error(response, ", not with the requested range" if status in (206, 416) else "")
 
     def _accept(self, response: requests.Response, piece: Piece) -> bool:
-        """Return whether the response contains the piece, or the whole file. Then save how to recognize the file."""
+        """Return whether the response contains the piece or the whole file. If so, save the info to recognize it."""
         partial, source = self._partial, self.client.source
         is_whole = response.status_code == 200
         if is_whole:
@@ -112,7 +112,7 @@ class Transfer:
                 raise DownloadError("the server sent a web page instead of the file", response.status_code)
             partial.restart()
             total = source.size if length is None else length
-            # A complete body of unknown length is the whole file, even if its size is not the expected one.
+            # A complete chunked body is the whole file, even if its size is not the expected one.
             piece.at, piece.end = 0, None if "Transfer-Encoding" in response.headers else total
         else:
             found = self.client.usable_range(response, piece, self._progress.total, partial)
@@ -161,7 +161,7 @@ class Transfer:
         return partial.hashed < partial.size
 
     def _verify(self, *, again: bool = True) -> None:
-        """Raise DownloadError for a wrong file. If its bytes may be of two versions, start ``again`` first."""
+        """Raise DownloadError for a wrong file. If its bytes may be of two versions, download it ``again`` first."""
         partial = self._partial
         while self._hash_some():
             self._progress.update(partial.size)

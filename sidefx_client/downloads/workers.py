@@ -20,16 +20,16 @@ from .partial import Partial
 from .remote import Piece, RangeClient, UnusableResponse
 
 _BLOCK, _LARGE_BLOCK = 128 * 1024, 512 * 1024  # bytes read at once by each of several workers, and by a single one
-_PIECES = 4  # for each connection, within these limits
-_MIN_PIECE, _MAX_PIECE = 1 << 20, 16 << 20  # bytes: a piece costs a round trip, and a break loses those after a hole
+_PIECES = 4  # for each connection, if these limits allow it
+_MIN_PIECE, _MAX_PIECE = 1 << 20, 16 << 20  # bytes: a piece costs a round trip, and an abort loses those after a hole
 _MIN_SPEED = 1024  # bytes a second
 _MAX_ATTEMPTS = 5  # without progress
 _ENOUGH = 64 * 1024  # bytes: an attempt that received this many is retried at once
-_GRACE = 1.0  # seconds for the threads to end: one that is still connecting ends by itself and writes nothing
+_GRACE = 1.0  # seconds for the threads to end: a thread that is still connecting ends later and writes nothing
 
 
 def first_piece(start: int, total: int | None, connections: int) -> Piece:
-    """Return the piece to request first. One connection requests all the rest."""
+    """Return the piece to request first. For a single connection it is all the rest."""
     size = _piece_size(start, total, connections)
     several = connections > 1 and (total is None or total - start > 2 * size)
     return Piece(start, start + size if several else None)
@@ -40,7 +40,7 @@ def _piece_size(start: int, total: int | None, connections: int) -> int:
 
 
 class RetryBudget:
-    """Counts the attempts of a transfer that starts at byte ``position``."""
+    """The attempts and waits of a transfer that starts at byte ``position``."""
 
     def __init__(self, position: int) -> None:
         self._attempts = 0  # without progress
@@ -64,10 +64,10 @@ class RetryBudget:
 
 
 class Workers:
-    """Threads that receive what is missing of ``partial``, of ``total`` bytes (None: unknown).
+    """Threads that receive the missing bytes of ``partial``, up to ``total`` (None: unknown).
 
-    There are ``count`` of them if the ``first`` piece, which has a response, is not all that is missing. A single
-    one leaves retries to the caller.
+    ``first`` is a piece with a response. If more is missing, there are ``count`` threads, otherwise one. A single
+    thread leaves retries to the caller.
     """
 
     def __init__(self, client: RangeClient, partial: Partial, first: Piece, total: int | None, count: int) -> None:
@@ -106,7 +106,7 @@ class Workers:
             return not self._changed.wait_for(lambda: self._running == 0 or self.failure is not None, seconds)
 
     def stop(self) -> None:
-        """End all threads, but do not wait long for one that is late."""
+        """End all threads, and wait for them for up to a second."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
@@ -146,7 +146,7 @@ class Workers:
             self._receive(piece)
         except TransportError as failure:
             with self._changed:
-                # The server may accept fewer connections. A response of another file is not such a refusal.
+                # The server may refuse more connections. A response of another file is not such a refusal.
                 is_refusal = getattr(failure, "http_code", None) not in (200, 206, 416)
                 if piece.at - before < _ENOUGH and self._running > 1 and is_refusal:
                     piece.is_taken = False

@@ -23,7 +23,7 @@ class Adapter(HTTPAdapter):
     """A ``requests`` adapter with one TLS context for all connections, at least TLS 1.2.
 
     ``verify`` is True, the path of a CA bundle (a PEM file or a folder) or False, ``cert`` a client certificate, both
-    as requests takes them. They apply to every request of this adapter and override the session. A connection that
+    as requests takes them. They apply to every request of this adapter, whatever the session has. A connection that
     was idle for more than ``idle_limit`` seconds is not reused. Raises ConfigError if a file cannot be read.
     """
 
@@ -36,7 +36,7 @@ class Adapter(HTTPAdapter):
         self._pools: dict[tuple[str | None, ...], HTTPConnectionPool] = {}  # by proxy, scheme and host
         # Kept alive after fork, because closing could deadlock on a lock held by a parent thread.
         self._inherited_from_parent: list[Any] = []
-        # urllib3 would close pools in use if there are more hosts, and warns of a full pool if there are more threads.
+        # With smaller limits urllib3 closes pools in use if there are many hosts, and warns if there are many threads.
         super().__init__(pool_connections=1000, pool_maxsize=64)
         run_after_fork(self)
 
@@ -55,16 +55,16 @@ class Adapter(HTTPAdapter):
         pool = self._pools.get((proxy, scheme, host))
         if pool is None:
             manager = self.proxy_manager_for(prepend_scheme_if_needed(proxy, "http")) if proxy else self.poolmanager
-            classes = manager.pool_classes_by_scheme  # also those for SOCKS
+            classes = manager.pool_classes_by_scheme  # a SOCKS proxy has its own
             manager.pool_classes_by_scheme = {name: mixed(ObservedPool, classes[name]) for name in classes}
             options = {"ssl_context": self._tls()} if scheme == "https" else {}
-            # Threads that come here at the same time may have made two contexts, and so two pools.
+            # Two threads may make two contexts and two pools at the same time, so the first one is kept.
             pool = self._pools.setdefault((proxy, scheme, host), manager.connection_from_url(url, options))
             pool.idle_limit = self._idle_limit  # type: ignore[attr-defined]
         return pool
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
-        pass  # The shared context has them. urllib3 would load the CA bundle (16 ms) again for each connection.
+        pass  # The shared context has both files. urllib3 would load the CA bundle (16 ms) again for each connection.
 
     def close(self) -> None:
         # urllib3 2 closes connections only when they are garbage-collected, which a kept traceback delays.

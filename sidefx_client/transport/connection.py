@@ -1,8 +1,8 @@
 """One connection to a server, and the responses that arrive on it: the classes of urllib3 and http.client, extended.
 
 The connection records whether a byte of a request was sent before a failure, and reads a response that comes before the
-end of an upload. http.client accepts a truncated head, and ends the head at a line that is not a header. It takes 103
-(Early Hints) for the response, and the next call then reads the real one. It drops bytes that follow the body.
+end of an upload. The response corrects http.client, which accepts a truncated head, ends the head at a line that is not
+a header, and takes 103 (Early Hints) for the response. http.client also drops bytes that follow the body.
 """
 
 from __future__ import annotations
@@ -71,11 +71,11 @@ class ObservedConnection:
             # Python returns a socket without TLS if the peer resets the connection before the handshake.
             if self.sock.version() is None:
                 raise ConnectionResetError("the connection was closed before the TLS handshake")
-            # Otherwise a body that is delimited by the end of the connection looks complete when it is truncated.
+            # By default a body without a length looks complete when it is truncated.
             self.sock.suppress_ragged_eofs = False  # type: ignore[attr-defined]
 
     def endheaders(self, *args: Any, **kwargs: Any) -> None:
-        """Send the head of the request, which starts it. The CONNECT to a proxy does not pass here."""
+        """Send the head of the request, and record that. The CONNECT to a proxy does not pass here."""
         if self.sock is None:
             self.connect()
         clear_openssl_errors()
@@ -135,7 +135,7 @@ class RawResponse(http.client.HTTPResponse):
     def begin(self) -> None:
         self.fp.in_head = True
         super().begin()
-        while 102 <= self.status < 200:  # http.client itself reads past 100
+        while 102 <= self.status < 200:  # http.client itself skips 100 only
             self.headers = None  # type: ignore[assignment]
             super().begin()
         self.fp.in_head = False
@@ -150,14 +150,14 @@ class RawResponse(http.client.HTTPResponse):
     def _read_next_chunk_size(self) -> int:
         size: int = super()._read_next_chunk_size()  # type: ignore[misc]
         if size < 0:
-            raise ValueError  # http.client raises IncompleteRead for it
+            raise ValueError  # http.client turns it into IncompleteRead
         return size
 
     def _close_conn(self) -> None:
         fp, self.fp = self.fp, None  # two threads may close it
         if fp is not None:
             self.ended_at = time.monotonic()
-            # http.client drops bytes after the body, and the next response would be wrong.
+            # http.client drops buffered bytes after the body, so the next response would begin with the rest of them.
             self.has_surplus = fp.has_arrived()
             fp.close()
 
@@ -203,8 +203,8 @@ class _Reader(io.BufferedReader):
             with self._without_waiting():
                 while count < size and (more := self._sock.recv_into(view[count:])):
                     count += more
-        except OSError as error:  # raised by the next read, after the bytes that arrived before it
-            self._failure = error.with_traceback(None)  # which holds the buffer
+        except OSError as error:  # raised by the next read, because bytes arrived before it
+            self._failure = error.with_traceback(None)  # the frames of the traceback hold the buffer
         # A full block is not copied to bytes, which would cost CPU.
         return block if count == size else bytes(view[:count])  # type: ignore[return-value]
 
@@ -219,7 +219,7 @@ class _Reader(io.BufferedReader):
 
     @contextlib.contextmanager
     def _without_waiting(self) -> Iterator[None]:
-        """End the block instead of waiting for data."""
+        """Make the socket non-blocking. A read that would wait ends the ``with`` block."""
         timeout = self._sock.gettimeout()
         self._sock.settimeout(0)
         try:

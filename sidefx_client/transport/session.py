@@ -40,7 +40,7 @@ USER_AGENT = f"sidefx-client/{__version__} {default_user_agent()} Python/{sys.ve
 
 
 class Session:
-    """Sends prepared requests from any thread, and waits between retries, until it is closed.
+    """A sender of prepared requests for any thread, until it is closed. It also waits between retries.
 
     ``session`` is the caller's, if given. Its adapters, proxies, ``verify``, ``cert`` and hooks are used. Its cookies
     and headers are not sent, and it is not closed. ``ca_bundle`` is the path of a PEM file that replaces the public
@@ -127,8 +127,7 @@ class Session:
 
     def wait(self, seconds: float) -> None:
         """Wait between two attempts. Raises TypeError if the session is closed meanwhile."""
-        # Count slices instead of reading the clock, because freezegun stops it. They are short, because Windows ignores
-        # Ctrl-C during one.
+        # freezegun stops the clock, so count slices of the wait. Windows ignores Ctrl-C during one, so they are short.
         slices = math.ceil(seconds / 0.5) if self._waits else 0
         for _ in range(slices):
             self._closed.wait(seconds / slices)
@@ -147,8 +146,8 @@ class Session:
 
 
 def _settings_for(session: requests.Session, host: str) -> tuple[dict[str, Any], str | None]:
-    """Return the options for requests to ``https://host``, and the URL of its proxy. The lookup takes 0.1 ms."""
-    verify = None if session.verify is True else session.verify  # with None, REQUESTS_CA_BUNDLE would override it
+    """Return the request options and the proxy for ``https://host``. Cached by the caller, because it takes 0.1 ms."""
+    verify = None if session.verify is True else session.verify  # REQUESTS_CA_BUNDLE must not override a path
     options = session.merge_environment_settings(host, {}, True, verify, session.cert)
     proxy = select_proxy(host, options["proxies"])
     if not proxy or is_loopback(urlsplit(host).hostname):
