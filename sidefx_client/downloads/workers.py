@@ -184,7 +184,9 @@ class Workers:
     def _write(self, piece: Piece, response: requests.Response, limit: int | None) -> None:
         patience, started, before = 0.9 * remote.TIMEOUT[1], time.monotonic(), piece.at
         with ResponseBody(response, decoded=False) as body:
-            while not self._stopping and (block := body.read(self._block)):
+            while block := body.read(self._block):
+                if self._stopping:  # the next attempt may have begun, perhaps with another version of the file
+                    return
                 if limit is not None and piece.at + len(block) > limit:
                     raise UnusableResponse(response, f"the server sent more than the {limit} bytes of the file")
                 self._partial.write(piece.at, block)

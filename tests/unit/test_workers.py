@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import threading
@@ -10,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from support.downloads import NAME, fetch, kept, left, md5, program
 from support.scripted import Connection, Request, ScriptedServer, http_response, json_response
 from support.served import MIB, Served, content_of
 from support.systems import needs_proc
 
 import sidefx_client as sidefx
+from sidefx_client.downloads import remote, workers
 from sidefx_client.downloads.workers import first_piece
 
 CONTENT = content_of(12 * MIB)
@@ -138,6 +141,46 @@ def test_D2_mismatching_response_of_one_connection_ends_in_the_right_file(
 ) -> None:
     with ScriptedServer(otherwise_from(number, Served(CONTENT), step)) as server:
         assert fetch(server, tmp_path, connections=4) == expected
+
+
+def test_late_block_of_another_version_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    end = MIB + MIB * 3 // 2  # of the second piece
+    stalled, restarted, closed = (threading.Event() for _ in range(3))
+    monkeypatch.setattr(remote, "TIMEOUT", (10.0, 20.0))
+    monkeypatch.setattr(workers, "_GRACE", 0.05)
+
+    def is_restart(request: Request) -> bool:
+        return (request.header("Range") or "-").endswith("-")
+
+    def step(connection: Connection, request: Request) -> None:
+        if server.requests[0] is request:
+            Served(CONTENT)(connection, request)
+        elif (
+            request.header("Range") == f"bytes={MIB}-{end - 1}"
+        ):  # stalls with an adapter that is not ours, so that the read is not interrupted
+            told = {"ETag": '"one"', "Content-Range": f"bytes {MIB}-{end - 1}/{len(CONTENT)}"}
+            connection.send(http_response(206, CONTENT[MIB:end], told)[: MIB + 1000 - end])
+            stalled.set()
+            assert restarted.wait(5)
+            connection.send(CONTENT[MIB + 1000 : MIB + 200_000])
+            with contextlib.suppress(ConnectionError):  # a reset, because it closes with bytes unread
+                connection.read()
+            closed.set()
+        elif is_restart(request):
+            whole = http_response(200, CHANGED, {"ETag": '"two"'})
+            connection.send(whole[: 6 * MIB])
+            assert closed.wait(5)
+            connection.send(whole[6 * MIB :])
+        else:
+            assert stalled.wait(5)
+            unconditional(connection, request)
+
+    def progress(done: int, total: int | None) -> None:
+        if is_restart(server.requests[-1]) and done > 4 * MIB:
+            restarted.set()
+
+    with requests.Session() as session, ScriptedServer(step) as server:
+        assert fetch(server, tmp_path, connections=2, session=session, progress=progress) == CHANGED
 
 
 def test_truncated_piece_is_resumed(tmp_path: Path) -> None:
