@@ -55,8 +55,9 @@ def download_file(
     if reason:
         del url  # a signed URL is secret, so no frame that raises may show it
         raise ConfigError(reason)
-    client = RangeClient(RemoteFile(url, size, md5), Session(session))
+    source = RemoteFile(url, size, md5)
     del url
+    client = RangeClient(source, Session(session))
     from .transfer import Transfer  # imported late, because calls do not need this fifth of the package
 
     with contextlib.closing(client.session):

@@ -51,6 +51,7 @@ class Adapter(HTTPAdapter):
     def get_connection(self, url: Any, proxies: Any = None) -> Any:  # called by requests before 2.32
         # Requests would parse the URL five times to find the same pool, which takes a sixth of the CPU of a call.
         scheme, host = urlsplit(url)[:2]
+        url = f"{scheme}://{host}"  # the query of a signed URL is secret, so no frame that raises may show it
         proxy = select_proxy(url, proxies) if proxies else None
         pool = self._pools.get((proxy, scheme, host))
         if pool is None:

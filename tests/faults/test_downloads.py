@@ -223,10 +223,21 @@ def test_D6_newer_build_at_the_new_url_raises(case: Case) -> None:
     keep_partial(case)
 
 
-@pytest.mark.parametrize("place", ["http://files.invalid", "https://files.invalid"])
-def test_D6_signed_url_is_hidden_in_frames(case: Case, place: str) -> None:
+@pytest.mark.parametrize(
+    ("place", "options"),
+    [
+        ("http://files.invalid", {}),
+        ("https://files.invalid", {"size": -1}),
+        ("https://files.invalid", {"session": "none"}),
+        ("https://files.invalid", {}),  # the CA bundle cannot be read
+    ],
+)
+def test_D6_signed_url_is_hidden_in_frames(
+    case: Case, place: str, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", __file__)
     with case.raises(sidefx.ConfigError):
-        sidefx.download_file(f"{place}/{NAME}?{SIGNATURE}", case.directory / NAME, size=-1)
+        sidefx.download_file(f"{place}/{NAME}?{SIGNATURE}", case.directory / NAME, **options)
 
 
 def test_D6_url_refused_twice_raises(case: Case) -> None:
