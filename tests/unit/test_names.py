@@ -58,7 +58,6 @@ def test_safe_name_of_a_server_name(name: str, safe: str | None) -> None:
         ("attachment; filename*=UTF-8''Zo%C3%AB.hip; filename=\"Zoe.hip\"", "Zoë.hip"),
         ("attachment", None),
         ("attachment; filename", None),
-        ("attachment; filename*0*=a; filename*=b; filename*1=c", None),
         ('attachment; filename=""', None),
         ("", None),
         (None, None),
@@ -66,3 +65,7 @@ def test_safe_name_of_a_server_name(name: str, safe: str | None) -> None:
 )
 def test_name_in_content_disposition(header: str | None, name: str | None) -> None:
     assert name_in_disposition(header) == name
+
+
+def test_continuations_that_some_pythons_cannot_sort_give_no_error() -> None:
+    assert name_in_disposition("attachment; filename*0*=a; filename*=b; filename*1=c") in (None, "ac")
