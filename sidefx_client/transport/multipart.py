@@ -26,16 +26,16 @@ class SourceError(Exception):
 
 
 class BytesSource:
-    """Bytes in memory, without a copy."""
+    """Bytes in memory, of which only the current block is copied."""
 
     def __init__(self, data: bytes | bytearray | memoryview) -> None:
         view = memoryview(data)
         self._view = view.cast("B") if view.c_contiguous else memoryview(view.tobytes())
         self.size = len(self._view)
 
-    def __iter__(self) -> Iterator[memoryview]:
+    def __iter__(self) -> Iterator[bytes]:
         for start in range(0, self.size, BLOCK):
-            yield self._view[start : start + BLOCK]
+            yield bytes(self._view[start : start + BLOCK])  # vcrpy copies blocks, which a memoryview refuses
 
     def is_repeatable(self) -> bool:
         return True
@@ -123,7 +123,7 @@ class MultipartBody:
     def __len__(self) -> int:
         return sum(segment.size for segment in self._segments)
 
-    def __iter__(self) -> Iterator[bytes | memoryview]:
+    def __iter__(self) -> Iterator[bytes]:
         for segment in self._segments:
             yield from segment
 

@@ -159,7 +159,7 @@ def test_N13_vcr_records_a_token_and_a_call_and_replays_them_without_the_server(
     with ScriptedServer(json_response("live"), tls=tls) as server:
         for mode in ("once", "none"):
             with vcr(mode) as cassette, cold(server) as service:
-                assert service.things.do(1) == "live"
+                assert service.things.do(scene=b"bytes") == "live"
                 assert len(cassette) == 2
             assert len(server.requests) == 2
 
