@@ -163,7 +163,7 @@ def endpoint(url: str) -> requests.PreparedRequest:
 def build_post(endpoint: requests.PreparedRequest, body: bytes | MultipartBody, auth: Any) -> requests.PreparedRequest:
     """Return a request to ``endpoint``. ``auth``, a callable, is applied last: its header cannot be replaced."""
     request = endpoint.copy()
-    request.body = body  # type: ignore[assignment]
+    request.body = body
     request.headers["Content-Length"] = str(len(body))
     request.headers["Content-Type"] = _FORM if isinstance(body, bytes) else body.content_type
     auth(request)
