@@ -181,8 +181,9 @@ class Partial:
                 atomic.lock(self._sidecar)
             self._file = atomic.open_own(self.path, os.O_CREAT)
         except OSError as error:
-            is_taken = isinstance(error, (BlockingIOError, PermissionError))
-            if self._sidecar is not None and not is_taken and not self.path.exists():  # the file system has no locks
+            is_taken = error.filename is None and isinstance(error, (BlockingIOError, PermissionError))
+            # The file system has no locks, or there is a link or a file of another user at the path.
+            if self._sidecar is not None and not is_taken and self._sidecar.seek(0, os.SEEK_END) == 0:
                 with contextlib.suppress(OSError):  # another process has it open on Windows
                     atomic.remove_open(self._sidecar_path, self._sidecar)
             self.close()

@@ -262,6 +262,7 @@ def test_D19_fifo_in_place_of_the_partial_file_is_left_alone(target: Path) -> No
     with Partial(target) as partial:
         receive(partial, b"whole")
         assert partial.commit().read_bytes() == b"whole"
+    assert left(target.parent) == ["build", "build.part"]
 
 
 @posix_only
