@@ -193,6 +193,7 @@ class Workers:
                 with self._changed:
                     piece.at += len(block)
                     self.received += len(block)
+                del block  # it may echo the signed URL, which no frame that raises may show
                 if time.monotonic() - started > patience:
                     if piece.at - before < _MIN_SPEED * patience:
                         raise CallTimeout(f"less than {_MIN_SPEED} bytes a second for {patience:.0f} s", True)

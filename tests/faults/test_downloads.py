@@ -26,7 +26,7 @@ from support.files import (
     starts,
     whole,
 )
-from support.scripted import Action, Connection, Request, ScriptedServer, http_response
+from support.scripted import Action, Connection, Request, ScriptedServer, http_response, send_and_close
 from support.served import Served, content_of
 
 import sidefx_client as sidefx
@@ -238,6 +238,13 @@ def test_D6_signed_url_is_hidden_in_frames(
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", __file__)
     with case.raises(sidefx.ConfigError):
         sidefx.download_file(f"{place}/{NAME}?{SIGNATURE}", case.directory / NAME, **options)
+
+
+def test_D6_echo_of_the_signed_url_in_a_truncated_file_is_hidden_in_frames(case: Case) -> None:
+    truncated = http_response(200, SIGNATURE, {"Content-Length": "900", "ETag": '"one"'})
+    with ScriptedServer(send_and_close(truncated)) as server, case.raises(sidefx.DownloadError):
+        fetch(case, server)
+    keep_partial(case)
 
 
 def test_D6_url_refused_twice_raises(case: Case) -> None:
