@@ -14,13 +14,14 @@ import requests
 
 from ..errors import ChecksumError, DownloadError, TransportError
 from ..log import logger
-from ..progress import INTERVAL, Progress, ProgressCallback
+from ..progress import Progress, ProgressCallback
 from ..transport.response import content_length
 from .partial import Partial, PartialLost, ResumeInfo
 from .remote import Piece, RangeClient, RemoteFile, UnusableResponse, content_range, status_error, validator
 from .workers import RetryBudget, Workers, first_piece
 
 _STEP = 8 << 20  # bytes hashed between two reports of progress
+_TICK = 0.01  # seconds: bytes that arrived within it are hashed while they are in the CPU's cache
 _EXPIRED = (400, 401, 403, 410)  # statuses of a signed URL that has expired
 
 
@@ -134,7 +135,7 @@ class Transfer:
             workers.start()
             self._progress.update(self._partial.size)
             is_behind = False
-            while workers.wait(0 if is_behind else INTERVAL):
+            while workers.wait(0 if is_behind else _TICK):
                 self._partial.save(self._partial.info, workers.contiguous)
                 is_behind = self._hash_some()
                 self._progress.update(workers.received)
