@@ -9,7 +9,7 @@ import os
 import re
 import socket
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote, urljoin, urlsplit
 
 import requests
@@ -20,7 +20,9 @@ from ..secret import Secret
 from ..transport.response import content_length
 from ..transport.session import Session, build_get
 from ..urls import origin, why_unsafe
-from .partial import Partial, ResumeInfo
+
+if TYPE_CHECKING:
+    from .partial import Partial, ResumeInfo
 
 TIMEOUT = (10.0, 60.0)  # seconds to connect, seconds of silence after which a transfer is resumed on a new connection
 
