@@ -98,52 +98,40 @@ def round_trips(opened: Open) -> Callable[[Stage], Sample]:
     return run
 
 
-PEERS = {
+PEERS: dict[str, Open] = {
+    OURS: clients.ours,
     "urllib3": clients.urllib3_pool,
     "requests": clients.requests_session,
     "httpx": clients.httpx_client,
     "vendor's way": clients.vendor,
 }
-NEEDS = {"httpx": "httpx", "curl": "curl"}
 
 WORKLOADS = {
     "calls": Workload(
         title="Small calls in sequence over TLS, per call",
         contenders={
-            OURS: in_sequence(clients.ours),
             **{name: in_sequence(opened) for name, opened in PEERS.items()},
             "vendor's way": in_sequence(clients.vendor, count=50),
             "curl": curl_in_sequence,
         },
-        needs=NEEDS,
         one_cpu=True,
         metric="cpu_us",
     ),
     "script": Workload(
         title="A whole short script: start, import, token, one call, end",
-        contenders={
-            OURS: script(clients.ours),
-            **{name: script(opened) for name, opened in PEERS.items()},
-            "curl": curl_script,
-        },
-        needs=NEEDS,
+        contenders={**{name: script(opened) for name, opened in PEERS.items()}, "curl": curl_script},
         one_cpu=True,
         metric="wall_ms",
     ),
     "import": Workload(
         title="The import alone",
         contenders={name: imports(name) for name in (OURS, "requests", "urllib3", "httpx")},
-        needs=NEEDS,
         one_cpu=True,
         metric="wall_ms",
     ),
     "round trips": Workload(
         title="Round trips on a line of 80 ms",
-        contenders={
-            OURS: round_trips(clients.ours),
-            "requests": round_trips(clients.requests_session),
-            "vendor's way": round_trips(clients.vendor),
-        },
+        contenders={name: round_trips(PEERS[name]) for name in (OURS, "requests", "vendor's way")},
         metric="round_trips",
     ),
 }

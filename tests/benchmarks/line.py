@@ -46,7 +46,7 @@ class Line:
     async def _connection(self, near: asyncio.StreamReader, to_near: asyncio.StreamWriter) -> None:
         far, to_far = await asyncio.open_connection("127.0.0.1", self.target)
         up, down = Blocks(IN_FLIGHT), Blocks(IN_FLIGHT)
-        receivers = [self._receive_up(near, up), self._receive_down(far, down)]
+        receivers = [self._receive(near, up), self._receive(far, down, counted=True)]
         receiving = [self._loop.create_task(receive) for receive in receivers]
         sending = [self._loop.create_task(send) for send in (self._send(up, to_far), self._send(down, to_near))]
         # asyncio would log a handler that ends by cancellation.
@@ -57,22 +57,17 @@ class Line:
         to_near.close()
         to_far.close()
 
-    async def _receive_up(self, source: asyncio.StreamReader, blocks: Blocks) -> None:
+    async def _receive(self, source: asyncio.StreamReader, blocks: Blocks, counted: bool = False) -> None:
         opened = 0.0
         with contextlib.suppress(ConnectionError):
             while block := await source.read(BLOCK):
-                # The kernel has accepted already, so the first bytes wait for the round trip of the handshake.
-                opened = opened or self._loop.time() + self.rtt
+                if counted:
+                    block = block[: self.cut_after - self.down]
+                    self.down += len(block)
+                # The kernel has accepted already, so the client's first bytes wait for the round trip of the handshake.
+                opened = opened or self._loop.time() + (0.0 if counted else self.rtt)
                 await blocks.put((max(self._loop.time(), opened) + self.rtt / 2, block))
-        await blocks.put((0, b""))
-
-    async def _receive_down(self, source: asyncio.StreamReader, blocks: Blocks) -> None:
-        with contextlib.suppress(ConnectionError):
-            while block := await source.read(BLOCK):
-                block = block[: self.cut_after - self.down]
-                self.down += len(block)
-                await blocks.put((self._loop.time() + self.rtt / 2, block))
-                if self.down == self.cut_after:
+                if counted and self.down == self.cut_after:
                     self.cut_after = sys.maxsize
                     break
         await blocks.put((0, b""))

@@ -1,6 +1,7 @@
 """Workloads and their measurement: each contender in a fresh process, rounds interleaved.
 
 A contender is a function that takes the `Stage` and returns a sample with one number per metric. Lower is better.
+`measure.py SUITE WORKLOAD CONTENDER STAGE` runs a contender once, and prints its sample in JSON.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from servers import Stage
 
 OURS = "sidefx_client"
+OPTIONAL = ("curl", "wget2", "aria2c", "httpx", "pyreqwest")  # the names of their contenders begin with them
 WORKER_TIMEOUT = 1200  # seconds that one contender may take
 
 Sample = dict[str, float]
@@ -37,13 +39,13 @@ class Workload:
     title: str
     contenders: dict[str, Callable[[Stage], Sample]]
     metric: str
-    needs: dict[str, str] = field(default_factory=dict)  # contender: the program or module that it needs
     one_cpu: bool = False  # server and client share a CPU, because results across two CPUs vary by 50 %
 
     def missing(self) -> dict[str, str]:
         """Return the contenders that cannot run here, with the missing program or module."""
-        needs = self.needs.items()
-        return {name: need for name, need in needs if not shutil.which(need) and not importlib.util.find_spec(need)}
+        needs = {name: name.split()[0].rstrip(",") for name in self.contenders}
+        lost = {need for need in OPTIONAL if not shutil.which(need) and not importlib.util.find_spec(need)}
+        return {name: need for name, need in needs.items() if need in lost}
 
 
 def rounds(suite: str, name: str, workload: Workload, stage: Stage, count: int) -> Samples:
@@ -61,8 +63,7 @@ def rounds(suite: str, name: str, workload: Workload, stage: Stage, count: int) 
 
 
 def _in_worker(suite: str, name: str, contender: str, stage: Stage) -> Sample:
-    script = str(Path(__file__).with_name("worker.py"))
-    command = [sys.executable, script, suite, name, contender, json.dumps(asdict(stage))]
+    command = [sys.executable, __file__, suite, name, contender, json.dumps(asdict(stage))]
     out = subprocess.run(command, stdout=subprocess.PIPE, env=stage.environment(), timeout=WORKER_TIMEOUT, check=True)
     sample: Sample = json.loads(out.stdout)
     return sample
@@ -107,3 +108,10 @@ def _status(pid: object, key: str) -> int:
     """Return a value of /proc/PID/status in KiB."""
     with open(f"/proc/{pid}/status") as file:
         return next(int(line.split()[1]) for line in file if line.startswith(key))
+
+
+if __name__ == "__main__":
+    suite, name, contender, fields = sys.argv[1:]
+    stage = Stage(**json.loads(fields))
+    print(json.dumps(importlib.import_module(suite).WORKLOADS[name].contenders[contender](stage)))
+    Path(stage.target).unlink(missing_ok=True)

@@ -18,13 +18,12 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import chart
 import report
 import servers
 from line import Line
 from measure import Samples, Workload, rounds
 
-SUITES = {"transfers": ("uploads", "downloads"), "calls": ("calls",), "all": ("uploads", "downloads", "calls")}
+SUITES = {"transfers": ("transfers",), "calls": ("calls",), "all": ("transfers", "calls")}
 RTT, RATE = 0.08, 4 << 20  # of the slow line: seconds, and bytes per second and connection
 
 
@@ -52,7 +51,7 @@ def main() -> None:
     for workload, samples in outcome:
         print(f"\n### {workload.title}\n\n{report.table(workload, samples)}")
     if options.svg:
-        options.svg.write_text(chart.svg(outcome), encoding="utf-8")
+        options.svg.write_text(report.chart(outcome), encoding="utf-8")
 
 
 @contextlib.contextmanager
@@ -64,11 +63,11 @@ def stage(size: int, suite: str) -> Iterator[tuple[servers.Stage, int]]:
         roomy = os.path.isdir(memory) and shutil.disk_usage(memory).free > size << 21
         out = stack.enter_context(tempfile.TemporaryDirectory(dir=memory if roomy else folder))
         servers.certificates(folder)
-        md5 = servers.random_files(folder / "data", {1, size // 4, size} if suite != "calls" else ())
+        digests = servers.random_files(folder / "data", {1, size // 4, size} if suite != "calls" else ())
         server, port = stack.enter_context(servers.nginx(folder))
         line = stack.enter_context(Line(port, rtt=RTT, rate=RATE))
         base, far = f"https://localhost:{port}", f"https://localhost:{line.port}"
-        yield servers.Stage(base, far, str(folder), out, size, md5), server.pid
+        yield servers.Stage(base, far, str(folder), f"{out}/download.bin", size, digests), server.pid
 
 
 if __name__ == "__main__":

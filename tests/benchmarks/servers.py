@@ -37,14 +37,17 @@ http {{
 
 @dataclass(frozen=True)
 class Stage:
-    """The arguments of a contender. Sizes are in MiB. `md5` holds the digest of each file."""
+    """The arguments of a contender. Sizes are in MiB."""
 
     base: str  # https://localhost:PORT
     far: str  # the same server behind the slow line
     folder: str
-    out: str  # folder of downloads
+    target: str  # file of downloads
     size: int
-    md5: dict[int, str]
+    digests: dict[str, str]  # of the file of each size; JSON has only text as keys
+
+    def md5(self, mib: int) -> str:
+        return self.digests[str(mib)]
 
     def file(self, mib: int) -> str:
         return f"{self.folder}/data/{mib}.bin"
@@ -71,13 +74,12 @@ class Stage:
 def certificates(folder: Path) -> None:
     """Make the server's certificate, and a bundle of our CA and the public roots, which take 16 ms to load."""
     authority = trustme.CA()
-    authority.issue_cert("localhost", "127.0.0.1").private_key_and_cert_chain_pem.write_to_path(
-        str(folder / "server.pem")
-    )
+    certificate = authority.issue_cert("localhost", "127.0.0.1")
+    certificate.private_key_and_cert_chain_pem.write_to_path(str(folder / "server.pem"))
     (folder / "bundle.pem").write_bytes(Path(certifi.where()).read_bytes() + authority.cert_pem.bytes())
 
 
-def random_files(folder: Path, sizes: Iterable[int]) -> dict[int, str]:
+def random_files(folder: Path, sizes: Iterable[int]) -> dict[str, str]:
     """Write reproducible files of `sizes` MiB, and return their MD5s. They stay in the page cache."""
     digests = {}
     folder.mkdir()
@@ -88,7 +90,7 @@ def random_files(folder: Path, sizes: Iterable[int]) -> dict[int, str]:
                 block = source.randbytes(1 << 20)
                 digest.update(block)
                 file.write(block)
-        digests[mib] = digest.hexdigest()
+        digests[str(mib)] = digest.hexdigest()
     return digests
 
 
@@ -103,17 +105,10 @@ def nginx(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     # A separate session, so that Ctrl-C ends only the run, which then ends nginx.
     with subprocess.Popen(command, start_new_session=True) as server:
         try:
-            _wait_for(server, port)
+            while socket.socket().connect_ex(("127.0.0.1", port)):
+                if server.poll() is not None:
+                    sys.exit(f"nginx exited with {server.returncode}, see the error above")
+                time.sleep(0.05)
             yield server, port
         finally:
             server.terminate()
-
-
-def _wait_for(server: subprocess.Popen[bytes], port: int) -> None:
-    for _ in range(100):
-        if server.poll() is not None:
-            sys.exit(f"nginx exited with {server.returncode}, see the error above")
-        with contextlib.suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
-            return
-        time.sleep(0.05)
-    sys.exit(f"nginx does not accept connections on port {port} after 5 s")
