@@ -71,11 +71,6 @@ def machine(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
     return Machine(tmp_path, request.param, monkeypatch)
 
 
-@pytest.fixture
-def linux(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    return Machine(tmp_path, "linux", monkeypatch)
-
-
 def refusal(client_id: object = None, client_secret_key: object = None, *, token_url: str = SIDEFX) -> str:
     """Return the message of find's ConfigError, and check that the error and our frames hide the secret."""
     with pytest.raises(ConfigError) as caught:
@@ -96,8 +91,8 @@ def pair(found: Credentials) -> tuple[str, str]:
 
 
 def test_first_place_with_credentials_wins_and_is_named(machine: Machine) -> None:
-    def check(client_id: str, source: object, found: Credentials | None = None) -> None:
-        found = found or find()
+    def check(client_id: str, source: object, *arguments: str) -> None:
+        found = find(*arguments)
         assert (pair(found), found.source) == ((client_id, SECRET), str(source))
 
     machine.write(machine.home / "_netrc", f"machine www.sidefx.com login seven password {SECRET}\n")
@@ -114,12 +109,7 @@ def test_first_place_with_credentials_wins_and_is_named(machine: Machine) -> Non
     check("two", "SIDEFX_CLIENT_ID and SIDEFX_CLIENT_SECRET_KEY")
     machine.set(SIDEFX_CLIENT_SECRET=SECRET, SIDEFX_CLIENT_SECRET_KEY="other")
     check("two", "SIDEFX_CLIENT_ID and SIDEFX_CLIENT_SECRET")
-    check("one", "arguments", find("one", SECRET))
-
-
-def test_empty_variables_count_as_unset(machine: Machine) -> None:
-    machine.set(SIDEFX_CLIENT_ID="", SIDEFX_CLIENT_SECRET="", HOUDINI_API_KEY_FILE="", NETRC="")
-    assert "SIDEFX_CLIENT_SECRET_KEY): not set" in refusal()
+    check("one", "arguments", "one", SECRET)
 
 
 def test_A8_missing_credentials_error_lists_every_place(machine: Machine) -> None:
@@ -133,16 +123,16 @@ def test_A8_missing_credentials_error_lists_every_place(machine: Machine) -> Non
         *(f"  {file}: does not exist" for file in files),
     ]
     assert lines[-1].startswith("Set SIDEFX_CLIENT_ID and SIDEFX_CLIENT_SECRET")
+    machine.set(SIDEFX_CLIENT_ID="", SIDEFX_CLIENT_SECRET="", HOUDINI_API_KEY_FILE="", NETRC="")
+    assert refusal().splitlines() == lines  # empty variables count as unset
 
 
 @pytest.mark.parametrize(
     ("system", "expected"),
     [
-        ("linux", ["/usr/lib/sesi/hserver", "/h/.local/share/sidefx"]),
         ("freebsd14", ["/usr/lib/sesi/hserver", "/h/.local/share/sidefx"]),
         ("darwin", ["/Library/Preferences/sesi/hserver", "/h/Library/Application Support/sidefx"]),
         ("win32", ["D:/ProgramData/SideFX", "D:/Users/me/AppData/Roaming/SideFX"]),
-        ("cygwin", ["D:/ProgramData/SideFX", "D:/Users/me/AppData/Roaming/SideFX"]),
     ],
 )
 def test_hserver_ini_paths_of_each_system(system: str, expected: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,32 +141,23 @@ def test_hserver_ini_paths_of_each_system(system: str, expected: list[str], monk
     monkeypatch.setattr(sys, "platform", system)
     for name, value in (("HOME", "/h"), ("SystemDrive", "D:"), ("USERPROFILE", "D:/Users/me")):
         monkeypatch.setenv(name, value)
-    # For another host the files are listed but not read, so an installed Houdini does not matter.
-    listed = [line for line in refusal(token_url=STUDIO).splitlines() if "hserver.ini: " in line]
-    reason = "not read, because its keys are not for tokens.studio.example"
-    assert listed == [f"  {Path(directory, 'hserver.ini')}: {reason}" for directory in expected]
+    assert key_files.hserver_ini_paths() == [str(Path(directory, "hserver.ini")) for directory in expected]
 
 
 KEY_LINES = [
     f"  id\t{SECRET}  \r\nother pair\r\n",
     f"\ufeffid {SECRET}\n",
-    f"www.sidefx.com id {SECRET}",
-    f"SideFX.com id {SECRET}",
-    f"licences.studio.example no key; www.sidefx.com id {SECRET}; other pair",
-    f"notsidefx.com no key\n\nid {SECRET}",
+    f"licenses.studio.example no key; notsidefx.com no key\n\nSideFX.com id {SECRET}; other pair",
     f"id {SECRET}\r\n".encode("utf-16"),
     f"\ufeffid {SECRET}\r\n".encode("utf-16-be"),
 ]
 INI = [
-    f"ClientID=id\nClientSecret={SECRET}",
     f"\ufeff[main]\r\nclientid = id\r\nclientsecret = {SECRET}\r\n",
     f"ClientSecret={SECRET}\nClientID=id\nClientID=second\nClientSecret=other\n",
-    f"# a comment\n; another\nno value\nServerHost = x\nAPIKey = id {SECRET}",
-    f"APIKey = www.sidefx.com id {SECRET}; other pair\nAPIKey = third pair",
-    f"APIKey = licences.studio.example no key\nAPIKey = id {SECRET}",
+    f"# a comment\n; another\nno value\nServerHost = x\nAPIKey = www.sidefx.com id {SECRET}; other pair",
+    f"APIKey = licenses.studio.example no key\nAPIKey = id {SECRET}\nAPIKey = third pair",
     f"APIKey = other pair\nClientID = id\nClientSecret = {SECRET}",
-    "ClientID=\nClientSecret=\nAPIKeyFile = ~/keys",
-    "APIKeyFile = nowhere\nAPIKeyFile = ~/keys",
+    "ClientID=\nClientSecret=\nAPIKeyFile = nowhere\nAPIKeyFile = ~/keys",
 ]
 
 
@@ -189,26 +170,17 @@ def test_formats_of_the_vendors_files(place: str, content: str | bytes, machine:
     assert pair(find()) == ("id", SECRET)
 
 
-def test_key_file_for_other_servers_is_skipped(linux: Machine) -> None:
-    linux.write(linux.key_file, f"licences.studio.example id {SECRET}\nsidefx.com.example id {SECRET}")
+def test_key_file_for_other_servers_is_skipped(machine: Machine) -> None:
+    machine.write(machine.key_file, f"licenses.studio.example id {SECRET}\nsidefx.com.example id {SECRET}")
     assert "HOUDINI_API_KEY_FILE: has no key for sidefx.com" in refusal()
 
 
-UNENDING = "\n" * MAX_FILE_SIZE + f"id {SECRET}"
-
-
-@pytest.mark.parametrize(
-    "content", [None, "", "\n\n", "this is not a key", b"\xff\xfe", "directory", UNENDING], ids=range(7)
-)
-def test_unusable_key_file_raises_config_error(content: str | bytes | None, linux: Machine) -> None:
-    linux.write(linux.user_ini, f"APIKey = id {SECRET}")
-    if content == "directory":
-        linux.key_file.mkdir()
-        linux.set(HOUDINI_API_KEY_FILE=linux.key_file)
-    elif content is not None:
-        linux.write(linux.key_file, content)
-    else:  # people sometimes put the key itself in this variable
-        linux.set(HOUDINI_API_KEY_FILE=f"id {SECRET}")
+@pytest.mark.parametrize("content", [None, "", "this is not a key", b"\xff\xfe", "\n" * MAX_FILE_SIZE + f"id {SECRET}"])
+def test_unusable_key_file_raises_config_error(content: str | bytes | None, machine: Machine) -> None:
+    machine.write(machine.user_ini, f"APIKey = id {SECRET}")
+    machine.set(HOUDINI_API_KEY_FILE=f"id {SECRET}")  # people sometimes put the key itself in this variable
+    if content is not None:
+        machine.write(machine.key_file, content)
     assert refusal().startswith("HOUDINI_API_KEY_FILE names a file that ")
 
 
@@ -222,12 +194,8 @@ def test_unreadable_hserver_ini_is_skipped_and_listed(machine: Machine) -> None:
     machine.write(machine.user_ini, f"APIKeyFile = {SECRET}\nAPIKeyFile = a\0b\nAPIKey=studio.example no key")
     message = refusal()
     assert re.search(r"hserver.ini: cannot be read \((Is a directory|Permission denied)\)", message)
-    reasons = (
-        "has no key for sidefx.com",
-        "its APIKeyFile does not exist",
-        "its APIKeyFile cannot be read (not a path)",
-    )
-    assert "hserver.ini: " + ", ".join(reasons) in message
+    reasons = "its APIKeyFile does not exist, its APIKeyFile cannot be read (not a path)"
+    assert f"hserver.ini: has no key for sidefx.com, {reasons}" in message
     machine.write(machine.netrc, f"machine www.sidefx.com login id password {SECRET}")
     assert pair(find()) == ("id", SECRET)
 
@@ -240,24 +208,22 @@ def test_netrc_needs_an_entry_for_the_host(machine: Machine) -> None:
     assert pair(find(token_url=STUDIO)) == ("id", SECRET)
 
 
-def test_A12_netrc_may_begin_with_a_byte_order_mark(linux: Machine) -> None:
+def test_A12_netrc_may_begin_with_a_byte_order_mark(machine: Machine) -> None:
     entry = f"machine www.sidefx.com login id password {SECRET}"
-    linux.write(linux.netrc, entry.encode("utf-8-sig"))
+    machine.write(machine.netrc, entry.encode("utf-8-sig"))
     assert pair(find()) == ("id", SECRET)
-    linux.write(linux.netrc, entry.encode("utf-16"))
+    machine.write(machine.netrc, entry.encode("utf-16"))
     assert ".netrc: cannot be read as a netrc file" in refusal()
 
 
-def test_netrc_variable_names_another_file(linux: Machine) -> None:
-    linux.write(linux.netrc, "machine www.sidefx.com login no password other")
-    linux.write(linux.home / "studio", f"machine www.sidefx.com login id password {SECRET}")
-    linux.set(NETRC="~/studio")
+def test_netrc_variable_names_another_file(machine: Machine) -> None:
+    machine.write(machine.netrc, "machine www.sidefx.com login no password other")
+    machine.write(machine.home / "studio", f"machine www.sidefx.com login id password {SECRET}")
+    machine.set(NETRC="~/studio")
     assert pair(find()) == ("id", SECRET)
-    linux.set(NETRC=linux.home)
-    assert f"{linux.home}: cannot be read as a netrc file" in refusal()
 
 
-@pytest.mark.parametrize("host", ["tokens.studio.example", "notsidefx.com", "sidefx.com.example"])
+@pytest.mark.parametrize("host", ["notsidefx.com", "sidefx.com.example"])
 def test_A6_vendor_files_are_not_read_for_other_hosts(host: str, machine: Machine) -> None:
     for path in (machine.key_file, machine.system_ini, machine.user_ini):
         machine.write(path, f"APIKey = id {SECRET}" if path.suffix == ".ini" else f"id {SECRET}")
@@ -265,17 +231,14 @@ def test_A6_vendor_files_are_not_read_for_other_hosts(host: str, machine: Machin
     assert message.count(f"not read, because its keys are not for {host}") == 3
 
 
-@pytest.mark.parametrize("host", ["sidefx.com", "WWW.SideFX.com:443", "localhost:1", "127.0.0.1", "[::1]:8443"])
+@pytest.mark.parametrize("host", ["sidefx.com", "WWW.SideFX.com:443", "localhost:1", "[::1]:8443"])
 def test_A6_vendor_files_are_read_for_sidefx_and_loopback(host: str, machine: Machine) -> None:
     machine.write(machine.system_ini, f"APIKey = id {SECRET}")
     assert pair(find(token_url=f"https://{host}/token")) == ("id", SECRET)
 
 
 def test_incomplete_credentials_raise_with_their_place(machine: Machine) -> None:
-    if sys.version_info >= (3, 11):
-        machine.write(machine.netrc, "machine www.sidefx.com login id\n")
-        assert "netrc: the client secret is missing" in refusal()
-    for content in ("ClientID = id", "APIKey = id", f"ClientID = id\nClientID = b\nClientSecret = {SECRET}"):
+    for content in ("APIKey = id", f"ClientID = id\nClientID = b\nClientSecret = {SECRET}"):
         machine.write(machine.user_ini, content)
         assert "hserver.ini: the client secret is missing" in refusal()
     machine.write(machine.user_ini, f"ClientSecret = {SECRET}\nAPIKey = whole pair")
@@ -293,35 +256,27 @@ UNPRINTABLE = "has a line break, a colon or another character"
     ("client_id", "client_secret", "reason"),
     [
         ("id", None, "the client secret is missing"),
-        (None, SECRET, "the client id is missing"),
         ("", SECRET, "the client id is missing or blank"),
         ("id", "  ", "the client secret is missing or blank"),
-        ("id\n", SECRET, f"the client id {UNPRINTABLE}"),
         ("id", SECRET + "\r\nX: y", f"the client secret {UNPRINTABLE}"),
-        ("id", SECRET + "\0", f"the client secret {UNPRINTABLE}"),
         ("id", SECRET + "\udc80", f"the client secret {UNPRINTABLE}"),
         ("id", SECRET + b"\xe9".decode(errors="replace"), f"the client secret {UNPRINTABLE}"),
         ("i:d", SECRET, f"the client id {UNPRINTABLE}"),
         (b"id", SECRET, "the client id must be a str, not bytes"),
-        ("id", SECRET.encode(), "the client secret must be a str, not bytes"),
         ("id", [SECRET], "the client secret must be a str, not list"),
-        (0, SECRET, "the client id must be a str, not int"),
     ],
 )
 def test_A8_credentials_that_basic_cannot_carry_raise(client_id: object, client_secret: object, reason: str) -> None:
     assert f"Credentials from arguments: {reason}" in refusal(client_id, client_secret)
 
 
-def test_A12_white_space_around_credentials_is_removed(linux: Machine) -> None:
-    linux.set(SIDEFX_CLIENT_ID="id ", SIDEFX_CLIENT_SECRET=f" {SECRET}\t")
+def test_A12_white_space_around_credentials_is_removed_and_quotes_raise_with_the_variable(machine: Machine) -> None:
+    machine.set(SIDEFX_CLIENT_ID="id ", SIDEFX_CLIENT_SECRET=f" {SECRET}\t")
     assert pair(find()) == ("id", SECRET)
-
-
-@pytest.mark.parametrize("quote", ["'", '"'])
-def test_A12_quotes_around_credentials_raise_with_the_variable(linux: Machine, quote: str) -> None:
-    linux.set(SIDEFX_CLIENT_ID="id", SIDEFX_CLIENT_SECRET=f"{quote}{SECRET}{quote}")
-    reason = f"SIDEFX_CLIENT_SECRET: the client secret is enclosed in quotes ({quote}): remove them"
-    assert reason in refusal()
+    for quote in ("'", '"'):
+        machine.set(SIDEFX_CLIENT_SECRET=f"{quote}{SECRET}{quote}")
+        reason = f"SIDEFX_CLIENT_SECRET: the client secret is enclosed in quotes ({quote}): remove them"
+        assert reason in refusal()
 
 
 def test_secret_is_hidden_in_repr_vars_and_pickle() -> None:

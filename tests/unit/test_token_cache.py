@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
-import math
 import sys
 import time
 from pathlib import Path
@@ -12,9 +10,6 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from support.stage import TEXT, VALUES, examples
 
 import sidefx_client as sidefx
 from sidefx_client.credentials.token_cache import TokenCache
@@ -23,8 +18,6 @@ from sidefx_client.secret import Secret
 URL = "https://www.sidefx.com/oauth2/application_token"
 CLIENT = "client-id"
 TOKEN = "t0ken-in-clear"
-
-needs_modes = pytest.mark.skipif(sys.platform == "win32", reason="Windows has neither mode bits nor owners")
 
 
 @pytest.fixture
@@ -55,10 +48,6 @@ def kept(cache: TokenCache, client_id: str) -> tuple[str, float] | None:
     return None if found is None else (found[0].reveal(), found[1])
 
 
-def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-
-
 def test_token_is_cached_per_client_and_token_url(path: Path) -> None:
     expiry = soon()
     TokenCache(path, URL).put(CLIENT, Secret(TOKEN), expiry)
@@ -77,34 +66,17 @@ def test_expired_tokens_are_removed_by_put(path: Path) -> None:
     assert list(json.loads(path.read_text())) == [f"{URL} another"]
 
 
-ODD: tuple[Any, ...] = (0, 10**400, 5e9, True, "9e9", "", [], {}, float("nan"), float("inf"))
-
-
-@pytest.mark.parametrize("expiry", ODD)
+@pytest.mark.parametrize("expiry", [0, 10**400, 5e9, True, "9e9", [], float("nan"), float("inf")])
 def test_invalid_expiry_is_a_miss(path: Path, expiry: Any) -> None:
     assert write(path, entry(expiry=expiry)).get(CLIENT) is None
 
 
-NUMBERS = st.sampled_from(ODD) | st.floats() | st.integers(-9, 10**9).map(lambda seconds: time.time() + seconds)
-FIELDS = {"access_token": st.sampled_from((TOKEN, "", "two words", "é", 1, None)), "expiry": NUMBERS}
-KEPT = st.dictionaries(
-    st.just(f"{URL} {CLIENT}") | TEXT, st.fixed_dictionaries({}, optional=FIELDS) | VALUES, max_size=3
-)
-FILES = st.binary() | (KEPT | VALUES).map(lambda value: json.dumps(value).encode()) | st.just(b"[" * 100_000)
+@pytest.mark.parametrize("token", ["", "two words", "é", 1, None])
+def test_invalid_token_is_a_miss(path: Path, token: Any) -> None:
+    assert write(path, entry(token)).get(CLIENT) is None
 
 
-@pytest.mark.usefixtures("uncollected")
-@examples(150)
-@given(content=FILES)
-def test_any_file_content_is_a_token_or_a_miss(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
-    cache = write(tmp_path_factory.getbasetemp() / "fuzz.json", content)
-    found = kept(cache, CLIENT)
-    assert found is None or (found[0] == TOKEN and time.time() - 60 < found[1] < math.inf)
-    cache.put(CLIENT, Secret(TOKEN), expiry := soon())
-    assert kept(cache, CLIENT) == (TOKEN, expiry)
-
-
-@needs_modes
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has neither mode bits nor owners")
 def test_windows_ignores_mode_bits(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache = write(path, entry())
     path.chmod(0o666)
@@ -121,7 +93,7 @@ def test_unusable_path_logs_a_warning(
     cache = TokenCache(odd, URL)
     cache.put(CLIENT, Secret(TOKEN), soon())
     assert cache.get(CLIENT) is None
-    assert len(warnings_of(caplog)) == 1
+    assert len(caplog.messages) == 1
     assert list(tmp_path.rglob("*")) == []
 
 
