@@ -36,11 +36,9 @@ def usage_error(words: list[str], capsys: Capture) -> list[str]:
     "words",
     [
         "download houdini 20.5 583 linux",
-        "download houdini 20.5 --build 583 --platform linux",
-        "download houdini --version 20.5 --build 583 --platform linux",
         "download --platform linux houdini --build=583 20.5",
-        "download -x 2 houdini -o d 20.5 583 -v linux -q",
-        "-v download houdini 20.5 583 --timeout 3 linux",
+        "download houdini --version 20.5 --build 583 --platform linux",
+        "-v download -x 2 houdini -o d 20.5 583 --timeout 3 linux -q",
     ],
 )
 def test_words_and_options_of_a_download_mean_the_same(words: str) -> None:
@@ -53,11 +51,9 @@ def test_words_and_options_of_a_download_mean_the_same(words: str) -> None:
     ("words", "versions", "build", "platform"),
     [
         ("builds houdini", None, None, None),
-        ("builds houdini 20.5", ["20.5"], None, None),
         ("builds houdini 20.0 20.5 --platform linux", ["20.0", "20.5"], None, "linux"),
         ("builds houdini --version 20.0 --version 20.5", ["20.0", "20.5"], None, None),
         ("builds houdini --latest 20.5", ["20.5"], "latest", None),
-        ("builds houdini 20.5 --build latest", ["20.5"], "latest", None),
     ],
 )
 def test_builds_takes_versions_as_words_or_options(words: str, versions: Any, build: Any, platform: Any) -> None:
@@ -69,21 +65,19 @@ def test_builds_takes_versions_as_words_or_options(words: str, versions: Any, bu
     ("words", "reason"),
     [
         ("download houdini 20.5 --version 20.0", "VERSION is given twice"),
-        ("download houdini 20.5 583 --build 445", "BUILD is given twice"),
         ("download houdini 20.5 583 linux --platform macos", "PLATFORM is given twice"),
-        ("builds houdini 20.5 --version 20.0", "VERSION is given twice"),
         ("download houdini", "required: VERSION"),
-        ("download --version 20.5", "required: PRODUCT"),
         ("builds", "required: PRODUCT"),
         ("download houdini 20.5 1 linux more", "unrecognized arguments: more"),
         ("download houdini 20.5 -o -", "DIR is a directory"),
         ("download houdini 20.5 -x 33", "a number from 1 to 32, not 33"),
-        ("download houdini 20.5 -x two", "invalid int value: 'two'"),
-        ("license lic 12ab", "required: --product"),
         ("login --client-secret x", "unrecognized arguments: --client-secret x"),
         ("auth --timeout soon", "invalid float value: 'soon'"),
         ("call", "required: FUNCTION"),
         ("call farm.f a=1 a:=2", "a is given twice"),
+        ("builds houdini --plattform linux", "did you mean --platform?"),
+        ("download houdini 20.5 --conections=4", "did you mean --connections?"),
+        ("call download.get_daily_builds_list houdini verison=20.5", "did you mean version?"),
         ("call farm.f a:=tru", "a:=tru is not JSON"),
     ],
 )
@@ -94,33 +88,12 @@ def test_wrong_usage_shows_the_usage_of_its_command(words: str, reason: str, cap
     assert reason in lines[-1]
 
 
-@pytest.mark.parametrize(
-    ("words", "near"),
-    [
-        ("biulds houdini", "builds"),
-        ("licence lic 12ab", "license"),
-        ("logn", "login"),
-        ("builds houdini --plattform linux", "--platform"),
-        ("builds houdini --prodution", "--production"),
-        ("download houdini 20.5 --conections=4", "--connections"),
-        ("builds houdini --verison=20.5", "--version"),
-        ("call download.get_daily_builds_list houdini verison=20.5", "version"),
-        ("call download.get_daily_builds_list plattform=linux", "platform"),
-        ("call bugs.submit_issue sumary=x", "summary"),
-    ],
-)
-def test_a_usage_error_suggests_a_near_match(words: str, near: str, capsys: Capture) -> None:
-    assert usage_error(words.split(), capsys)[-1].endswith(f"did you mean {near}?")
-
-
-@pytest.mark.parametrize("words", [["xyz"], ["builds", "houdini", "--xyz"], []], ids=" ".join)
-def test_a_usage_error_suggests_only_near_matches(words: list[str], capsys: Capture) -> None:
-    assert "did you mean" not in usage_error(words, capsys)[-1]
-
-
-@pytest.mark.parametrize("word", ["xyz=1", "release=gold", "product_line=1", "v=20.5"])
-def test_an_unknown_parameter_that_is_not_near_goes_to_the_server(word: str) -> None:
-    assert parse(["call", "download.get_daily_builds_list", word]).items == [tuple(word.split("="))]
+def test_a_usage_error_suggests_only_near_matches(capsys: Capture) -> None:
+    assert usage_error(["biulds", "houdini"], capsys)[-1].endswith("did you mean builds?")
+    for words in ("xyz", "builds houdini --xyz", ""):
+        assert "did you mean" not in usage_error(words.split(), capsys)[-1]
+    for word in ("xyz=1", "release=gold", "product_line=1"):  # the server may know more parameters than its pages
+        assert parse(["call", "download.get_daily_builds_list", word]).items == [tuple(word.split("="))]
 
 
 # The items of a call.
@@ -130,20 +103,14 @@ def test_an_unknown_parameter_that_is_not_near_goes_to_the_server(word: str) -> 
     ("word", "name", "value"),
     [
         ("houdini", None, "houdini"),
-        ("version=20.5", "version", "20.5"),
         ("version=", "version", ""),
         ("a=b=c@d:=e", "a", "b=c@d:=e"),
         ("only_production:=true", "only_production", True),
         ('versions:=["20.0", "20.5"]', "versions", ["20.0", "20.5"]),
-        ("none:=null", "none", None),
         (":=100000", None, 100000),
         (':="a=b"', None, "a=b"),
-        (':={"a": [1.5]}', None, {"a": [1.5]}),
         ("person:name=Ann", "person:name", "Ann"),
-        ("v:x:=1", "v:x", 1),
         ("a::=1", "a:", 1),
-        ("12:30=noon", "12:30", "noon"),
-        ("a:b", None, "a:b"),
         ("https://host/path?x=y", None, "https://host/path?x=y"),
         ("C:\\shot=1.hip", None, "C:\\shot=1.hip"),
         ("=x", None, "=x"),
@@ -151,7 +118,6 @@ def test_an_unknown_parameter_that_is_not_near_goes_to_the_server(word: str) -> 
     ],
 )
 def test_a_word_is_an_argument(word: str, name: str | None, value: Any) -> None:
-    assert item(word) == (name, value)
     assert parse(["call", "farm.f", word]).items == [(name, value)]
 
 
@@ -159,11 +125,9 @@ def test_an_at_sign_is_an_upload(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     (tmp_path / "shot.hip").touch()
-    for word in ("scene@~/shot.hip", "v:scene@~/shot.hip"):
-        name, file = item(word)
-        assert name == word.partition("@")[0]
-        assert isinstance(file, File)
-        assert Path(str(file.filename)) == tmp_path / "shot.hip"
+    name, file = item("v:scene@~/shot.hip")
+    assert (name, type(file)) == ("v:scene", File)
+    assert Path(str(file.filename)) == tmp_path / "shot.hip"
 
 
 WRONG_ITEMS = ["a:=tru", "a:=", ":=", ":=x", "a:=NaN", "a:=-Infinity", "a:=" + "[" * 100_000, "a:=" + "1" * 5000]
@@ -178,20 +142,14 @@ def test_L3_invalid_item_is_a_usage_error(word: str) -> None:
     assert len(str(raised.value)) < 300
 
 
-@pytest.mark.parametrize(
-    ("words", "hint"),
-    [
-        ("houdini only_production=false", "only_production:=false"),
-        ("houdini only_production=True", "only_production:=true"),
-        ("houdini only_production=yes", "only_production:=true"),
-        ("houdini 20.5 linux false", ":=false"),
-    ],
-)
-def test_text_for_a_bool_parameter_is_a_usage_error(words: str, hint: str, capsys: Capture) -> None:
-    line = usage_error(["call", "download.get_daily_builds_list", *words.split()], capsys)[-1]
-    assert line.endswith(f"only_production is a bool, not text: write {hint}")
-    right = parse(["call", "download.get_daily_builds_list", "houdini", hint])
-    assert isinstance(right.items[1][1], bool)
+@pytest.mark.parametrize(("word", "hint"), [("False", "false"), ("yes", "true")])
+def test_text_for_a_bool_parameter_is_a_usage_error(word: str, hint: str, capsys: Capture) -> None:
+    words = ["call", "download.get_daily_builds_list", "houdini"]
+    told = "only_production is a bool, not text: write "
+    line = usage_error([*words, f"only_production={word}"], capsys)[-1]
+    assert line.endswith(f"{told}only_production:={hint}")
+    assert parse([*words, f"only_production:={hint}"]).items[1] == ("only_production", hint == "true")
+    assert usage_error([*words, "20.5", "linux", word], capsys)[-1].endswith(f"{told}:={hint}")
 
 
 @pytest.mark.parametrize("name", ["", "\udcff.b", "a.\x1b", "a.b\nc"])
