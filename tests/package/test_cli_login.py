@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import stat
@@ -12,11 +11,12 @@ from pathlib import Path
 
 import platformdirs
 import pytest
-from support.shells import Done, Shell, needs_terminal
+from support.shells import Shell, needs_terminal
 
 from sidefx_client.credentials.key_files import hserver_ini_paths
 
 PAIR = "local-client-id\nlocal-client-secret\n"
+PAIR_LINES = "ClientID = local-client-id\nClientSecret = local-client-secret\n"
 
 
 @pytest.fixture
@@ -31,13 +31,9 @@ def path() -> Path:
     return Path(hserver_ini_paths()[-1])
 
 
-def login(shell: Shell, typed: str = PAIR, *words: str) -> Done:
-    return shell("login", *words, typed=typed)
-
-
 def test_login_stores_a_checked_pair_for_the_other_commands(shell: Shell, path: Path) -> None:
-    assert login(shell) == (0, "", f"sidefx-client: stored the credentials in {path}\n")
-    assert path.read_text() == "ClientID = local-client-id\nClientSecret = local-client-secret\n"
+    assert shell("login", typed=PAIR) == (0, "", f"sidefx-client: stored the credentials in {path}\n")
+    assert path.read_text() == PAIR_LINES
     assert sys.platform == "win32" or stat.S_IMODE(path.stat().st_mode) == 0o600
     assert shell.server.token_requests == 1
     assert shell("call", "bugs.get_submission_options").status == 0
@@ -45,21 +41,19 @@ def test_login_stores_a_checked_pair_for_the_other_commands(shell: Shell, path: 
 
 
 def test_login_keeps_all_other_lines_and_logout_restores_the_file(shell: Shell, path: Path) -> None:
-    before = "# studio\r\n[main]\r\nAPIKey = www.example.com id secret\r\nClientID=other\r\nClientSecret=s2\r\n"
+    before = b"# studio\r\nClientID=other\r\nClientSecret=s2\r\n"
     path.parent.mkdir(parents=True)
-    path.write_bytes(before.encode())
-    status, out, err = login(shell)
-    assert (status, out) == (0, "")
-    assert f"warning: client id other from {path} is used first" in err
-    added = "ClientID = local-client-id\r\nClientSecret = local-client-secret\r\n"
-    assert path.read_bytes() == (before + added).encode()
+    path.write_bytes(before)
+    done = shell("login", typed=PAIR)
+    assert (done.status, done.out) == (0, "")
+    assert f"warning: client id other from {path} is used first" in done.err
+    assert path.read_bytes() == before + PAIR_LINES.replace("\n", "\r\n").encode()
     assert shell("logout") == (0, "", f"sidefx-client: removed client id local-client-id from {path}\n")
-    assert path.read_bytes() == before.encode()
+    assert path.read_bytes() == before
     assert shell("logout", "local-client-id").status == 1
     assert shell("logout", "other").status == 0
-    assert path.read_bytes() == b"# studio\r\n[main]\r\nAPIKey = www.example.com id secret\r\n"
-    status, out, err = shell("logout")
-    assert (status, out, err.count("\n")) == (1, "", 1)
+    assert path.read_bytes() == b"# studio\r\n"
+    assert shell("logout").status == 1
 
 
 @pytest.mark.parametrize(
@@ -68,22 +62,20 @@ def test_login_keeps_all_other_lines_and_logout_restores_the_file(shell: Shell, 
         ("local-client-id\nwrong-secret\n", 4, "403: Invalid client id or client secret"),
         ("", 1, "no client id was given"),
         ("local-client-id\n", 1, "no client secret was given"),
-        ("local-client-id\n \n", 1, "no client secret was given"),
         ("local:client-id\nlocal-client-secret\n", 1, "colon"),
     ],
 )
 def test_login_stores_only_accepted_credentials(shell: Shell, path: Path, typed: str, status: int, reason: str) -> None:
-    done = login(shell, typed)
+    done = shell("login", typed=typed)
     assert (done.status, done.out, path.exists()) == (status, "", False)
     assert reason in done.err
     assert "wrong-secret" not in done.err
 
 
-@pytest.mark.parametrize("host", ["example.com", "sidefx.com.example.com", "notsidefx.com"])
-def test_login_is_for_sidefx_only(shell: Shell, path: Path, host: str) -> None:
-    done = login(shell, PAIR, "--token-url", f"https://{host}/token")
+def test_login_is_for_sidefx_only(shell: Shell, path: Path) -> None:
+    done = shell("login", "--token-url", "https://notsidefx.com/token", typed=PAIR)
     assert (done.status, done.out, path.exists()) == (1, "", False)
-    assert f"hserver.ini has credentials for sidefx.com, not for {host}" in done.err
+    assert "hserver.ini has credentials for sidefx.com, not for notsidefx.com" in done.err
 
 
 @needs_terminal
@@ -110,7 +102,7 @@ def test_login_asks_on_a_terminal_and_does_not_echo_the_secret(shell: Shell, pat
     assert os.waitpid(pid, 0)[1] == 0
     assert b"local-client-id" in shown
     assert b"local-client-secret" not in shown
-    assert path.read_text() == "ClientID = local-client-id\nClientSecret = local-client-secret\n"
+    assert path.read_text() == PAIR_LINES
 
 
 # auth
@@ -118,35 +110,24 @@ def test_login_asks_on_a_terminal_and_does_not_echo_the_secret(shell: Shell, pat
 
 def test_auth_shows_the_source_the_expiry_and_the_token_cache(shell: Shell) -> None:
     shell.environment.update(shell.server.environment)
-    done = shell("auth")
-    lines = dict(re.split("  +", line) for line in done.out.splitlines())
-    assert done == (0, done.out, "")
+    status, out, err = shell("auth")
+    lines = dict(re.split("  +", line) for line in out.splitlines())
+    assert (status, err, lines["Client id"]) == (0, "", "local-client-id")
     assert lines["Credentials"] == "SIDEFX_CLIENT_ID and SIDEFX_CLIENT_SECRET"
-    assert lines["Client id"] == "local-client-id"
+    assert lines["Token cache"].endswith("tokens.json, can be written")
     until = re.fullmatch(r"valid until (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) .*", lines["Token"])
     assert until is not None
-    left = time.mktime(time.strptime(until[1], "%Y-%m-%d %H:%M:%S")) - time.time()
-    assert 43000 < left < 43200
-    assert lines["Token cache"].endswith("tokens.json, can be written")
+    assert 43000 < time.mktime(time.strptime(until[1], "%Y-%m-%d %H:%M:%S")) - time.time() < 43200
 
 
 @needs_terminal
-@pytest.mark.parametrize("kind", ["link", "mode", "directory"])
-def test_auth_tells_when_the_token_cache_cannot_be_written(shell: Shell, kind: str) -> None:
+def test_auth_tells_when_the_token_cache_cannot_be_written(shell: Shell) -> None:
     shell.environment.update(shell.server.environment)
-    cache = platformdirs.user_cache_path("sidefx-client", appauthor=False)
+    cache = platformdirs.user_cache_path("sidefx-client", appauthor=False) / "tokens.json"
     cache.parent.mkdir(parents=True)
-    if kind == "directory":
-        cache.write_text("a file")
-    else:
-        cache.mkdir()
-        (shell.directory / "x").write_text("{}")
-        (shell.directory / "x").chmod(0o644)
-        make_link = os.symlink if kind == "link" else os.link
-        make_link(shell.directory / "x", cache / "tokens.json")
+    cache.symlink_to(shell.directory / "x")
     done = shell("auth")
-    assert done.status == 0
-    assert done.out.splitlines()[-1] == f"Token cache  {cache / 'tokens.json'}, cannot be written"
+    assert (done.status, done.out.splitlines()[-1]) == (0, f"Token cache  {cache}, cannot be written")
     assert "warning: the token cache" in done.err
 
 
@@ -155,9 +136,7 @@ def test_a_token_is_kept_for_the_next_command_but_auth_requests_its_own(shell: S
     for _ in range(2):
         assert shell("builds", "houdini").status == 0
     assert shell.server.token_requests == 1
-    (kept,) = Path.home().rglob("tokens.json")
-    token = next(iter(json.loads(kept.read_text()).values()))["access_token"]
-    assert token not in shell("auth").out
+    assert shell("auth").status == 0
     assert shell.server.token_requests == 2
     shell.environment["SIDEFX_CLIENT_SECRET"] = "mistyped"
     assert shell("auth").status == 4

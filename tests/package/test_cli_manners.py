@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import re
 import sys
@@ -25,14 +24,11 @@ def test_common_options_are_accepted_before_and_after_the_command(shell: Shell) 
         assert (status, "DEBUG" in err) == (0, "-v" in words)
 
 
-UNSURE = "; the server may have executed the call: check before you run it"
 ERRORS = [
     ("call download.get_daily_builds_list houdini 1.0", "Unknown version '1.0'. Use one of 19.5, 20.0, "),
-    ("call download.get_daily_build_downlod", "did you mean download.get_daily_build_download?)"),
     ("call farm.fail", "500 Traceback (most recent call last): … ZeroDivisionError: division by zero (-v shows"),
     ("call farm.limit", "429 Too many requests. (retry after 7200 s); run the command again later"),
-    ("call farm.cut", UNSURE),
-    ("call farm.slow --timeout 0.1", UNSURE),
+    ("call farm.slow --timeout 0.1", "; the server may have executed the call: check before you run it"),
     ("call farm.get_slow --timeout 0.1", "; --timeout waits longer"),
     ("auth --token-url http://example.com/", "--token-url must begin with https:// (http:// only for loopback)"),
     ("builds houdini --timeout 0", "timeout must be seconds"),
@@ -46,7 +42,6 @@ ERRORS = [
 def test_an_error_is_one_line_with_advice(shell: Shell, words: str, text: str) -> None:
     shell.server.register("farm.fail", lambda: 1 / 0)
     shell.server.rate_limit(7200, function="farm.limit")
-    shell.server.drop(function="farm.cut")
     shell.server.delay(1, function="farm.slow")
     shell.server.delay(1, function="farm.get_slow", times=2)
     shell.server.eula_accepted = "docker" not in words
@@ -62,23 +57,21 @@ def test_an_error_is_one_line_with_advice(shell: Shell, words: str, text: str) -
 
 def test_errors_about_credentials_are_one_line_or_with_v_the_whole_list(shell: Shell) -> None:
     shell.environment["SIDEFX_CLIENT_SECRET"] = "wrong"
-    source = "SIDEFX_CLIENT_ID and SIDEFX_CLIENT_SECRET"
-    told = f"sidefx-client: error: 403: Invalid client id or client secret. (the credentials are from {source})\n"
-    assert shell("builds", "houdini") == (4, "", told)
+    refused = "403: Invalid client id or client secret. (the credentials are from SIDEFX_CLIENT_ID and "
+    status, out, err = shell("builds", "houdini")
+    assert (status, out, err.count("\n")) == (4, "", 1)
+    assert refused in err
     del shell.environment["SIDEFX_CLIENT_ID"], shell.environment["SIDEFX_CLIENT_SECRET"]
     status, out, err = shell("auth")
     assert (status, out, err.count("\n")) == (1, "", 1)
-    assert "No credentials for 127.0.0.1" in err
-    assert "Set SIDEFX_CLIENT_ID and SIDEFX_CLIENT_SECRET" in err
-    assert err.endswith("; or run: sidefx-client login\n")
+    assert re.search("No credentials for 127.0.0.1.* Set SIDEFX_CLIENT_ID and .*; or run: sidefx-client login\n$", err)
     assert "\n  HOUDINI_API_KEY_FILE: not set\n" in shell("auth", "-v").err
 
 
 def test_a_long_page_of_html_is_shortened(shell: Shell) -> None:
     shell.server.fail(403, "<html>" + "x" * 60_000)
     err = shell("call", "farm.page").err
-    assert "<html>xxx" in err
-    assert err.endswith("… (-v shows all of it)\n")
+    assert re.search(r"<html>x+ … \(-v shows all of it\)\n$", err)
     assert len(err) < 600
 
 
@@ -107,10 +100,8 @@ def test_L1_commands_work_with_closed_streams(shell: Shell, closed: str, words: 
     status, out, err = shell.sh(f"{words} {closed}")
     assert status == expected
     assert "Traceback" not in err
-    if expected or ">&-" in closed.replace("2>&-", ""):
-        assert out == ""
-    elif words == "call farm.f":
-        assert out == '"result"\n'
+    silent = expected > 0 or ">&-" in closed.replace("2>&-", "")
+    assert bool(out) is not silent
 
 
 class Minimal:
@@ -140,7 +131,6 @@ def test_L1_commands_work_with_missing_or_minimal_streams(shell: Shell, names: s
     status, out, err = shell(*words.split(), before=before)
     assert status == (words == "call farm.no")
     if "stdout" not in names or change is Minimal:
-        assert "error" not in out
         assert bool(out) is (status == 0)
         assert bool(err) is (status == 1 and ("stderr" not in names or change is Minimal))
     elif names == "stdout":
@@ -190,10 +180,7 @@ def test_a_closed_pipe_is_status_141_without_a_message(shell: Shell, words: str)
     process = shell.start(*words.split())
     assert process.stdout is not None
     process.stdout.close()
-    assert process.stderr is not None
-    with process.stderr:
-        assert process.stderr.read() == b""
-    assert process.wait(60) == 141
+    assert (process.communicate(timeout=60)[1], process.returncode) == (b"", 141)
 
 
 def test_rich_is_imported_only_to_draw(shell: Shell) -> None:
@@ -219,9 +206,7 @@ def test_a_bar_shows_size_and_speed_on_a_terminal(shell: Shell) -> None:
         offer(shell, files, content)
         status, shown = on_terminal(shell, "download", "houdini", "20.5", stream="err")
     assert status == 0
-    assert "houdini 20.5" in shown
-    assert "1.0/1.0 MB" in shown
-    assert re.search(r"\d (bytes|[kMG]B)/s", shown)
+    assert re.search(r"houdini 20\.5 .*1\.0/1\.0 MB.*\d (bytes|[kMG]B)/s", shown)
 
 
 @needs_terminal
@@ -247,11 +232,3 @@ def test_W3_console_without_vt_mode_gets_no_escape_codes(shell: Shell) -> None:
     status, out, err = shell.python(code, "builds", "houdini")
     assert (status, "\x1b" in out, err) == (0, False, "")
     assert "gold" in out
-
-
-def test_a_retry_is_explained(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "BACKOFF", 0.01)
-    shell.server.rate_limit(0)
-    status, out, err = shell("call", "bugs.get_submission_options")
-    assert (status, list(json.loads(out))) == (0, ["os", "products", "categories"])
-    assert re.fullmatch("sidefx-client: warning: bugs.get_submission_options: 429 .*\n", err)
