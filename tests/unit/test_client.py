@@ -1,21 +1,17 @@
-"""Tests of Client: arguments, timeouts, the caller's files, and closing."""
+"""Tests of Client: arguments, timeouts and closing."""
 
 from __future__ import annotations
 
-import http.client
-import io
 import threading
 import time
 from typing import Any
 
 import pytest
-from support.scripted import Connection, Request, ScriptedServer, http_response, json_response, stall
+from support.scripted import ScriptedServer, http_response, send_and_watch, stall
 from support.services import service_of
 
 import sidefx_client as sidefx
-from sidefx_client.testing import LocalServer, Refusal
-
-OK = json_response("done")
+from sidefx_client.testing import LocalServer
 
 
 def test_call_checks_the_types_of_its_arguments() -> None:
@@ -30,6 +26,7 @@ def test_call_checks_the_types_of_its_arguments() -> None:
 
 
 def test_call_timeout_replaces_the_services_timeout() -> None:
+    assert sidefx.DEFAULT_TIMEOUT == (10, 300)
     with ScriptedServer(stall) as server, service_of(server) as service:
         started = time.monotonic()
         with pytest.raises(sidefx.CallTimeout):
@@ -66,28 +63,6 @@ def test_invalid_retries_raise_config_error(retries: Any) -> None:
         sidefx.service(access_token="", retries=retries)
 
 
-# A caller's own files
-
-
-ERRORS = [ValueError("mine"), ConnectionResetError("mine"), http.client.HTTPException("mine")]
-
-
-@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
-def test_exception_of_a_callers_file_reaches_the_caller(error: Exception) -> None:
-    class Broken(io.BytesIO):
-        def read(self, size: int | None = -1) -> bytes:
-            if size:
-                raise error
-            return b""
-
-    with LocalServer() as server, server.service() as service:
-        with pytest.raises(type(error)) as caught:
-            service.a.b(scene=sidefx.File(Broken(b"content")))
-        assert caught.value is error
-        assert server.calls == []
-        assert service.download.get_daily_builds_list("houdini")  # the connection has no leftover bytes
-
-
 # The end
 
 
@@ -102,18 +77,12 @@ def test_service_is_closed_by_its_with_block(sidefx_server: LocalServer) -> None
 
 
 def test_failed_service_closes_its_connection() -> None:
-    left = threading.Event()
-
-    def refuse(connection: Connection, request: Request) -> None:
-        connection.send(http_response(403, "no"))
-        connection.read()  # returns when the client closes
-        left.set()
-
-    with ScriptedServer(tokens=[refuse]) as server:
+    closed = threading.Event()
+    with ScriptedServer(tokens=[send_and_watch(http_response(403, "no"), closed)]) as server:
         with pytest.raises(sidefx.AuthorizationError) as caught:
             service_of(server, access_token=None)
         assert caught.traceback  # its frames keep unclosed objects alive
-        assert left.wait(2)
+        assert closed.wait(2)
 
 
 def test_endpoint_url_can_be_changed() -> None:
@@ -124,24 +93,3 @@ def test_endpoint_url_can_be_changed() -> None:
             service.endpoint_url = "http://www.sidefx.com/api/"
         assert service.endpoint_url == second.endpoint_url
         assert (len(first.calls), len(second.calls)) == (0, 1)
-
-
-def test_connection_is_reused_after_an_api_error(sidefx_server: LocalServer) -> None:
-    def refuse() -> None:
-        raise Refusal(422, "no")
-
-    sidefx_server.register("a.b", refuse)
-    with sidefx_server.service() as service:
-        for _ in range(3):
-            with pytest.raises(sidefx.APIError, match=r"^422 no$"):
-                service.a.b()
-    assert sidefx_server.connections == 1
-
-
-def test_other_403_does_not_suggest_a_function() -> None:
-    with ScriptedServer(http_response(403, "EULA not accepted")) as server, service_of(server) as service:
-        with pytest.raises(
-            sidefx.APIError,
-            match=r"^403 EULA not accepted \(log in and accept it at https://www\.sidefx\.com/services/eula/\)$",
-        ):
-            service.download.get_daily_build_list("houdini")
