@@ -16,15 +16,7 @@ import zlib
 
 import pytest
 from support.case import ATTEMPTS, BASIC, CLIENT_SECRET, PEAK_MEMORY, SIGNATURE, TOKEN, Case, check_error, check_object
-from support.scripted import (
-    Connection,
-    Request,
-    Step,
-    http_response,
-    json_response,
-    send_and_close,
-    token_response,
-)
+from support.scripted import Connection, Request, Step, http_response, json_response, send_and_close, token_response
 from support.systems import needs_proc
 
 import sidefx_client as sidefx
@@ -134,17 +126,11 @@ TEXT = json.dumps(VALUE, ensure_ascii=False).encode()
 
 LABELLED = {
     "charset": http_response(200, TEXT, {"Content-Type": "application/json; charset=utf-8"}),
-    "capitals": http_response(200, TEXT, {"Content-Type": "APPLICATION/JSON;charset=UTF-8"}),
     "+json": http_response(200, TEXT, {"Content-Type": "application/vnd.sidefx+json"}),
     "BOM": http_response(200, b"\xef\xbb\xbf" + TEXT, JSON_TYPE),
-    "latin-1": http_response(
-        200, TEXT.decode().encode("latin-1"), {"Content-Type": "application/json; charset=latin-1"}
-    ),
+    "latin-1": http_response(200, TEXT.decode().encode("latin-1"), {"Content-Type": 'a/x+json; charset="ISO-8859-1"'}),
     "no type": http_response(200, TEXT),
     "201": http_response(201, TEXT, JSON_TYPE),
-    "202": http_response(202, TEXT, JSON_TYPE),
-    "gzip": http_response(200, gzip.compress(TEXT), {**JSON_TYPE, "Content-Encoding": "gzip"}),
-    "no length": http_response(200, TEXT, JSON_TYPE, framed=False),
 }
 
 
@@ -158,7 +144,6 @@ EMPTY = {
     "204": http_response(204, framed=False),
     "204 stream": http_response(204, headers={"Content-Type": "application/octet-stream"}, framed=False),
     "200": http_response(200),
-    "201": http_response(201, b"", JSON_TYPE),
     "HTML": http_response(200, b"", HTML_TYPE),
 }
 
@@ -195,6 +180,7 @@ TRUNCATED = {
     "no last chunk": http_response(200, chunk(b"[1,2]"), CHUNKED),
     "inside a chunk": http_response(200, b"100\r\n[1,2]", CHUNKED),
     "gzip cut": http_response(200, WHOLE[:-100], CODED),
+    "gzip with another checksum": http_response(200, WHOLE[:-8] + bytes(8), CODED),
     "gzip without its length": http_response(200, WHOLE[:-4], CODED),
     "gzip cut in chunks": http_response(200, chunk(WHOLE[:-100]) + b"0\r\n\r\n", {**CHUNKED, **CODED}),
 }
@@ -211,8 +197,10 @@ def test_H10_truncated_body_raises_or_is_retried_if_read_only(case: Case, tls: s
 def test_H10_truncated_stream_raises_transport_error(case: Case, tls: str | None) -> None:
     stream = http_response(200, b"12345", {"Content-Type": "application/octet-stream", "Content-Length": "100"})
     _, service = case.serve([send_and_close(stream)], tls=tls)
-    with service.things.stream() as file, case.raises(sidefx.TransportError):
-        file.read()
+    with service.things.stream() as file:
+        for _ in range(2):
+            with case.raises(sidefx.TransportError):
+                file.read()
 
 
 MIB = 1 << 20
@@ -326,41 +314,6 @@ def test_H16_echoed_secrets_are_redacted(case: Case, sent: bytes) -> None:
 @pytest.mark.parametrize("header", [{"Content-Length": TOKEN}, {"Content-Encoding": "gzip"}], ids=str)
 def test_H16_echoed_secrets_are_not_in_the_frames_of_an_unreadable_response(case: Case, header: dict[str, str]) -> None:
     case.failure([http_response(200, ECHOED, {**JSON_TYPE, **header})], sidefx.TransportError)
-
-
-SPECIAL = 'secret/with+"special"&<signs>='
-SPELLINGS = {
-    "plain": SPECIAL,
-    "URL": urllib.parse.quote(SPECIAL, safe=""),
-    "form": urllib.parse.quote_plus(SPECIAL).lower(),
-    "HTML": html.escape(SPECIAL),
-    "JSON": json.dumps(SPECIAL)[1:-1],
-    "JSON of a web page": re.sub("[<>&]", lambda sign: f"\\u{ord(sign[0]):04X}", json.dumps(SPECIAL)[1:-1]),
-    "JSON with slashes": json.dumps(SPECIAL)[1:-1].replace("/", "\\/"),
-}
-
-
-@pytest.mark.parametrize("place", ["body", "HTML page", "OAuth error", "reason phrase"])
-@pytest.mark.parametrize("spelling", SPELLINGS)
-@pytest.mark.parametrize("endpoint", ["token", "call"])
-def test_H16_secret_is_redacted_in_every_spelling(case: Case, endpoint: str, spelling: str, place: str) -> None:
-    echoed = SPELLINGS[spelling]
-    in_json = echoed if "JSON" in spelling else json.dumps(echoed)[1:-1]
-    sent = {
-        "body": http_response(403, f"no such secret: {echoed}."),
-        "HTML page": http_response(403, f"<p>{echoed}</p>", HTML_TYPE),
-        "OAuth error": http_response(
-            403, f'{{"error": "invalid_client", "error_description": "not {in_json}"}}', JSON_TYPE
-        ),
-        "reason phrase": f"HTTP/1.1 403 {echoed}\r\nContent-Length: 0\r\n\r\n".encode(),
-    }[place]
-    tokens = [sent] if endpoint == "token" else [token_response(TOKEN)]
-    server = case.server([sent], tokens=tokens)
-    with pytest.raises((sidefx.APIError, sidefx.AuthorizationError)) as caught:
-        case.cold(server, client_secret_key=SPECIAL).bugs.submit_issue(summary="x")
-    shown = f"{caught.value} {caught.value!r} {vars(caught.value)}"
-    assert "<redacted>" in shown
-    assert "special" not in shown
 
 
 def test_H16_control_characters_of_a_server_are_escaped(case: Case, caplog: pytest.LogCaptureFixture) -> None:
