@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from support.case import CLIENT_ID, CLIENT_SECRET, NEW_TOKEN, ROOT, TOKEN, Case, check_text
-from support.downloads import md5
+from support.case import CLIENT_ID, CLIENT_SECRET, NEW_TOKEN, TOKEN, Case, check_text
 from support.scripted import Connection, Request, http_response, json_response, token_response
 
 THREADS = 16
@@ -109,31 +105,3 @@ def test_C6_cold_processes_share_one_token_cache(case: Case) -> None:
     assert 1 <= len(server.token_requests) <= 8
     assert case.python(SHARING, *arguments, "afterwards").returncode == 0
     assert len(server.token_requests) <= 8
-
-
-FETCHING = """
-import sys
-import sidefx_client as sidefx
-path = sidefx.download_file(sys.argv[1], sys.argv[2], md5=sys.argv[3])
-print(path)
-"""
-
-
-def test_C6_two_processes_can_download_the_same_file(case: Case) -> None:
-    content = os.urandom(4 << 20)
-    both_in = threading.Barrier(2)
-
-    def slowly(connection: Connection, request: Request) -> None:
-        if request.header("Range") is None:
-            both_in.wait(10)
-        connection.send(http_response(200, b"", {"Content-Length": str(len(content)), "ETag": '"one"'}))
-        connection.send(*(content[start : start + (1 << 20)] for start in range(0, len(content), 1 << 20)), pause=0.02)
-
-    target = case.directory / "build.tar.gz"
-    case.declared.add(target)
-    server = case.server(slowly)
-    command = [sys.executable, "-c", FETCHING, server.url + "/build", str(target), md5(content)]
-    options: dict[str, Any] = {"stdout": subprocess.PIPE, "text": True, "env": {**os.environ, "PYTHONPATH": ROOT}}
-    children = [subprocess.Popen(command, **options) for _ in range(2)]
-    assert [child.communicate(timeout=30)[0].strip() for child in children] == [str(target)] * 2
-    assert target.read_bytes() == content

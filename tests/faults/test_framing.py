@@ -157,7 +157,7 @@ def test_H12_absurd_lengths_raise_transport_error(case: Case, tls: str | None, s
 
 
 CODING = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked \t\r\n"
-GZIP = {**JSON, "Content-Encoding": "gzip"}
+GZIP, DEFLATE = {**JSON, "Content-Encoding": "gzip"}, {**JSON, "Content-Encoding": "deflate"}
 ACCEPTED = {
     "H12 equal lengths": (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\n[1]", [1]),
     "H12 length of a 204": (http_response(204, headers={"Content-Length": "5"}), None),
@@ -169,6 +169,10 @@ ACCEPTED = {
     },
     "H13 gzip and zeros": (http_response(200, gzip.compress(TEXT) + b"\0" * 9, GZIP), VALUE),
     "H13 gzip and blanks": (http_response(200, gzip.compress(TEXT) + b" \r\n", GZIP), VALUE),
+    "H13 x-gzip": (http_response(200, gzip.compress(TEXT), {**JSON, "Content-Encoding": " X-GZip "}), VALUE),
+    "H13 two gzip files": (http_response(200, gzip.compress(TEXT[:9]) + gzip.compress(TEXT[9:]), GZIP), VALUE),
+    "H13 deflate": (http_response(200, zlib.compress(TEXT), DEFLATE), VALUE),
+    "H13 deflate without a header": (http_response(200, zlib.compress(TEXT)[2:-4], DEFLATE), VALUE),
     "H13 empty gzip": (http_response(200, b"", GZIP), None),
     "H13 empty gzip in chunks": (http_response(200, b"0\r\n\r\n", {**CHUNKED, **GZIP}), None),
 }
@@ -184,7 +188,7 @@ def test_H12_harmless_framing_and_needless_codings_are_accepted(case: Case, sent
 @pytest.mark.parametrize("coding", ["br", "zstd", "compress", "gzip, gzip", "gzip, br"])
 def test_H13_unrequested_codings_raise_transport_error(case: Case, coding: str) -> None:
     sent = http_response(200, TEXT, {**JSON, "Content-Encoding": coding})
-    case.failure([sent], sidefx.TransportError, "unsupported Content-Encoding")
+    case.failure([sent], sidefx.TransportError, "unsupported Content-Encoding", function="things.get_all")
 
 
 EMPTY = {"gzip": gzip.compress(b""), "deflate": zlib.compressobj(wbits=-15).flush(zlib.Z_FULL_FLUSH)}

@@ -24,11 +24,6 @@ import sidefx_client as sidefx
 make_shell: Any = InteractiveShell  # has no annotations
 
 PROBES: dict[str, Callable[[Any], Any]] = {
-    "copy": copy.copy,
-    "deepcopy": copy.deepcopy,
-    "hasattr": lambda thing: [
-        hasattr(thing, name) for name in ("_x", "__len__", "__wrapped__", "getdoc", "trait_names")
-    ],
     "signature": inspect.signature,
     "unwrap": inspect.unwrap,
     "getdoc": inspect.getdoc,
@@ -86,8 +81,22 @@ def test_S1_names_that_shells_probe_raise_attribute_error(service: Any, name: st
 
 
 def test_S1_dict_of_a_service_raises_type_error(case: Case, service: Any) -> None:
-    with case.raises(TypeError, match="keys"):
+    with case.raises(TypeError, match=r"sidefx_client\.call\(service, 'keys'\)"):
         dict(service)
+
+
+@pytest.mark.parametrize("how", [copy.copy, copy.deepcopy])
+def test_S1_copy_of_a_service_is_the_same_service(service: Any, how: Callable[[Any], Any]) -> None:
+    assert how({"key": [service]})["key"][0] is service
+    function = how(service.download.get_daily_builds_list)
+    assert (function.function_name, function.service) == ("download.get_daily_builds_list", service)
+
+
+def test_S1_only_documented_attributes_of_a_service_are_ours(service: Any) -> None:
+    ours = {"access_token", "access_token_expiry_time", "close", "endpoint_url", "timeout"}
+    assert {name for name in dir(sidefx.Service) if not name.startswith("_")} == ours
+    for name in ("call", "name", "args", "session", "token", "client", "keys", "items", "retries"):
+        assert isinstance(getattr(service, name), sidefx.APIFunction)
 
 
 def test_S1_object_without_init_does_not_recurse() -> None:
@@ -116,8 +125,8 @@ def shell(case: Case, service: Any) -> Iterator[Any]:
         ("s??", "class Service"),
         ("s.download?", "A function of the API, or a family of them"),
         ("s.download.get_daily_builds_list?", "only_production"),
-        ("s.x.y?", "SideFX API function x.y"),
-        ("s", "SideFX service at"),
+        ("s.x.y?", "<SideFX API function x.y>"),
+        ("s", "<SideFX service at http://127.0.0.1:"),
     ],
 )
 def test_S1_ipython_help_shows_the_docstring_without_a_request(

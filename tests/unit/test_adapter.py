@@ -65,20 +65,6 @@ def test_close_closes_the_connections_to_all_hosts() -> None:
         assert all(server.connections == 1 for server in servers)
 
 
-def test_tls_1_2_and_1_3_are_offered() -> None:
-    hellos: list[bytes] = []
-
-    def listen(connection: Connection) -> None:
-        hellos.append(connection.read())
-        connection.close()
-
-    with ScriptedServer(tls="good", greetings=[listen]) as server, service_of(server, retries=0) as service:
-        with pytest.raises(sidefx.TransportError):
-            service.things.do()
-    supported_versions = bytes([0, 43, 0, 5, 4, 3, 4, 3, 3])  # RFC 8446, section 4.2.1: four bytes, 1.3 and 1.2
-    assert supported_versions in hellos[0]
-
-
 def test_proxy_tunnel_uses_our_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     def tunnel(connection: Connection, request: Request) -> None:
         connection.send(http_response(200, framed=False))
