@@ -12,37 +12,29 @@ from sidefx_client.testing import LocalServer
 LINUX = {"product": "houdini", "version": "20.5", "platform": "linux"}
 
 
-class Visitor:
-    """A minimal client: one session, one token."""
+class Visitor(requests.Session):
+    """A session with a token."""
 
     def __init__(self, server: LocalServer) -> None:
+        super().__init__()
         self.server = server
-        self.session = requests.Session()
-        self.session.trust_env = False
-        self.session.verify = server.ca_bundle or True
+        self.trust_env = False
+        self.verify = server.ca_bundle or True
         self.pair = (server.client_id, server.client_secret)
-        self.headers: dict[str, str] = {}
-
-    def __enter__(self) -> Visitor:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.session.close()
 
     def token(self) -> requests.Response:
-        response = self.session.post(self.server.access_token_url, auth=self.pair)
+        response = self.post(self.server.access_token_url, auth=self.pair)
         if response.ok:
-            self.headers = {"Authorization": f"Bearer {response.json()['access_token']}"}
+            self.headers["Authorization"] = f"Bearer {response.json()['access_token']}"
         return response
 
     def call(self, name: str, /, *args: Any, **kwargs: Any) -> requests.Response:
-        if self.server.authenticate and not self.headers:
+        if self.server.authenticate and "Authorization" not in self.headers:
             self.token()
-        return self.post([name, args, kwargs])
+        return self.upload(None, name, *args, **kwargs)
 
-    def post(self, call: Any, files: dict[str, Any] | None = None) -> requests.Response:
-        body = {"json": json.dumps(call)}
-        return self.session.post(self.server.endpoint_url, data=body, files=files, headers=self.headers)
+    def upload(self, files: Any, name: str, /, *args: Any, **kwargs: Any) -> requests.Response:
+        return self.post(self.server.endpoint_url, data={"json": json.dumps([name, args, kwargs])}, files=files)
 
     def offer(self, build: str = "production") -> dict[str, Any]:
         offer: dict[str, Any] = self.call("download.get_daily_build_download", build=build, **LINUX).json()

@@ -1,4 +1,4 @@
-"""Fixtures: plain requests to a local server over real sockets."""
+"""Plain requests to a local server over real sockets."""
 
 from __future__ import annotations
 
@@ -11,12 +11,6 @@ from sidefx_client.testing import LocalServer
 
 
 @pytest.fixture
-def plain() -> Iterator[Visitor]:
+def visitor() -> Iterator[Visitor]:
     with LocalServer() as server, Visitor(server) as visitor:
-        yield visitor
-
-
-@pytest.fixture(params=[False, True], ids=["http", "https"])
-def visitor(request: pytest.FixtureRequest) -> Iterator[Visitor]:
-    with LocalServer(tls=request.param) as server, Visitor(server) as visitor:
         yield visitor

@@ -46,18 +46,14 @@ def test_no_variable_is_left():
 """
 
 
-def run_python(*arguments: str, directory: Path) -> str:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    command = [sys.executable, "-W", "error", *arguments]
-    done = subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True)
-    return done.stdout + done.stderr
-
-
 def run_pytest(directory: Path, conftest: str = "") -> str:
     (directory / "conftest.py").write_text(conftest)
     (directory / "test_user.py").write_text(FIXTURE_USER)
-    plugin = ("-p", "no:sidefx_client", "-p", "sidefx_client.testing.pytest_plugin", "-p", "no:cacheprovider")
-    return run_python("-m", "pytest", "-q", *plugin, directory=directory)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    plugins = ("-p", "no:sidefx_client", "-p", "sidefx_client.testing.pytest_plugin", "-p", "no:cacheprovider")
+    command = [sys.executable, "-W", "error", "-m", "pytest", "-q", *plugins]
+    done = subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True)
+    return done.stdout + done.stderr
 
 
 def test_the_fixture_is_new_for_each_test_and_fails_it_if_a_function_raises(tmp_path: Path) -> None:
@@ -66,12 +62,8 @@ def test_the_fixture_is_new_for_each_test_and_fails_it_if_a_function_raises(tmp_
     assert "ERROR test_user.py::test_error[False] - ZeroDivisionError" in report
 
 
-def test_the_fixture_names_the_missing_extra(tmp_path: Path) -> None:
-    report = run_pytest(tmp_path, conftest="import sys; sys.modules['cheroot'] = None")
+def test_loading_the_plugin_does_not_import_the_server_and_the_fixture_names_the_missing_extra(tmp_path: Path) -> None:
+    conftest = "import sys\nassert 'cheroot' not in sys.modules\nsys.modules['cheroot'] = None"
+    report = run_pytest(tmp_path, conftest)
     assert "5 errors" in report
     assert "needs cheroot: run pip install '.[testing]' in a clone of sidefx_client" in report
-
-
-def test_loading_the_plugin_does_not_import_the_server(tmp_path: Path) -> None:
-    code = "import sys, sidefx_client.testing.pytest_plugin as p; print({'werkzeug', 'cheroot'} & set(sys.modules))"
-    assert run_python("-c", code, directory=tmp_path).strip() == "set()"

@@ -1,4 +1,4 @@
-"""Tests of LocalServer.service(), the only use of the client in the local server."""
+"""Tests of LocalServer.service(), the only use of the client in the local server, and of ``port``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ def test_service_uses_the_server_and_options_win(tls: bool) -> None:
             assert service.bugs.get_submission_options()
         with pytest.raises(sidefx_client.AuthorizationError, match="403: Invalid client"):
             server.service(client_secret_key="wrong", retries=0)
-        assert server.environment["SIDEFX_ENDPOINT_URL"] == server.endpoint_url
 
 
 def test_without_authentication_the_service_does_not_request_a_token() -> None:
@@ -31,7 +30,7 @@ def test_without_authentication_the_service_does_not_request_a_token() -> None:
 
 
 @pytest.mark.parametrize("function", ["bugs.get_submission_options", "token"])
-def test_retries_of_its_service_do_not_wait(function: str) -> None:
+def test_retries_of_its_service_wait_only_on_request(function: str) -> None:
     with LocalServer() as server:
         server.rate_limit(100, times=2, function=function)
         server.fail(503, function=function)
@@ -40,13 +39,10 @@ def test_retries_of_its_service_do_not_wait(function: str) -> None:
             assert service.bugs.get_submission_options()
         assert time.monotonic() - start < 5
         assert server.requests == 5
-
-
-def test_retries_of_its_service_wait_on_request() -> None:
-    with LocalServer() as server, server.service(waits=True) as service:
-        server.rate_limit(1)
+        server.rate_limit(1, function=function)
         start = time.monotonic()
-        assert service.bugs.get_submission_options()
+        with server.service(waits=True) as service:
+            assert service.bugs.get_submission_options()
         assert time.monotonic() - start >= 1
 
 
