@@ -32,47 +32,30 @@ def waits(*failures: sidefx.SideFXError, retries: int = 3, read_only: bool = Fal
     return waits
 
 
-# The reasons
-
-
-@pytest.mark.parametrize("read_only", [True, False])
-@pytest.mark.parametrize(
-    ("failures", "retries"),
-    [
-        ([], 0),
-        ([BUSY] * 3, 3),
-        ([BUSY] * 9, 3),
-        ([UNSENT] * 9, 3),
-        ([UNAUTHORIZED, UNAUTHORIZED], 1),
-        ([UNAUTHORIZED, BUSY, UNAUTHORIZED], 2),
-        ([LASTING], 0),
-        *(([failure], 0) for failure in OTHERS),
-    ],
-)
-def test_failures_that_are_retried_for_all_functions(failures: list[Any], retries: int, read_only: bool) -> None:
-    assert len(waits(*failures, read_only=read_only)) == retries
+# The reasons and the budget
 
 
 @pytest.mark.parametrize(
-    ("failures", "retries"),
+    ("failures", "retries", "read_only"),
     [
-        ([DROPPED] * 9, 3),
-        *(([failure] * 9, 3) for failure in UNAVAILABLE),
-        ([SILENT, SILENT], 1),
-        ([SILENT, DROPPED, SILENT], 2),
+        ([BUSY] * 3, 3, 3),
+        ([BUSY] * 9, 3, 3),
+        ([UNSENT] * 9, 3, 3),
+        ([UNAUTHORIZED, UNAUTHORIZED], 1, 1),
+        ([UNAUTHORIZED, BUSY, UNAUTHORIZED], 2, 2),
+        ([LASTING], 0, 0),
+        *(([failure], 0, 0) for failure in OTHERS),
+        ([DROPPED] * 9, 0, 3),
+        *(([failure] * 9, 0, 3) for failure in UNAVAILABLE),
+        ([SILENT, SILENT], 0, 1),
+        ([SILENT, DROPPED, SILENT], 0, 2),
+        ([UNAUTHORIZED, BUSY, DROPPED, BUSY], 2, 3),
+        ([BUSY, UNSENT, SILENT, UNAVAILABLE[0]], 2, 3),
     ],
 )
-def test_failures_that_are_retried_for_read_only_functions(failures: list[Any], retries: int) -> None:
-    assert len(waits(*failures, read_only=True)) == retries
-    assert waits(*failures) == []
-
-
-# The budget
-
-
-@pytest.mark.parametrize("failures", [(UNAUTHORIZED, BUSY, DROPPED, BUSY), (BUSY, UNSENT, SILENT, UNAVAILABLE[0])])
-def test_mixed_failures_are_sent_at_most_four_times(failures: tuple[sidefx.SideFXError, ...]) -> None:
-    assert len(waits(*failures, read_only=True)) == 3
+def test_number_of_retries_of_any_and_of_read_only_functions(failures: list[Any], retries: int, read_only: int) -> None:
+    assert len(waits(*failures)) == retries
+    assert len(waits(*failures, read_only=True)) == read_only
 
 
 @pytest.mark.parametrize("retries", [0, 1, 5])
