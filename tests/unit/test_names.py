@@ -10,9 +10,9 @@ SAFE = (
     "houdini-20.5.278-linux_x86_64_gcc11.2.tar.gz",
     "Zoë 雪.hip",
     "a b (1).bgeo.sc",
-    "x" * 200,
     "50%.exe",
     "a.b notes",
+    "console",
 )
 
 
@@ -30,14 +30,12 @@ SAFE = (
         ("-rf", "_rf"),
         ("nul", "_nul"),
         ("COM1.tar.gz", "_COM1.tar.gz"),
-        ("console", "console"),
         (" padded. . ", "padded"),
         ("lone\udcff", "lone_"),
         *((name, None) for name in ("", ".", "..", "...", "a/", "a\\", " ", "-", "\u00a0")),
         ("x" * 300 + ".tar.gz", "x" * 200),
         ("雪" * 300, "雪" * 66),
         ("nul" + " " * 300 + "x", "_nul"),
-        ("-" * 300, None),
     ],
 )
 def test_safe_name_of_a_server_name(name: str, safe: str | None) -> None:
@@ -55,11 +53,8 @@ def test_safe_name_of_a_server_name(name: str, safe: str | None) -> None:
         ("attachment; filename*=UTF-8''Zo%C3%AB.hip", "Zoë.hip"),
         ("attachment; filename*=UTF-8''..%2FZo%C3%AB.hip", "Zoë.hip"),
         ("attachment; filename=\"Zoe.hip\"; filename*=UTF-8''Zo%C3%AB.hip", "Zoë.hip"),
-        ("attachment; filename*=UTF-8''Zo%C3%AB.hip; filename=\"Zoe.hip\"", "Zoë.hip"),
         ("attachment", None),
-        ("attachment; filename", None),
         ('attachment; filename=""', None),
-        ("", None),
         (None, None),
     ],
 )
