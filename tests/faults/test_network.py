@@ -85,14 +85,14 @@ def test_N3_closed_idle_connection_is_replaced(case: Case, tls: str | None, firs
 def test_N3_connection_idle_for_long_is_not_reused(case: Case) -> None:
     def slowly(connection: Connection, request: Request) -> None:
         connection.read_body(request)
-        time.sleep(0.15)  # does not count as idle
+        time.sleep(0.4)  # does not count as idle
         connection.send(OK)
 
     server = case.server([slowly, OK, OK])
     with requests.Session() as session:
-        session.mount("http://", Adapter(idle_limit=0.1))
+        session.mount("http://", Adapter(idle_limit=0.3))
         service = case.service(server, session=session)
-        for pause in (0, 0.15, 0):
+        for pause in (0, 0.4, 0):
             service.bugs.submit_issue(summary="x")
             time.sleep(pause)
     assert [request.connection for request in server.requests] == [1, 1, 2]
