@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import threading
 import time
@@ -10,10 +9,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Callable
 
 import pytest
-from support.case import TOKEN, Case
+from support.case import Case
 from support.downloads import md5
 from support.files import CONTENT, NAME
-from support.scripted import Connection, Request, ScriptedServer, http_response, json_response, stall, token_response
+from support.scripted import Connection, Request, ScriptedServer, http_response, json_response, stall
 
 import sidefx_client as sidefx
 
@@ -74,13 +73,6 @@ def test_C4_busy_threads_get_results_or_a_type_error(case: Case, tls: str | None
     assert sorted(request.call[1] for request in server.requests) == sorted(results)
 
 
-def test_C4_many_threads_can_close_at_once(case: Case, tls: str | None) -> None:
-    _, service = case.serve(json_response("done"), tls=tls)
-    assert service.things.any() == "done"
-    with ThreadPoolExecutor(THREADS) as threads:
-        assert list(threads.map(lambda _: service.close(), range(5 * THREADS))) == [None] * 5 * THREADS
-
-
 def test_C4_upload_in_flight_is_completed(case: Case, tls: str | None) -> None:
     held = Held(lambda connection, request: connection.read_body(request, len(BIG) // 2), json_response("done"))
     server, service = case.serve(held, tls=tls)
@@ -117,18 +109,6 @@ def test_C4_download_in_flight_is_completed(case: Case) -> None:
     fetched = held.close_half_way(service, lambda: sidefx.download_build(service, *build))
     case.declared.add(fetched.result())
     assert fetched.result().read_bytes() == CONTENT
-
-
-def test_C4_token_request_in_flight_is_the_last_request(case: Case) -> None:
-    held = Held(lambda connection, request: None, token_response(TOKEN))
-    server = case.server(json_response("done"), tokens=[token_response(TOKEN), held])
-    service = case.cold(server)
-    service.access_token_expiry_time = 0
-    call = held.close_half_way(service, service.things.any)
-    with contextlib.suppress(TypeError):  # a response, or the TypeError of a closed service
-        assert call.result() == "done"
-    assert len(server.token_requests) == 2
-    assert len(server.api_requests) <= 1
 
 
 def close_while_waiting(server: ScriptedServer, service: Any, requests: int) -> list[Future[Any]]:
