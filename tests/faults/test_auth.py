@@ -135,15 +135,6 @@ def token_body(**fields: object) -> str:
     return json.dumps({"access_token": TOKEN, "expires_in": 3600, **fields})
 
 
-@pytest.mark.parametrize("expires_in", [3600, "3600", 3600.5, None, 1e30, float("inf")])
-def test_A5_any_positive_or_missing_lifetime_is_usable(case: Case, expires_in: object) -> None:
-    body = token_body(expires_in=expires_in) if expires_in else json.dumps({"access_token": TOKEN})
-    server = case.server(OK, tokens=[http_response(200, body)])
-    service = case.cold(server)
-    assert [service.bugs.submit_issue(summary=str(number)) for number in range(3)] == ["done"] * 3
-    assert {request.header("Authorization") for request in server.api_requests} == {f"Bearer {TOKEN}"}
-
-
 @pytest.mark.usefixtures("uncollected")
 @pytest.mark.parametrize(
     "body",

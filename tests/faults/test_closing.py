@@ -9,9 +9,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Callable
 
 import pytest
-from support.case import Case
-from support.downloads import md5
-from support.files import CONTENT, NAME
+from support.case import SIGNATURE, Case
+from support.files import CONTENT, build
 from support.scripted import Connection, Request, ScriptedServer, http_response, json_response, stall
 
 import sidefx_client as sidefx
@@ -100,13 +99,12 @@ def test_C4_download_in_flight_is_completed(case: Case) -> None:
         if request.method == "GET":
             held(connection, request)
         else:
-            offer = {"download_url": server.url, "filename": NAME, "hash": md5(CONTENT), "size": len(CONTENT)}
             connection.read_body(request)
-            connection.send(json_response(offer))
+            connection.send(build(server, SIGNATURE))
 
     server, service = case.serve(serve)
-    build = ("houdini", "20.5", "production", "linux", case.directory)
-    fetched = held.close_half_way(service, lambda: sidefx.download_build(service, *build))
+    arguments = ("houdini", "20.5", "production", "linux", case.directory)
+    fetched = held.close_half_way(service, lambda: sidefx.download_build(service, *arguments))
     case.declared.add(fetched.result())
     assert fetched.result().read_bytes() == CONTENT
 

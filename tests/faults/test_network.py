@@ -310,7 +310,7 @@ def test_N10_refusing_proxy_sees_only_host_and_port(
         with case.raises(sidefx.TransportError, match=str(status)) as caught:
             case.service(endpoint_url="https://api.invalid/api/", **options).bugs.submit_issue(summary="x")
     assert not caught.value.may_have_executed
-    assert {(request.method, request.path) for request in proxy.requests} == {("CONNECT", "api.invalid:443")}
+    assert [(request.method, request.path) for request in proxy.requests] == [("CONNECT", "api.invalid:443")]
     assert "Bearer" not in str([request.headers for request in proxy.requests])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -48,15 +49,25 @@ def test_token_request_has_http_basic_and_a_grant_type_for_standard_urls_only(pa
 # Its life
 
 
-@pytest.mark.parametrize(
-    ("expires_in", "used_for"),
-    [(43200, 43140), (600, 540), (100, 90), (0.5, 0.45), ("43200", 43140), ("3600.5", 3540.5), (10**30, 31535940)],
-)
-def test_token_is_refreshed_a_minute_or_a_tenth_of_its_lifetime_early(expires_in: object, used_for: float) -> None:
+LIFETIMES = {43200: 43140, 600: 540, 100: 90, 0.5: 0.45, "43200": 43140, "3600.5": 3540.5, math.inf: 31535940}
+
+
+@pytest.mark.parametrize(("expires_in", "used_for"), LIFETIMES.items())
+def test_A5_token_is_refreshed_a_minute_or_a_tenth_of_its_lifetime_early(expires_in: object, used_for: float) -> None:
     before = time.time()
     with ScriptedServer(tokens=[token_response("t", expires_in)]) as server, service_of(server, **COLD) as service:
         expiry = service.access_token_expiry_time
     assert before + used_for - 1e-3 <= expiry <= time.time() + used_for + 1e-3
+
+
+def test_A5_token_without_a_lifetime_is_used_until_it_is_rejected_and_not_cached(tmp_path: Path) -> None:
+    cache = tmp_path / "tokens"
+    with ScriptedServer([OK, EXPIRED, OK], tokens=json_response({"access_token": "t"})) as server:
+        with service_of(server, token_cache=cache, **COLD) as service:
+            assert service.access_token_expiry_time is None
+            assert [service.things.do() for _ in range(2)] == ["done", "done"]
+        assert len(server.token_requests) == 2
+    assert not cache.exists()
 
 
 def test_rejected_token_is_replaced_by_the_next_call() -> None:
@@ -126,12 +137,6 @@ def test_threads_waiting_for_one_token_request_share_its_failure() -> None:
 
 
 # A token that the caller gives
-
-
-def test_token_without_a_lifetime_is_not_cached(tmp_path: Path) -> None:
-    with ScriptedServer(tokens=json_response({"access_token": "t"})) as server:
-        service_of(server, token_cache=tmp_path / "tokens", **COLD).close()
-    assert not (tmp_path / "tokens").exists()
 
 
 def test_stream_as_a_token_response_is_closed() -> None:

@@ -6,14 +6,7 @@ import pytest
 
 from sidefx_client.names import name_in_disposition, safe_name
 
-SAFE = (
-    "houdini-20.5.278-linux_x86_64_gcc11.2.tar.gz",
-    "Zoë 雪.hip",
-    "a b (1).bgeo.sc",
-    "50%.exe",
-    "a.b notes",
-    "console",
-)
+SAFE = ("houdini-20.5.278-linux_gcc11.2.tar.gz", "Zoë 雪.hip", "a b (1).bgeo.sc", "50%.exe", "a.b notes", "console")
 
 
 @pytest.mark.parametrize(
