@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import errno
-import ssl
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,14 +31,8 @@ STREAM = {"Content-Type": "application/octet-stream"}
 @pytest.fixture
 def live() -> Iterator[ScriptedServer]:
     """Return a server that responds "live" to every call. A mocked call must not reach it."""
-    with ScriptedServer(json_response("live"), tls="good") as server:
+    with ScriptedServer(json_response("live")) as server:
         yield server
-
-
-def trusting(server: ScriptedServer, session: Any) -> Any:
-    """Return the session. It trusts the server's certificate."""
-    session.verify = server.ca_bundle or True
-    return session
 
 
 def cold(server: ScriptedServer, **options: Any) -> Any:
@@ -70,29 +62,27 @@ def test_N13_mock_started_before_the_service_sees_the_token_request_and_the_call
 
 
 @pytest.mark.parametrize("tool", ["requests_mock", "responses"])
-def test_N13_mock_started_after_the_service_sees_the_calls(tool: str, live: ScriptedServer) -> None:
-    with service_of(live) as service:
+def test_N13_mock_started_after_the_service_lets_no_call_pass(tool: str, live: ScriptedServer) -> None:
+    with service_of(live, retries=0) as service:
         assert service.things.do() == "live"
         with mocker(tool) as mock:
+            with pytest.raises(Exception, match=r"No mock|connection"):
+                service.things.do()
             mock.post(live.api_url, json="mocked")
             assert service.things.do() == "mocked"
         assert service.things.do() == "live"
     assert len(live.requests) == 2
 
 
-@pytest.mark.parametrize("tool", ["requests_mock", "responses"])
-def test_N13_mock_without_a_response_for_a_call_does_not_let_it_pass(tool: str, live: ScriptedServer) -> None:
-    with service_of(live, retries=0) as service, mocker(tool), pytest.raises(Exception, match=r"No mock|connection"):
-        service.things.do()
-    assert live.requests == []
-
-
-def test_N13_streams_and_empty_responses_of_requests_mock_are_read() -> None:
+def test_N13_mocked_streams_empty_responses_and_downloads_are_read(tmp_path: Path) -> None:
     with mocker("requests_mock") as mock, sidefx.service("an-id", "a-secret", access_token="a-token") as service:
         mock.post(ENDPOINT_URL, [{"status_code": 204}, {"content": b"bytes", "headers": STREAM}])
         assert service.things.do(b=[2]) is None
         with service.things.do() as file:
             assert file.read() == b"bytes"
+        mock.get("https://files.example/f.bin", content=b"bytes" * 1000)
+        path = sidefx.download_file("https://files.example/f.bin", tmp_path / "f.bin", size=5000)
+    assert path.read_bytes() == b"bytes" * 1000
 
 
 def test_N13_adapter_of_requests_mock_is_used() -> None:
@@ -107,13 +97,6 @@ def test_N13_adapter_of_requests_mock_is_used() -> None:
                 service.things.do()
 
 
-def test_N13_mocked_download_is_saved(tmp_path: Path) -> None:
-    with mocker("requests_mock") as mock:
-        mock.get("https://files.example/f.bin", content=b"bytes" * 1000)
-        path = sidefx.download_file("https://files.example/f.bin", tmp_path / "f.bin", size=5000)
-    assert path.read_bytes() == b"bytes" * 1000
-
-
 NOT_CONNECTED = [
     requests.ConnectTimeout("timed out"),
     requests.ConnectionError(urllib3.exceptions.NewConnectionError(None, "refused")),  # type: ignore[arg-type]
@@ -122,10 +105,8 @@ NOT_CONNECTED = [
 POSSIBLY_SENT = [
     requests.ConnectionError("broken"),
     requests.ReadTimeout("timed out"),
-    requests.Timeout("timed out"),
     requests.exceptions.ChunkedEncodingError("broken"),
     ConnectionResetError("reset"),
-    ssl.SSLError("broken"),
 ]
 
 
@@ -155,17 +136,26 @@ def vcr(tmp_path: Path) -> Any:
 
 
 @pytest.mark.parametrize("tls", [None, "good"], ids=["plain", "tls"])
-def test_N13_vcr_records_a_token_and_a_call_and_replays_them_without_the_server(vcr: Any, tls: str | None) -> None:
-    with ScriptedServer(json_response("live"), tls=tls) as server:
+def test_N13_vcr_records_a_token_and_calls_and_replays_them_without_the_server(
+    vcr: Any, tls: str | None, tmp_path: Path
+) -> None:
+    script = [json_response("live"), http_response(200, b"bytes", STREAM), http_response(200, b"file")]
+    with ScriptedServer(script, tls=tls) as server, requests.Session() as session:
+        session.verify = server.ca_bundle or True
         for mode in ("once", "none"):
             with vcr(mode) as cassette, cold(server) as service:
                 assert service.things.do(scene=b"bytes") == "live"
-                assert len(cassette) == 2
-            assert len(server.requests) == 2
+                with service.things.do() as file:
+                    assert file.read() == b"bytes"
+                path = sidefx.download_file(server.url + "/f", tmp_path / mode, size=4, session=session)
+                assert path.read_bytes() == b"file"
+                assert len(cassette) == 4
+        assert len(server.requests) == 4
 
 
 @pytest.mark.parametrize("tls", [None, "good"], ids=["plain", "tls"])
 def test_N13_vcr_started_after_the_service_does_not_let_a_kept_connection_pass(vcr: Any, tls: str | None) -> None:
+    errors = pytest.importorskip("vcr.errors")
     with ScriptedServer([json_response(n) for n in range(4)], tls=tls) as server, service_of(server) as service:
         assert service.things.do() == 0
         with vcr("once"):
@@ -173,27 +163,10 @@ def test_N13_vcr_started_after_the_service_does_not_let_a_kept_connection_pass(v
         assert service.things.do() == 2
         with vcr("none"):
             assert service.things.do() == 1
+            with pytest.raises(errors.CannotOverwriteExistingCassetteException):
+                service.things.do()
         assert service.things.do() == 3
         assert len(server.requests) == 4
-
-
-def test_N13_vcr_without_a_recording_of_the_call_lets_nothing_pass(vcr: Any, live: ScriptedServer) -> None:
-    errors = pytest.importorskip("vcr.errors")
-    with service_of(live) as service:
-        with vcr("none"), pytest.raises(errors.CannotOverwriteExistingCassetteException):
-            service.things.do()
-    assert live.requests == []
-
-
-def test_N13_vcr_replays_a_stream_and_a_file(vcr: Any, tmp_path: Path) -> None:
-    with ScriptedServer([http_response(200, b"bytes", STREAM), http_response(200, b"file")]) as server:
-        for mode in ("once", "none"):
-            with vcr(mode), service_of(server) as service:
-                with service.things.do() as file:
-                    assert file.read() == b"bytes"
-                path = sidefx.download_file(server.url + "/f", tmp_path / mode, size=4)
-                assert path.read_bytes() == b"file"
-        assert len(server.requests) == 2
 
 
 # betamax and requests-cache
@@ -204,7 +177,7 @@ CACHE: Any = {"backend": "memory", "allowable_methods": ["GET", "POST"]}
 def test_N13_betamax_records_and_replays(tmp_path: Path, live: ScriptedServer) -> None:
     betamax = pytest.importorskip("betamax")
     for mode in ("once", "none"):
-        with trusting(live, requests.Session()) as session:
+        with requests.Session() as session:
             recorder = betamax.Betamax(session, cassette_library_dir=str(tmp_path))
             with recorder.use_cassette("calls", record=mode), cold(live, session=session) as service:
                 assert service.things.do() == "live"
@@ -213,7 +186,7 @@ def test_N13_betamax_records_and_replays(tmp_path: Path, live: ScriptedServer) -
 
 def test_N13_cached_session_returns_the_kept_response(live: ScriptedServer) -> None:
     requests_cache = pytest.importorskip("requests_cache")
-    with trusting(live, requests_cache.CachedSession(**CACHE)) as session:
+    with requests_cache.CachedSession(**CACHE) as session:
         with cold(live, session=session) as service:
             assert [service.things.get_all(1) for _ in range(3)] == ["live"] * 3
     assert len(live.token_requests) == 1
@@ -222,7 +195,7 @@ def test_N13_cached_session_returns_the_kept_response(live: ScriptedServer) -> N
 
 def test_N13_install_cache_holds_for_services_made_later(live: ScriptedServer) -> None:
     requests_cache = pytest.importorskip("requests_cache")
-    with trusting(live, requests.Session()) as before:
+    with requests.Session() as before:
         requests_cache.install_cache(**CACHE)
         try:
             with service_of(live) as service:
@@ -249,7 +222,7 @@ def test_N13_opentelemetry_sees_a_span_for_each_request_and_its_header_is_sent(
     try:
         with cold(live) as service:
             assert service.things.do(scene=b"bytes") == "live"
-            with trusting(live, requests.Session()) as session:
+            with requests.Session() as session:
                 sidefx.download_file(live.url + "/f", tmp_path / "f", session=session)
     finally:
         instrumentation.RequestsInstrumentor().uninstrument()
@@ -274,7 +247,7 @@ class Tagging(requests.Session):
 
 
 def test_N13_session_that_overrides_send_sees_every_request(live: ScriptedServer, tmp_path: Path) -> None:
-    with trusting(live, Tagging()) as session:
+    with Tagging() as session:
         with cold(live, session=session) as service:
             assert service.things.do() == "live"
             sidefx.download_file(live.url + "/f", tmp_path / "f", session=session)
@@ -315,8 +288,8 @@ def replace_raw(response: requests.Response, *args: Any, **kwargs: Any) -> None:
 
 
 @pytest.fixture
-def session(live: ScriptedServer) -> Iterator[requests.Session]:
-    with trusting(live, requests.Session()) as session:
+def session() -> Iterator[requests.Session]:
+    with requests.Session() as session:
         yield session
 
 
@@ -335,8 +308,10 @@ def test_N13_hook_may_read_check_or_replace_the_response(
 
 @pytest.mark.parametrize("how", [read_body, raise_for_status, Refusing])
 @pytest.mark.parametrize("status", [401, 403, 422, 503])
-def test_N13_error_response_is_the_same_error_if_a_hook_reads_it_or_raises_for_it(how: Any, status: int) -> None:
-    with ScriptedServer(http_response(status, "the reason")) as server, requests.Session() as session:
+def test_N13_error_response_is_the_same_error_if_a_hook_reads_it_or_raises_for_it(
+    how: Any, status: int, session: requests.Session
+) -> None:
+    with ScriptedServer(http_response(status, "the reason")) as server:
         if how is Refusing:
             session.mount("http://", Refusing())
         else:
@@ -355,8 +330,6 @@ class StudioError(Exception):
     "error",
     [
         StudioError("stop"),
-        ValueError("stop"),
-        PermissionError("stop"),
         OSError(errno.ENOSPC, "the disk is full"),
         requests.exceptions.JSONDecodeError("the response of a login page is not JSON", "<html>", 0),
         KeyboardInterrupt(),
@@ -376,13 +349,13 @@ def test_N13_exception_of_a_hook_reaches_the_caller_unchanged_and_is_not_retried
     assert len(live.requests) == 1
 
 
-def test_N13_hook_sees_the_location_of_a_redirect() -> None:
+def test_N13_hook_sees_the_location_of_a_redirect(session: requests.Session) -> None:
     seen = []
 
     def look(response: requests.Response, *args: Any, **kwargs: Any) -> None:
         seen.append(response.headers.get("Location"))
 
-    with ScriptedServer(http_response(302, headers={"Location": "/login"})) as server, requests.Session() as session:
+    with ScriptedServer(http_response(302, headers={"Location": "/login"})) as server:
         session.hooks["response"].append(look)
         with service_of(server, session=session) as service, pytest.raises(sidefx.APIError, match="redirects to"):
             service.things.do()
@@ -402,14 +375,3 @@ def test_A13_wait_and_timeout_end_while_freezegun_stops_the_clock() -> None:
             with pytest.raises(sidefx.CallTimeout):
                 service.things.do()
     assert server.requests[1].time - server.requests[0].time >= 0.4
-
-
-def test_A13_token_expires_as_freezegun_moves_the_clock() -> None:
-    freezegun = pytest.importorskip("freezegun")
-    with ScriptedServer(json_response("done")) as server, freezegun.freeze_time("2025-10-01") as clock:
-        with cold(server) as service:
-            service.things.do()
-            clock.move_to("2025-10-02")
-            service.things.do()
-        assert time.time() > 0
-    assert len(server.token_requests) == 2

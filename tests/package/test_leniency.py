@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Iterator
 from typing import Any, Callable
 
 import pytest
@@ -39,14 +38,13 @@ def coded(coding: bytes, body: bytes) -> bytes:
     return framed(b"Content-Encoding: " + coding, body=body)
 
 
-def interim(code: int, *, count: int = 1, lines: bytes = b"") -> bytes:
-    return b"HTTP/1.1 %d Wait\r\n%s\r\n" % (code, lines) * count + framed()
+def interim(code: int, *, lines: bytes = b"") -> bytes:
+    return b"HTTP/1.1 %d Wait\r\n%s\r\n" % (code, lines) * 2 + framed()
 
 
 GZIP = gzip.compress(BODY)
 ZLIB = zlib.compress(BODY)
 RAW = zlib.compressobj(wbits=-15).compress(b"") + ZLIB[2:-4]
-NAMED = GZIP[:3] + b"\x08" + GZIP[4:10] + b"name\0" + GZIP[10:]
 CHUNKS = b"5\r\nhello\r\n0\r\n\r\n"
 TRANSFER_GZIP = b"%x\r\n%s\r\n0\r\n\r\n" % (len(GZIP), GZIP)
 
@@ -54,14 +52,10 @@ TRANSFER_GZIP = b"%x\r\n%s\r\n0\r\n\r\n" % (len(GZIP), GZIP)
 LENGTHS = ("5", "  5  ", "005", "", "3", "6", "5, 5", "5, 6")
 BAD_LENGTHS = ("+5", "-5", "five", "0x5", "5.0", "0_5", "9" * 5000)
 SIZES = ("5;a=b", "0005", "5  ", "0x5", "+5", "-5", "-1", "five", "", "3")
-CHUNKED_BODIES = (
-    CHUNKS, b"5\nhello\n0\n\n", b"A\r\nhellohello\r\n0\r\n\r\n", b"9\r\nhello", b"5\r\nhello\r\n",
-    b"5\r\nhello\r\n0\r\n", b"5\r\nhello\r\n0\r\nA: b\r\nC: d\r\n\r\n",
-)  # fmt: skip
+CHUNKED_BODIES = (CHUNKS, b"5\nhello\n0\n\n", b"9\r\nhello", b"5\r\nhello\r\n", CHUNKS[:-2] + b"A: b\r\nC: d\r\n\r\n")
 STATUS_LINES = (
-    "HTTP/1.0 200 OK", "HTTP/2 200 OK", "HTTP/9.9 200 OK", "http/1.1 200 OK", "HTTP/1.1 200", "HTTP/1.1 200 ",
-    "HTTP/1.1 200 Ausf\xfchrung", "HTTP/1.1  200 OK", "HTTP/1.1\t200\tOK", "HTTP/1.1 20 OK", "HTTP/1.1 2000 OK",
-    "HTTP/1.1 +200 OK", "HTTP/1.1 fine OK", "ICY 200 OK",
+    "HTTP/1.0 200 OK", "HTTP/2 200 OK", "http/1.1 200 OK", "HTTP/1.1 200", "HTTP/1.1 200 Ausf\xfchrung",
+    "HTTP/1.1\t200\tOK", "HTTP/1.1 20 OK", "HTTP/1.1 2000 OK", "HTTP/1.1 +200 OK", "HTTP/1.1 fine OK", "ICY 200 OK",
 )  # fmt: skip
 HEADER_LINES = ("X: a\r\n b", "X: a\0b", "X: \xe4\x9b\xaa")
 BAD_HEADER_LINES = ("X : y", "X", ": y", "X\x01: y")
@@ -70,17 +64,13 @@ TRUNCATED_HEADS = (b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\n" + TYPE, b"HTTP
 RESPONSES = {
     **{f"length {value:.20}": head(b"Content-Length: " + value.encode()) + BODY for value in LENGTHS + BAD_LENGTHS},
     "length missing": head() + BODY,
-    "length twice": head(b"Content-Length: 5", b"Content-Length: 5") + BODY,
     "lengths that differ": head(b"Content-Length: 5", b"Content-Length: 6") + BODY,
     # Transfer-Encoding
     **{f"chunk of {size}": chunked(size.encode() + b"\r\nhello\r\n0\r\n\r\n") for size in SIZES},
     **{f"chunks {body!r}": chunked(body) for body in CHUNKED_BODIES},
     "Chunked": chunked(CHUNKS, coding=b"Chunked"),
-    "chunks and blanks": chunked(CHUNKS, coding=b"chunked \t"),
     "chunks and a length": chunked(CHUNKS, b"Content-Length: 3"),
-    "chunks twice": chunked(CHUNKS, b"Transfer-Encoding: chunked"),
     "identity": framed(b"Transfer-Encoding: identity"),
-    "coding empty": framed(b"Transfer-Encoding:"),
     "gzip, chunked": chunked(TRANSFER_GZIP, coding=b"gzip, chunked"),
     "transfer gzip": chunked(GZIP, coding=b"gzip"),
     "transfer unknown": chunked(BODY, coding=b"other"),
@@ -91,13 +81,9 @@ RESPONSES = {
     "deflate without zlib's head": coded(b"deflate", RAW),
     "gzip labelled deflate": coded(b"deflate", GZIP),
     "gzip, gzip": coded(b"gzip, gzip", gzip.compress(GZIP)),
-    "deflate, gzip": coded(b"deflate, gzip", gzip.compress(ZLIB)),
     "gzip twice as headers": head(b"Content-Encoding: gzip", b"Content-Encoding: gzip") + gzip.compress(GZIP),
     "empty body labelled gzip": coded(b"gzip", b""),
-    "empty chunks labelled gzip": chunked(b"0\r\n\r\n", b"Content-Encoding: gzip"),
-    "gzip with a name": coded(b"gzip", NAMED),
     "gzip and zeros": coded(b"gzip", GZIP + bytes(9)),
-    "gzip and a line end": coded(b"gzip", GZIP + b"\r\n"),
     "gzip and junk": coded(b"gzip", GZIP + b"junk"),
     "gzip in two members": coded(b"gzip", gzip.compress(b"he") + gzip.compress(b"llo")),
     "gzip with a truncated second member": coded(b"gzip", GZIP + GZIP[:-9]),
@@ -114,19 +100,15 @@ RESPONSES = {
     "bare LF": head(b"Content-Length: 5", end=b"\n") + BODY,
     "line that begins with a blank": head(status=b"HTTP/1.1 200 OK\r\n X: y") + BODY,
     "lone CR": framed(b"X: a\rb"),
-    "100 lines": framed(*(b"X: y" for _ in range(97))),
     "150 lines": framed(*(b"X: y" for _ in range(150))),
-    "line of 60 KiB": framed(b"X: " + b"y" * 60 * 1024),
     "line of 70 KiB": framed(b"X: " + b"y" * 70 * 1024),
     # Interim responses
     "100": interim(100),
-    "three 100s": interim(100, count=3),
     "102": interim(102),
     "103": interim(103, lines=b"Link: </a>\r\n"),
 }
 
 TRUNCATED = ["gzip truncated", "gzip without its checksum", "deflate truncated", "gzip with a truncated second member"]
-MARKED = ("UTF-8 with a mark", "UTF-8 with a mark and a label")
 # The names of responses about which we differ, with our result. The README names the kinds.
 DIFFERENCES: dict[str, object] = {
     # RFC 9112, 6.3: an error, because a truncated body could not be noticed
@@ -134,7 +116,7 @@ DIFFERENCES: dict[str, object] = {
     # RFC 9112, 6.1: the body would be passed on encoded
     **dict.fromkeys(("gzip, chunked", "transfer gzip", "transfer unknown"), REFUSED),
     # not requested, and stacked codings grow without limit
-    **dict.fromkeys(("gzip, gzip", "deflate, gzip", "gzip twice as headers"), REFUSED),
+    **dict.fromkeys(("gzip, gzip", "gzip twice as headers"), REFUSED),
     # its first bytes tell the format
     "gzip labelled deflate": BODY,
     # a truncated response must not pass as complete
@@ -146,43 +128,30 @@ DIFFERENCES: dict[str, object] = {
     # the response is the one that follows; http.client takes it for that of the next call
     **dict.fromkeys(("102", "103"), BODY),
     # the mark is not a part of the text, and JSON is UTF-8 (RFC 8259, 8.1)
-    **{name: {"a": "ä"} for name in (*MARKED, "text/html")},
+    **{name: {"a": "ä"} for name in ("UTF-8 with a mark", "UTF-8 with a mark and a label", "text/html")},
 }
 
 
-class Comparison:
-    """A server that sends one response to requests and to us, and ends the connection."""
+def compare(name: str, sent: bytes, read_theirs: Callable[[Any], Any], read_ours: Callable[[Any], Any]) -> None:
+    """Compare the results if requests and we receive the same response, after which the connection ends."""
 
-    def __init__(self) -> None:
-        self.sent = b""
-        self.server = ScriptedServer(self._step)
-
-    def _step(self, connection: Connection, request: Request) -> None:
+    def respond(connection: Connection, request: Request) -> None:
         connection.read_body(request)
-        connection.send(self.sent)
+        connection.send(sent)
         connection.finish()
 
-    def theirs(self, read: Callable[[requests.Response], Any]) -> object:
+    with ScriptedServer(respond) as server, requests.Session() as session, service_of(server, timeout=10) as service:
+        session.trust_env = False
         try:
-            with requests.Session() as session:
-                session.trust_env = False
-                return read(session.post(self.server.api_url, data={"json": "x"}, timeout=10, allow_redirects=False))
+            theirs = read_theirs(session.post(server.api_url, data={"json": "x"}, timeout=10, allow_redirects=False))
         except (requests.RequestException, ValueError, LookupError):
-            return REFUSED
-
-    def ours(self, read: Callable[[Any], Any] = lambda value: value) -> object:
-        with service_of(self.server, timeout=10) as service:
-            try:
-                return read(service.things.do())
-            except (sidefx.APIError, sidefx.TransportError):
-                return REFUSED
-
-
-@pytest.fixture(scope="module")
-def comparison() -> Iterator[Comparison]:
-    comparison = Comparison()
-    yield comparison
-    comparison.server.__exit__(None, None, None)
+            theirs = REFUSED
+        try:
+            ours = read_ours(service.things.do())
+        except (sidefx.APIError, sidefx.TransportError):
+            ours = REFUSED
+    assert ours == DIFFERENCES.get(name, theirs), name
+    assert (theirs != ours) == (name in DIFFERENCES), f"{name} does not differ any more"
 
 
 def read_file(value: Any) -> bytes:
@@ -190,48 +159,33 @@ def read_file(value: Any) -> bytes:
         return bytes(file.read())
 
 
-def compare(name: str, ours: object, theirs: object) -> None:
-    if name in DIFFERENCES:
-        assert ours == DIFFERENCES[name]
-        assert theirs != ours, f"{name} does not differ any more"
-    else:
-        assert ours == theirs, name
-
-
 @pytest.mark.parametrize("name", RESPONSES)
-def test_we_accept_the_responses_that_requests_accepts(comparison: Comparison, name: str) -> None:
-    comparison.sent = RESPONSES[name]
-    theirs = comparison.theirs(lambda response: response.content if response.ok else REFUSED)
-    compare(name, comparison.ours(read_file), theirs)
+def test_we_accept_the_responses_that_requests_accepts(name: str) -> None:
+    compare(name, RESPONSES[name], lambda response: response.content if response.ok else REFUSED, read_file)
 
 
 TEXT = '{"a": "ä"}'
 JSON = "application/json"
 TEXTS = {
-    "UTF-8 text": (f"{JSON}; charset=utf-8", "utf-8"),
     "UTF-8 text without a label": (JSON, "utf-8"),
     "UTF-8 text in quotes": (f'{JSON}; charset="UTF8"', "utf-8"),
     "UTF-8 with a mark": (JSON, "utf-8-sig"),
     "UTF-8 with a mark and a label": (f"{JSON}; charset=utf-8", "utf-8-sig"),
     "Latin-1 text": (f"{JSON}; charset=iso-8859-1", "latin-1"),
-    "Latin-1 text without a label": (JSON, "latin-1"),
     "Latin-1 text with another label": (f"{JSON}; charset=utf-8", "latin-1"),
-    "UTF-16 text": (f"{JSON}; charset=utf-16", "utf-16"),
     "UTF-16 text without a label": (JSON, "utf-16"),
     "unknown charset": (f"{JSON}; charset=klingon", "utf-8"),
-    "charset without a value": (f"{JSON}; charset=", "utf-8"),
     "charset that is no text": (f"{JSON}; charset=hex", "utf-8"),
     "text/html": ("text/html", "utf-8"),
-    "no type": ("", "utf-8"),
 }
 
 
 @pytest.mark.parametrize("name", TEXTS)
-def test_we_decode_the_json_that_requests_decodes(comparison: Comparison, name: str) -> None:
+def test_we_decode_the_json_that_requests_decodes(name: str) -> None:
     media, encoding = TEXTS[name]
     body = TEXT.encode(encoding)
-    comparison.sent = f"HTTP/1.1 200 OK\r\nContent-Type: {media}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
-    compare(name, comparison.ours(), comparison.theirs(lambda response: response.json()))
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: {media}\r\nContent-Length: {len(body)}\r\n\r\n"
+    compare(name, head.encode() + body, lambda response: response.json(), lambda value: value)
 
 
 def test_every_difference_is_about_a_response_of_this_table() -> None:
