@@ -16,7 +16,7 @@ from support.responses import sample
 from support.scripted import ScriptedServer, http_response
 
 import sidefx_client as sidefx
-from sidefx_client.testing import LocalServer, Stream
+from sidefx_client.testing import LocalServer
 
 ROOT = Path(__file__).parents[2]
 REQUIRED = inspect.Parameter.empty
@@ -51,13 +51,9 @@ def test_parameters_are_the_vendors(name: str) -> None:
     assert list(positional.items()) == list(PARAMETERS[name].items())
 
 
-def test_classes_have_both_names() -> None:
-    assert sidefx._Service is sidefx.Service
-    assert sidefx._APIFunction is sidefx.APIFunction
-    assert isinstance(sidefx.File, type)
-
-
 def test_objects_have_the_vendors_attributes_and_those_of_a_service_are_writable() -> None:
+    assert (sidefx._Service, sidefx._APIFunction) == (sidefx.Service, sidefx.APIFunction)
+    assert isinstance(sidefx.File, type)
     with sidefx._Service("http://127.0.0.1:1/api", "token", 1e10, timeout=5) as service:
         assert (service.endpoint_url, service.access_token) == ("http://127.0.0.1:1/api", "token")
         assert (service.access_token_expiry_time, service.timeout) == (1e10, 5)
@@ -68,38 +64,35 @@ def test_objects_have_the_vendors_attributes_and_those_of_a_service_are_writable
         function = sidefx._APIFunction("a.b", service)
         assert (function.function_name, function.service) == ("a.b", service)
     assert sidefx.File("shot.hip").filename == "shot.hip"
-    response = sample("stream.http")
-    with sidefx.ResponseFile(response) as file:
+    with sidefx.ResponseFile(response := sample("stream.http")) as file:
         assert file.response is response
     refused, failed = sidefx.AuthorizationError(403, "403: bad pair"), sidefx.APIError(422, "no such build")
     assert (refused.http_code, str(refused)) == (403, "403: bad pair")
     assert (failed.http_code, str(failed), failed.args) == (422, "422 no such build", ("no such build",))
 
 
-def test_get_access_token_and_expiry_time_returns_a_token(sidefx_server: LocalServer) -> None:
-    pair = sidefx_server.client_id, sidefx_server.client_secret
-    token, expiry = sidefx.get_access_token_and_expiry_time(sidefx_server.access_token_url, *pair)
-    assert token
-    assert 43000 < (expiry or 0) - time.time() < 43200
-    with pytest.raises(sidefx.AuthorizationError, match=r"^403: "):
-        sidefx.get_access_token_and_expiry_time(sidefx_server.access_token_url, "a", "b", timeout=5)
-
-
-def test_call_api_with_access_token_makes_a_call(sidefx_server: LocalServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_get_access_token_and_call_api_with_access_token_work(
+    sidefx_server: LocalServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("SIDEFX_CLIENT_ID")  # otherwise the 401 below requests a new token
     monkeypatch.delenv("SIDEFX_CLIENT_SECRET")
     sidefx_server.register("a.b", lambda *args, **kwargs: [args, sorted(kwargs)])
     pair = sidefx_server.client_id, sidefx_server.client_secret
-    token, _ = sidefx.get_access_token_and_expiry_time(sidefx_server.standard_token_url, *pair)
+    token, expiry = sidefx.get_access_token_and_expiry_time(sidefx_server.standard_token_url, *pair, timeout=5)
+    assert token
+    assert 43000 < (expiry or 0) - time.time() < 43200
+    with pytest.raises(sidefx.AuthorizationError, match=r"^403: "):
+        sidefx.get_access_token_and_expiry_time(sidefx_server.access_token_url, "a", "b")
     kwargs = {"x": 1, "data": bytearray(b"bytes")}
-    result = sidefx.call_api_with_access_token(sidefx_server.endpoint_url, token or "", "a.b", [1], kwargs, timeout=5)
+    url = sidefx_server.endpoint_url
+    result = sidefx.call_api_with_access_token(url, token, "a.b", [1], kwargs, timeout=5)
     assert result == [[1], ["data", "x"]]
     assert sorted(kwargs) == ["data", "x"]  # the caller's dict is unchanged
-    sidefx_server.register("a.stream", lambda: Stream(b"x" * (1 << 20)))
-    with sidefx.call_api_with_access_token(sidefx_server.endpoint_url, token or "", "a.stream", [], {}) as file:
-        assert len(file.read()) == 1 << 20
+    sidefx_server.register("a.stream", lambda: b"bytes")
+    with sidefx.call_api_with_access_token(url, token, "a.stream", [], {}) as file:
+        assert file.read() == b"bytes"
     with pytest.raises(sidefx.APIError, match=r"^401 "):
-        sidefx.call_api_with_access_token(sidefx_server.endpoint_url, "wrong", "a.b", (), {})
+        sidefx.call_api_with_access_token(url, "wrong", "a.b", (), {})
 
 
 def test_extract_traceback_from_response_returns_the_traceback() -> None:
@@ -156,20 +149,15 @@ def test_vendor_script_runs_with_a_one_line_sidefx_py(sidefx_server: LocalServer
     assert (done.stderr, done.stdout) == ("", PRINTED)
 
 
-def newest_build() -> Any:
-    """Return the newest build, like a user's function that the tests below mock."""
-    service = sidefx.service(client_id="an-id", client_secret_key="a-secret")
-    return service.download.get_daily_builds_list(product="houdini")[0]["build"]
-
-
 @pytest.mark.parametrize("autospec", [False, True])
 def test_user_test_can_patch_service(autospec: bool) -> None:
-    with patch.object(sidefx, "service", autospec=autospec) as service:
-        service.return_value = MagicMock(spec=sidefx._Service) if autospec else MagicMock()
-        service.return_value.download = MagicMock()
-        service.return_value.download.get_daily_builds_list.return_value = [{"build": "382"}]
-        assert newest_build() == "382"
-    service.assert_called_once_with(client_id="an-id", client_secret_key="a-secret")
+    with patch.object(sidefx, "service", autospec=autospec) as patched:
+        patched.return_value = MagicMock(spec=sidefx._Service) if autospec else MagicMock()
+        patched.return_value.download = MagicMock()
+        patched.return_value.download.get_daily_builds_list.return_value = [{"build": "382"}]
+        service = sidefx.service(client_id="an-id", client_secret_key="a-secret")
+        assert service.download.get_daily_builds_list(product="houdini")[0]["build"] == "382"
+    patched.assert_called_once_with(client_id="an-id", client_secret_key="a-secret")
 
 
 def test_request_on_the_wire_is_the_vendors() -> None:

@@ -8,26 +8,18 @@ from pathlib import Path
 import pytest
 
 import sidefx_client as sidefx
-from sidefx_client.testing import LocalServer, Stream, Upload
+from sidefx_client.testing import LocalServer, Stream
 
 
 @pytest.mark.parametrize("tls", [False, True])
 def test_all_requests_of_a_service_use_one_connection(tls: bool, tmp_path: Path) -> None:
-    got: dict[str, Upload] = {}
     content = os.urandom(3 << 20)
     (tmp_path / "shot.hip").write_bytes(content)
     with LocalServer(tls=tls) as server, server.service() as service:
-        server.register("farm.submit", lambda frames, **uploads: got.update(uploads))
+        server.register("farm.submit", lambda frames, scene, chunk: [scene.filename, scene.data == content, chunk.size])
         server.register("farm.render", lambda: Stream(content, name="Zoë.exr"))
-        with (tmp_path / "shot.hip").open("rb") as file:
-            part = sidefx.File(file, name="renamed.hip", size=10)
-            scene = sidefx.File(tmp_path / "shot.hip")
-            uploads = {"scene": scene, "part": part, "chunk": bytearray(b"x"), "e": b""}
-            service.farm.submit(frames=[1, 2], **uploads)
-        names = {"scene": "shot.hip", "part": "renamed.hip", "chunk": "unnamed.bin", "e": "unnamed.bin"}
-        assert {key: upload.filename for key, upload in got.items()} == names
-        assert {upload.content_type for upload in got.values()} == {"application/octet-stream"}
-        assert [upload.data for upload in got.values()] == [content, content[:10], b"x", b""]
+        scene = sidefx.File(tmp_path / "shot.hip")
+        assert service.farm.submit(frames=[1, 2], scene=scene, chunk=bytearray(b"x")) == ["shot.hip", True, 1]
         with service.farm.render() as stream:
             assert (stream.name, stream.size) == ("Zoë.exr", len(content))
             assert stream.read(10) == content[:10]

@@ -10,13 +10,7 @@ from typing import Any
 from typing_extensions import assert_type
 
 import sidefx_client as sidefx
-from sidefx_client.documented.functions import (
-    BuildDownload,
-    ChangelogEntry,
-    DailyBuild,
-    NonCommercialLicense,
-    SubmissionOptions,
-)
+from sidefx_client.documented.functions import BuildDownload, DailyBuild, SubmissionOptions
 
 
 def documented_functions_have_their_types(service: sidefx.Service) -> None:
@@ -27,12 +21,9 @@ def documented_functions_have_their_types(service: sidefx.Service) -> None:
     build = service.download.get_daily_build_download("houdini", "20.5", "production", platform="linux")
     assert_type(build, BuildDownload)
     assert_type(build["size"], int)
-    keys = service.license.get_non_commercial_license(server_name="a", server_code="b", products="HOUDINI-NC")
-    assert_type(keys, NonCommercialLicense)
     assert_type(service.bugs.get_submission_options(), SubmissionOptions)
     filed = service.bugs.submit_issue("SEV5", "All", "bug", "general", "All", "20.5.410", "summary", "description")
     assert_type(filed, dict[str, Any])
-    assert_type(service.changelog.get_latest_changelog_entries("20.5"), list[ChangelogEntry])
 
 
 def undocumented_functions_are_callable(service: sidefx.Service) -> None:
@@ -44,7 +35,6 @@ def undocumented_functions_are_callable(service: sidefx.Service) -> None:
 
 def mistakes_are_flagged(service: sidefx.Service) -> None:
     service.download.get_daily_builds_list("houdini", verison="20.5")  # type: ignore[call-arg]
-    service.download.get_daily_builds_list()  # type: ignore[call-arg]
     service.download.get_daily_builds_list(20.5)  # type: ignore[arg-type]
     service.license.get_non_commercial_license("a", "b", "c")  # type: ignore[call-arg]
     service.bugs.get_submission_options()["products"]["All"]  # type: ignore[call-overload]
