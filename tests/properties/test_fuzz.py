@@ -22,7 +22,6 @@ from support.stage import VALUES, Stage, examples
 import sidefx_client as sidefx
 from sidefx_client.auth import is_token
 from sidefx_client.downloads import workers
-from sidefx_client.downloads.remote import content_range
 from sidefx_client.names import safe_name
 from sidefx_client.retry import retry_after
 
@@ -142,15 +141,6 @@ DATES = st.sampled_from(
 def test_any_retry_after_is_a_finite_wait_or_ignored(header: str) -> None:
     wait = retry_after({"Retry-After": header})
     assert wait is None or 0 <= wait < math.inf
-
-
-@examples(200)
-@given(header=st.from_regex(r"bytes [0-9*-]{1,25}/[0-9*]{1,20}", fullmatch=True) | st.text())
-def test_any_content_range_is_consistent_or_ignored(header: str) -> None:
-    found = content_range({"Content-Range": header})
-    if found is not None and found.start is not None:
-        assert found.end is not None
-        assert 0 <= found.start < found.end <= (found.end if found.total is None else found.total)
 
 
 @examples(150)

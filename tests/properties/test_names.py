@@ -8,12 +8,11 @@ import re
 import sys
 import unicodedata
 from pathlib import Path, PureWindowsPath
-from urllib.parse import quote
 
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
-from support.scripted import http_response, json_response
+from support.scripted import json_response
 from support.stage import TEXT, Stage, examples
 
 import sidefx_client as sidefx
@@ -63,22 +62,6 @@ def test_safe_name_creates_one_file_inside_its_directory(name: str, folder: Path
     path.write_bytes(b"")
     assert [each.name for each in folder.iterdir()] == [safe]
     path.unlink()
-
-
-@examples(100)
-@given(name=NAMES, both=st.booleans())
-def test_file_name_of_a_response_is_safe(stage: Stage, name: str, both: bool) -> None:
-    quoted = re.sub(r'(["\\])', r"\\\1", "".join(c for c in name if c == "\t" or " " <= c < "\x7f"))
-    encoded = "filename*=UTF-8''" + quote(name, safe="", errors="replace")
-    disposition = f'attachment; filename="x"; {encoded}' if both else f'attachment; filename="{quoted}"'
-    head = {"Content-Type": "application/octet-stream", "Content-Disposition": disposition}
-    stage.respond(http_response(200, b"x", head))
-    with stage.service.things.stream() as file:
-        if both:  # filename* takes precedence
-            assert file.name == safe_name(name.encode("utf-8", "replace").decode())
-        if file.name is not None:
-            check(file.name)
-        assert file.read() == b"x"
 
 
 WORDS = st.sampled_from(

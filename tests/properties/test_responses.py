@@ -1,4 +1,4 @@
-"""Properties of responses: any split gives the value; a truncated or garbled one never gives a wrong value."""
+"""Properties of responses: any split gives the value; a truncated or malformed one never gives a wrong value."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ import sidefx_client as sidefx
 
 JSON_TYPES = ("application/json", 'Application/JSON; charset="UTF-8"', "application/problem+json", "")
 STREAM_TYPES = ("application/octet-stream", "Application/Octet-Stream; x=y")
-STATEMENTS = ("content-length", "transfer-encoding", "content-encoding", "content-type")
 
 
 class Response(NamedTuple):
@@ -88,25 +87,19 @@ def fetch(stage: Stage) -> Any:
 
 
 @pytest.fixture(scope="module", params=[None, "good"], ids=["plain", "tls"])
-def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
+def each(request: pytest.FixtureRequest) -> Iterator[Stage]:
     with contextlib.closing(Stage(request.param)) as stage:
-        yield stage
-
-
-@pytest.fixture(scope="module")
-def plain() -> Iterator[Stage]:
-    with contextlib.closing(Stage()) as stage:
         yield stage
 
 
 # Under TLS each piece is one record, so the client's reads end at the same places.
 @examples(60)
 @given(response=responses(("length", "chunked", "close")), data=st.data())
-def test_response_split_into_any_pieces_gives_the_value(stage: Stage, response: Response, data: st.DataObject) -> None:
+def test_response_split_into_any_pieces_gives_the_value(each: Stage, response: Response, data: st.DataObject) -> None:
     cuts = data.draw(st.lists(st.integers(0, len(response.whole)), max_size=8))
     framed = b"\r\ncontent-length" in response.head.lower() or b"\r\ntransfer-encoding" in response.head.lower()
-    stage.respond(*_pieces(response.whole, cuts), ending="stay" if framed else "FIN", pause=0.0002)
-    assert fetch(stage) == response.value
+    each.respond(*_pieces(response.whole, cuts), ending="stay" if framed else "FIN", pause=0.0002)
+    assert fetch(each) == response.value
 
 
 # 17 bytes are the status line alone, which http.client accepts as an empty response.
@@ -114,75 +107,25 @@ def test_response_split_into_any_pieces_gives_the_value(stage: Stage, response: 
 @given(response=responses(), ending=st.sampled_from(("FIN", "RST")), data=st.data())
 @example(Response([], b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", b"[]", 2), "FIN", 17)
 def test_truncated_response_raises_transport_error(
-    plain: Stage, response: Response, ending: str, data: st.DataObject | int
+    stage: Stage, response: Response, ending: str, data: st.DataObject | int
 ) -> None:
     end = len(response.head) + response.end
     cut = data if isinstance(data, int) else data.draw(st.integers(0, end - 1) | st.integers(0, len(response.head) - 1))
     assume(cut < end)
-    plain.respond(response.whole[:cut], ending=ending)
+    stage.respond(response.whole[:cut], ending=ending)
     with pytest.raises(sidefx.TransportError) as caught:
-        fetch(plain)
+        fetch(stage)
     assert caught.value.may_have_executed
     if isinstance(data, int) or ending == "RST":
         return
     # Behind the last chunk only the end of the framing is missing.
-    plain.respond(response.whole[: data.draw(st.integers(end, len(response.whole)))], ending="FIN")
+    stage.respond(response.whole[: data.draw(st.integers(end, len(response.whole)))], ending="FIN")
     with contextlib.suppress(sidefx.TransportError):
-        assert fetch(plain) == response.value
+        assert fetch(stage) == response.value
 
 
-@st.composite
-def garbled(draw: st.DrawFn, head: bytes) -> bytes:
-    """Return ``head`` with up to three changes: bytes replaced, inserted or removed, lines doubled or removed."""
-    pieces = st.sampled_from((b"\r", b"\n", b"\r\n", b"\0", b" ", b":", b";", b",", b"\xff", b"0", b"1", b"chunked"))
-    for _ in range(draw(st.integers(1, 3))):
-        place = draw(st.integers(0, len(head) - 1))
-        kind = draw(st.sampled_from(("replace", "put in", "take out", "double", "lose")))
-        if kind in ("double", "lose"):
-            lines = head.split(b"\r\n")
-            place = place % max(1, len(lines) - 2)
-            lines[place : place + 1] = [lines[place]] * (2 if kind == "double" else 0)
-            head = b"\r\n".join(lines)
-        else:
-            new = b"" if kind == "take out" else draw(pieces | st.binary(min_size=1, max_size=3))
-            head = head[:place] + new + head[place + (kind != "put in") :]
-        assume(head)
-    return head
-
-
-def statements(head: bytes) -> dict[str, list[str]] | None:
-    """Return the framing headers, or None if RFC 9112, sections 2.2 and 4, does not allow the head."""
-    first, *lines = re.split(rb"\r?\n", re.sub(rb"\r?\n[ \t]+", b" ", head))
-    status = re.fullmatch(rb"\s*HTTP/\S*\s+(\d\d\d)(\s[^\r]*)?", first)
-    if not status or lines[-2:] != [b"", b""]:
-        return None
-    said = {"status": [status[1].decode()]}
-    end = lines.index(b"")
-    if end < len(lines) - 2:  # the rest belongs to the body
-        said["an early end"] = []
-    for line in lines[:end]:
-        field = re.fullmatch(rb"([!-9;-~]+):([^\r]*)", line)
-        if not field:
-            return None
-        if field[1].decode().lower() in STATEMENTS:
-            said.setdefault(field[1].decode().lower(), []).append(field[2].decode("latin-1").strip().lower())
-    return said
-
-
-# A valid head with another meaning (a smaller Content-Length, status 204, another type) cannot be detected. An invalid
-# one, or one of the same meaning, must not lead to another value.
-@examples(300)
-@given(response=responses(), data=st.data())
-def test_garbled_head_gives_the_value_or_raises_sidefx_error(
-    plain: Stage, response: Response, data: st.DataObject
-) -> None:
-    head = data.draw(garbled(response.head) | st.binary(max_size=60).map(lambda rest: b"HTTP/1.1 200 OK\r\n" + rest))
-    plain.respond(head + response.body, ending="FIN")
-    try:
-        value = fetch(plain)
-    except sidefx.SideFXError as error:
-        assert str(error).strip()  # noqa: PT017
-    else:
-        said = statements(head)
-        if said is None or said == statements(response.head):
-            assert value == response.value, head
+@pytest.mark.parametrize("line", [b"Content-Length 2", b"Transfer-Encoding: chunke", b"X: 1\rContent-Length: 2"])
+def test_malformed_head_raises_transport_error(stage: Stage, line: bytes) -> None:
+    stage.respond(b"HTTP/1.1 200 OK\r\n" + line + b"\r\nContent-Type: application/json\r\n\r\n[]", ending="FIN")
+    with pytest.raises(sidefx.TransportError):
+        fetch(stage)

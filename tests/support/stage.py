@@ -50,7 +50,7 @@ class Stage:
         self.service = sidefx.service(
             endpoint_url=self.server.api_url, ca_bundle=self.server.ca_bundle, **{**given, **options}
         )
-        self.request: Request | None = None
+        self.request: Any = None
         self._next: tuple[Sequence[bytes], str, float] = ((), "stay", 0.0)
 
     def respond(self, *pieces: bytes, ending: str = "stay", pause: float = 0.0) -> None:
