@@ -167,6 +167,10 @@ ACCEPTED = {
         f"H13 coding {coding!r}": (http_response(200, TEXT, {**JSON, "Content-Encoding": coding}), VALUE)
         for coding in ("none", "identity", "UTF-8", "binary", "")
     },
+    **{
+        f"N14 two interim responses {status}": (http_response(status, framed=False) * 2 + json_response("one"), "one")
+        for status in (100, 102, 103)
+    },
     "H13 gzip and zeros": (http_response(200, gzip.compress(TEXT) + b"\0" * 9, GZIP), VALUE),
     "H13 gzip and blanks": (http_response(200, gzip.compress(TEXT) + b" \r\n", GZIP), VALUE),
     "H13 x-gzip": (http_response(200, gzip.compress(TEXT), {**JSON, "Content-Encoding": " X-GZip "}), VALUE),

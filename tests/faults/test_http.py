@@ -124,34 +124,27 @@ VALUE = {"name": "Zoë", "list": [1, None, True]}
 TEXT = json.dumps(VALUE, ensure_ascii=False).encode()
 
 
-LABELLED = {
-    "charset": http_response(200, TEXT, {"Content-Type": "application/json; charset=utf-8"}),
-    "+json": http_response(200, TEXT, {"Content-Type": "application/vnd.sidefx+json"}),
-    "BOM": http_response(200, b"\xef\xbb\xbf" + TEXT, JSON_TYPE),
-    "latin-1": http_response(200, TEXT.decode().encode("latin-1"), {"Content-Type": 'a/x+json; charset="ISO-8859-1"'}),
-    "no type": http_response(200, TEXT),
-    "201": http_response(201, TEXT, JSON_TYPE),
+STREAM_TYPE = {"Content-Type": "application/octet-stream"}
+VALUES = {
+    "charset": (http_response(200, TEXT, {"Content-Type": "Application/JSON; charset=utf-8"}), VALUE),
+    "latin-1": (http_response(200, TEXT.decode().encode("latin-1"), {"Content-Type": "a/x+json; charset=L1"}), VALUE),
+    "+json": (http_response(200, TEXT, {"Content-Type": "application/vnd.sidefx+json"}), VALUE),
+    "BOM": (http_response(200, b"\xef\xbb\xbf" + TEXT, JSON_TYPE), VALUE),
+    "no type": (http_response(200, TEXT), VALUE),
+    "201": (http_response(201, TEXT, JSON_TYPE), VALUE),
+    "204": (http_response(204, framed=False), None),
+    "204 stream": (http_response(204, headers=STREAM_TYPE, framed=False), None),
+    "empty": (http_response(200), None),
+    "empty HTML": (http_response(200, b"", HTML_TYPE), None),
 }
 
 
-@pytest.mark.parametrize("sent", LABELLED.values(), ids=LABELLED)
-def test_H9_json_is_decoded_with_any_json_content_type(case: Case, tls: str | None, sent: bytes) -> None:
-    _, service = case.serve([send_and_close(sent)], tls=tls)
-    assert service.bugs.submit_issue(summary="x") == VALUE
-
-
-EMPTY = {
-    "204": http_response(204, framed=False),
-    "204 stream": http_response(204, headers={"Content-Type": "application/octet-stream"}, framed=False),
-    "200": http_response(200),
-    "HTML": http_response(200, b"", HTML_TYPE),
-}
-
-
-@pytest.mark.parametrize("sent", EMPTY.values(), ids=EMPTY)
-def test_H9_empty_response_is_null(case: Case, sent: bytes) -> None:
-    server, service = case.serve([sent, OK])
-    assert [service.bugs.submit_issue(summary="x") for _ in range(2)] == [None, "done"]
+@pytest.mark.parametrize(("sent", "value"), VALUES.values(), ids=VALUES)
+def test_H9_json_is_decoded_with_any_content_type_and_nothing_is_null(
+    case: Case, tls: str | None, sent: bytes, value: object
+) -> None:
+    server, service = case.serve([sent, OK], tls=tls)
+    assert [service.bugs.submit_issue(summary="x") for _ in range(2)] == [value, "done"]
     assert server.connections == 1
 
 
@@ -195,7 +188,7 @@ def test_H10_truncated_body_raises_or_is_retried_if_read_only(case: Case, tls: s
 
 
 def test_H10_truncated_stream_raises_transport_error(case: Case, tls: str | None) -> None:
-    stream = http_response(200, b"12345", {"Content-Type": "application/octet-stream", "Content-Length": "100"})
+    stream = http_response(200, b"12345", {**STREAM_TYPE, "Content-Length": "100"})
     _, service = case.serve([send_and_close(stream)], tls=tls)
     with service.things.stream() as file:
         for _ in range(2):

@@ -98,30 +98,25 @@ def test_N3_connection_idle_for_long_is_not_reused(case: Case) -> None:
     assert [request.connection for request in server.requests] == [1, 1, 2]
 
 
-def test_N4_refused_connection_is_retried(
+def test_N4_refused_connection_is_retried_then_raises(
     case: Case, tls: str | None, on_connect: Callable[[Callable[[Any], None]], None]
 ) -> None:
     server, service = case.serve([OK], tls=tls, listening=False)
     tried: list[Any] = []
 
-    def up_for_the_third(address: Any) -> None:
+    def up_for_the_third_of_the_second_call(address: Any) -> None:
         tried.append(address)
-        if len(tried) == 3:
+        if len(tried) == ATTEMPTS + 3:
             server.listen()
 
-    on_connect(up_for_the_third)
-    assert service.bugs.submit_issue(summary="x") == "done"
-    assert len(tried) == 3
-    assert len(server.requests) == 1
-
-
-def test_N4_connection_refused_four_times_raises(case: Case, tls: str | None, connects: list[Any]) -> None:
-    server, service = case.serve(tls=tls, listening=False)
+    on_connect(up_for_the_third_of_the_second_call)
     with case.raises(sidefx.TransportError, match=f"127.0.0.1:{server.port}") as caught:
         service.bugs.submit_issue(summary="x")
     assert not caught.value.may_have_executed
     assert "/api" not in str(caught.value)
-    assert len(connects) == ATTEMPTS
+    assert len(tried) == ATTEMPTS
+    assert service.bugs.submit_issue(summary="x") == "done"
+    assert (len(tried), len(server.requests)) == (ATTEMPTS + 3, 1)
 
 
 def test_N5_unresolvable_host_raises_with_its_name(case: Case, connects: list[Any]) -> None:

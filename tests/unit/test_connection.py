@@ -45,12 +45,3 @@ def test_unreadable_response_closes_its_connection(unreadable: bytes) -> None:
         with pytest.raises(sidefx.TransportError) as caught, service.things.do() as file:
             file.read()
         assert closed.wait(5), f"{caught.value!r} keeps its connection open"
-
-
-@pytest.mark.parametrize("status", [100, 102, 103])
-def test_interim_responses_are_skipped(status: int) -> None:
-    before = http_response(status, headers=STREAM, framed=False)
-    script = [before + before + json_response("one"), json_response("two")]
-    with ScriptedServer(script) as server, service_of(server) as service:
-        assert (service.things.do(), service.things.do()) == ("one", "two")
-        assert server.connections == 1
