@@ -14,8 +14,8 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-import sidefx_client as sidefx
-from support.scripted import Connection, Request, ScriptedServer, token_response
+from support.scripted import Connection, Request, ScriptedServer
+from support.services import service_of
 
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 
@@ -38,18 +38,11 @@ def examples(quick: int) -> settings:
 
 
 class Stage:
-    """A server and a service for all examples of a module. `respond` sets the next response.
+    """A server and a service for all examples of a module. `respond` sets the next response."""
 
-    ``tokens`` is the response of the token endpoint.
-    """
-
-    def __init__(self, tls: str | None = None, **options: Any) -> None:
-        self.tokens = token_response()
-        self.server = ScriptedServer(self._respond, tokens=self._respond, tls=tls)
-        given = {"access_token": "a-token", "access_token_url": self.server.token_url, "retries": 0}
-        self.service = sidefx.service(
-            endpoint_url=self.server.api_url, ca_bundle=self.server.ca_bundle, **{**given, **options}
-        )
+    def __init__(self, tls: str | None = None) -> None:
+        self.server = ScriptedServer(self._respond, tls=tls)
+        self.service = service_of(self.server, retries=0)
         self.request: Any = None
         self._next: tuple[Sequence[bytes], str, float] = ((), "stay", 0.0)
 
@@ -64,8 +57,6 @@ class Stage:
     def _respond(self, connection: Connection, request: Request) -> None:
         connection.read_body(request)
         pieces, ending, pause = self._next  # read now, because the next example may start after the last piece
-        if request.wants_token:
-            pieces, ending = (self.tokens,), "FIN"
         self.request = request
         self.server.requests.clear()
         connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
