@@ -87,7 +87,8 @@ def test_S1_dict_of_a_service_raises_type_error(case: Case, service: Any) -> Non
 
 @pytest.mark.parametrize("how", [copy.copy, copy.deepcopy])
 def test_S1_copy_of_a_service_is_the_same_service(service: Any, how: Callable[[Any], Any]) -> None:
-    assert how({"key": [service]})["key"][0] is service
+    assert how(service) is service
+    assert copy.deepcopy({"key": [service]})["key"][0] is service
     function = how(service.download.get_daily_builds_list)
     assert (function.function_name, function.service) == ("download.get_daily_builds_list", service)
 
