@@ -114,8 +114,6 @@ service = sidefx.service(
     access_token_url=os.environ["SIDEFX_ACCESS_TOKEN_URL"],
     endpoint_url=os.environ["SIDEFX_ENDPOINT_URL"],
 )
-builds = service.download.get_daily_builds_list(product="houdini", version="20.5", platform="linux")
-print(builds[0]["version"], service.access_token_expiry_time > 0)
 service.hpack.upload_chunk(data=bytearray(b"chunk"), archive=sidefx.File(__file__))
 with service.hpack.reserve_package_name(name="shelf") as stream:
     print(stream.read(5), stream.read())
@@ -123,17 +121,11 @@ try:
     service.download.get_daily_builds_list("houdini", "1.0")
 except sidefx.APIError as error:
     print(error.http_code, str(error)[:7])
-try:
-    sidefx.service(client_id="wrong", client_secret_key="pair")
-except sidefx.AuthorizationError as error:
-    print(error.http_code, str(error)[:4])
 print(sidefx._Service, sidefx._extract_traceback_from_response.__name__)
 """
 PRINTED = """\
-20.5 True
 b'reser' b'ved'
 422 422 Unk
-403 403:
 <class 'sidefx_client.proxy.Service'> _extract_traceback_from_response
 """
 

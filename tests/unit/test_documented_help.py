@@ -38,7 +38,7 @@ def test_help_and_inspect_show_the_signature_as_in_its_source(service: sidefx.Se
     assert f"download.get_daily_builds_list{signature}" in help_of(function)
     assert str(help_text.signature("bugs.get_submission_options")) == "() -> SubmissionOptions"
     assert list(inspect.signature(service.hpack.anything).parameters) == ["args", "kwargs"]
-    assert "hpack.anything" in repr(service.hpack.anything)
+    assert "``service.module.function(*args, **kwargs)``" in str(inspect.getdoc(sidefx.Service))
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -58,10 +58,9 @@ def test_help_names_every_parameter_every_field_and_the_vendors_page(name: str, 
     assert {line.strip() for line in help_of(function).splitlines()} >= {line.strip() for line in text.splitlines()}
 
 
-@pytest.mark.parametrize("name", ["get_daily_builds_list", "download.", "download.__init__", "hpack.a", "a.b.c"])
-def test_undocumented_names_have_no_help(name: str) -> None:
-    assert help_text.doc(name) is None
-    assert help_text.signature(name) is None
+def test_undocumented_names_have_no_help() -> None:
+    for name in ("get_daily_builds_list", "download.", "download.__init__", "hpack.a", "a.b.c"):
+        assert (help_text.doc(name), help_text.signature(name)) == (None, None)
 
 
 @pytest.mark.parametrize("name", ["", *catalogue.MODULES])
@@ -84,8 +83,3 @@ def test_dir_shows_modules_and_their_functions(service: sidefx.Service) -> None:
         shown = [name for name in dir(getattr(service, module)) if not name.startswith("_")]
         assert shown == sorted(["function_name", "service", *catalogue.functions(module)])
     assert catalogue.functions("hpack") == []
-
-
-def test_help_of_the_service_class_describes_the_class() -> None:
-    assert "``service.module.function(*args, **kwargs)``" in str(inspect.getdoc(sidefx.Service))
-    assert "close(self)" in help_of(sidefx.Service)
