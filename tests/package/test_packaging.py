@@ -27,14 +27,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return folder / str(build.build_wheel(str(folder)))
 
 
-def test_wheel_contains_exactly_the_package(wheel: Path) -> None:
+def test_wheel_contains_exactly_the_package_and_requires_only_requests_and_urllib3(wheel: Path) -> None:
     sources = {str(path.relative_to(PACKAGE.parent).as_posix()) for path in PACKAGE.rglob("*.py")}
     information = ("METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE")
     expected = {*sources, "sidefx_client/py.typed", *(f"{INFORMATION}/{name}" for name in information)}
     assert set(zipfile.ZipFile(wheel).namelist()) == expected
-
-
-def test_wheel_requires_only_requests_and_urllib3(wheel: Path) -> None:
     metadata = HeaderParser().parsestr(zipfile.ZipFile(wheel).read(f"{INFORMATION}/METADATA").decode())
     required = [text for text in metadata.get_all("Requires-Dist", []) if "extra ==" not in text]
     assert required == ["requests<3,>=2.28", "urllib3<3,>=1.26.12"]

@@ -41,20 +41,11 @@ class Block(NamedTuple):
 
 
 def blocks_of(document: str) -> Iterator[Block]:
-    section = comment = ""
-    lines = enumerate(TEXTS[document].splitlines(), 1)
-    for number, line in lines:
-        if line.startswith("#"):
-            section = line.lstrip("# ")
-        if line.startswith("```"):
-            code = []
-            for _, inner in lines:
-                if inner == "```":
-                    break
-                code.append(inner)
-            yield Block(document, section, line[3:], comment, number + 1, "\n".join(code) + "\n")
-        found = re.fullmatch("<!-- (.*) -->", line)
-        comment = found[1] if found else ""
+    text = TEXTS[document]
+    for found in re.finditer(r"(?:^<!-- ([^\n]*) -->\n)?^```(\w+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        before = text[: found.start(3)]
+        section = re.findall("^##+ (.*)$", before, re.MULTILINE)[-1:]
+        yield Block(document, "".join(section), found[2], found[1] or "", before.count("\n") + 1, found[3])
 
 
 BLOCKS = [block for document in DOCUMENTS for block in blocks_of(document)]
@@ -207,10 +198,20 @@ def test_all_errors_are_in_the_tree_and_in_the_table() -> None:
     assert names - {"SideFXError"} <= set(re.findall(r"^\| `(\w+)`", README, re.MULTILINE))
 
 
-@pytest.mark.parametrize("text", [README, Path(errors.__file__).read_text(encoding="utf-8")], ids=["README", "errors"])
-def test_texts_name_the_longest_wait_of_a_retry(text: str) -> None:
-    named = set(re.findall(r"(?:up\s+to|over|more than) (\d+) s\b", text))
-    assert named == {f"{retry.MAX_RETRY_AFTER:.0f}"}
+def test_texts_name_the_longest_wait_of_a_retry() -> None:
+    for text in (README, Path(errors.__file__).read_text(encoding="utf-8")):
+        named = set(re.findall(r"(?:up\s+to|over|more than) (\d+) s\b", text))
+        assert named == {f"{retry.MAX_RETRY_AFTER:.0f}"}
+
+
+def test_fault_table_names_the_files_of_all_numbered_tests() -> None:
+    rows = dict(re.findall(r"^\| ([NHACUDSLW]\d+) \| .* \| ([^|]*) \|$", TEXTS["tests/README.md"], re.MULTILINE))
+    assert len(rows) == 92
+    files: dict[str, set[str]] = {number: set() for number in rows}
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        for number in re.findall(r"^def test_([NHACUDSLW]\d+)_", path.read_text(encoding="utf-8"), re.MULTILINE):
+            files[number].add(path.relative_to(ROOT / "tests").as_posix())
+    assert {n: found for n, found in files.items() if found and ", ".join(sorted(found)) != rows[n]} == {}
 
 
 def test_statements_of_security_name_existing_tests() -> None:
