@@ -21,8 +21,8 @@ class Served:
     """A step that sends the file, or the range that a request asks for.
 
     ``headers`` are sent with every response. ``cuts`` are the numbers of body bytes after which the responses are
-    truncated, None to send the whole body. Without ``length`` there is no Content-Length and the end closes. ``asked``
-    lists the Range headers, ``sent`` counts body bytes.
+    truncated, or with ``stalls`` stall, None to send the whole body. Without ``length`` there is no Content-Length and
+    the end closes. ``asked`` lists the Range headers, ``sent`` counts body bytes.
     """
 
     def __init__(
@@ -32,6 +32,7 @@ class Served:
         headers: dict[str, str] | None = None,
         ranges: bool = True,
         cuts: Iterable[int | None] = (),
+        stalls: bool = False,
         length: bool = True,
         pause: float = 0.0,
     ) -> None:
@@ -41,6 +42,7 @@ class Served:
         self.sent = 0
         self._ranges = ranges
         self._cuts = iter(cuts)
+        self._stalls = stalls
         self._length = length
         self._pause = pause
         self._lock = threading.Lock()
@@ -71,7 +73,9 @@ class Served:
             connection.send(block, pause=self._pause)
             with self._lock:
                 self.sent += len(block)
-        if cut is not None or not self._length:
+        if cut is not None and self._stalls:
+            connection.stall()
+        elif cut is not None or not self._length:
             connection.finish()
 
     @property
