@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.downloads import ROOT, left, md5
+from support.downloads import left, md5, program
 
 from sidefx_client import atomic
 from sidefx_client.downloads.partial import Partial, PartialLost, ResumeInfo
@@ -58,16 +54,6 @@ def test_unrecognizable_partial_file_is_removed(target: Path, info: ResumeInfo |
     assert left(target.parent) == []
 
 
-def test_only_contiguous_bytes_are_resumed(target: Path) -> None:
-    with Partial(target) as partial:
-        receive(partial, b"012", INFO)
-        partial.write(4, b"4")
-    with Partial(target) as partial:
-        assert partial.size == 3
-        receive(partial, b"x")
-        assert partial.path.read_bytes() == b"012x"
-
-
 @pytest.mark.parametrize(
     "garbage",
     [b"", b"{", b"[]", b"{}", b'{"total": 1}', json.dumps({**INFO._asdict(), "contiguous": "3"}).encode(), b"\xff"],
@@ -80,111 +66,51 @@ def test_partial_file_with_damaged_info_is_discarded(target: Path, garbage: byte
     assert left(target.parent) == []
 
 
-def test_shorter_info_replaces_a_longer_one(target: Path) -> None:
-    with Partial(target) as partial:
-        receive(partial, b"0123", INFO._replace(validator='"' + "x" * 200 + '"'))
-        receive(partial, b"4", INFO)
-    with Partial(target) as partial:
-        assert partial.info == INFO._replace(contiguous=5)
-
-
-def test_partial_files_of_version_1_0_are_left_alone(target: Path) -> None:
-    old = target.with_name("build.0a1b2c.part")
-    old.write_bytes(b"01234")
+def test_files_of_version_1_0_and_of_similar_names_are_left_alone(target: Path) -> None:
+    begin(target.with_name("build.0123abcd"))
+    target.with_name("build.0a1b2c.part").write_bytes(b"01234")
     with Partial(target) as partial:
         assert partial.size == 0
         partial.commit()
-    assert old.read_bytes() == b"01234"
+    others = ["build.0123abcd.part", "build.0123abcd.part.json", "build.0a1b2c.part"]
+    assert left(target.parent) == ["build", *others]
 
 
 # Locks
 
 
-def test_D15_second_owner_gets_a_private_partial_file(target: Path) -> None:
-    begin(target)
-    with Partial(target) as first, Partial(target) as second:
-        assert (first.size, second.size) == (5, 0)
-        receive(second, b"ab", INFO)
-        assert not second.is_kept
-        receive(first, b"56789")
-        assert first.path.read_bytes() == b"0123456789"
-        assert second.commit().read_bytes() == b"ab"
-        assert first.commit().read_bytes() == b"0123456789"
-    assert left(target.parent) == ["build"]
-
-
-HOLD = """
-import os, sys
+FORKED = """
+import os, sys, time
 from pathlib import Path
 from sidefx_client.downloads.partial import Partial, ResumeInfo
-with Partial(Path(sys.argv[1]), private=sys.argv[2] == "private") as partial:
+ready, told = os.pipe()
+with Partial(Path(sys.argv[1])) as partial:
     partial.write(0, b"01234")
     partial.save(ResumeInfo("a-path", 10, None, '"one"'), 5)
-    if sys.argv[2] == "forked" and os.fork() == 0:
-        os.write(1, b"%d\\n" % os.getpid())
-        import time
+    child = os.fork()
+    if not child:
+        os.write(told, b"x")
         time.sleep(60)
-    os.write(1, b"ready\\n")
-    sys.stdin.read()
+    os.read(ready, 1)
+with Partial(Path(sys.argv[1])) as partial:
+    print(partial.size)
+os.kill(child, 9)
 """
-
-
-@contextlib.contextmanager
-def owner(target: Path, kind: str = "shared") -> Any:
-    """Another process that writes to the partial file; killed at the end if it still runs."""
-    command = [sys.executable, "-W", "ignore", "-c", HOLD, str(target), kind]
-    environment = {**os.environ, "PYTHONPATH": ROOT}
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as child:
-        assert child.stdout is not None
-        lines = [child.stdout.readline() for _ in range(2 if kind == "forked" else 1)]
-        child.forked = [int(line) for line in lines if line.strip().isdigit()]  # type: ignore[attr-defined]
-        try:
-            yield child
-        finally:
-            child.kill()
-
-
-def test_D15_partial_file_is_free_when_its_process_is_killed(target: Path) -> None:
-    with owner(target) as child:
-        with Partial(target) as partial:
-            assert partial.size == 0
-        child.kill()
-        child.wait()
-        with Partial(target) as partial:
-            assert partial.size == 5
-            partial.commit()
-    assert left(target.parent) == ["build"]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
 def test_D15_forked_child_does_not_keep_the_lock(target: Path) -> None:
-    with owner(target, "forked") as child:
-        child.kill()
-        child.wait()
-        try:
-            with Partial(target) as partial:
-                assert partial.size == 5
-        finally:
-            os.kill(child.forked[0], 9)
+    with program(FORKED, target) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.read() == "5\n"
 
 
 def test_D15_private_files_of_killed_processes_are_removed(target: Path) -> None:
-    with owner(target, "private") as child:
+    target.with_name("build.0123abcd.part").write_bytes(b"01234")
+    with Partial(target, private=True) as at_work:
         with Partial(target):
             pass
-        assert len(left(target.parent)) == 1
-        child.kill()
-        child.wait()
-        with Partial(target):
-            pass
-    assert left(target.parent) == []
-
-
-def test_D15_partial_file_of_a_similar_name_is_kept(target: Path) -> None:
-    begin(target.with_name("build.0123abcd"))
-    with Partial(target) as partial:
-        partial.commit()
-    assert left(target.parent) == ["build", "build.0123abcd.part", "build.0123abcd.part.json"]
+        assert left(target.parent) == [at_work.path.name]
 
 
 @posix_only
@@ -206,63 +132,34 @@ def test_D15_removed_sidecar_is_not_used(target: Path, monkeypatch: pytest.Monke
     assert left(target.parent) == ["build"]
 
 
-@posix_only
-def test_D15_unseen_lock_of_another_machine_is_noticed(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On some file systems locks are local to a machine."""
-    monkeypatch.setattr(atomic, "lock", lambda file: None)
-    with Partial(target) as first:
-        receive(first, b"01234", INFO)
-        with Partial(target) as second:
-            assert second.size == 5
-            receive(second, b"56789")
-            assert second.commit().read_bytes() == b"0123456789"
-        for act in (lambda: first.write(5, b"x"), lambda: first.truncate(0), first.commit):
-            with pytest.raises(PartialLost):
-                act()
-    assert target.read_bytes() == b"0123456789"
-    assert left(target.parent) == ["build"]
-
-
 # Other programs
 
 
+def file_of_another_user(source: Path, path: Path) -> None:
+    path.write_bytes(source.read_bytes())
+    os.chown(path, 12345, 12345)
+
+
+def fifo(source: Path, path: Path) -> None:
+    os.mkfifo(path)
+
+
+as_root = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can act as two users")
+
+
 @posix_only
 @pytest.mark.parametrize("name", SHARED)
-@pytest.mark.parametrize("link", [os.symlink, os.link])
-def test_D19_planted_link_is_not_followed(target: Path, name: str, link: Any) -> None:
-    begin(target)
+@pytest.mark.parametrize("plant", [os.symlink, os.link, fifo, pytest.param(file_of_another_user, marks=as_root)])
+def test_D19_planted_link_fifo_or_file_of_another_user_is_left_alone(target: Path, name: str, plant: Any) -> None:
     precious = target.with_name("precious")
     precious.write_bytes(b"precious" * 100)
-    (target.parent / name).unlink()
-    link(precious, target.parent / name)
+    plant(precious, target.parent / name)
     with Partial(target) as partial:
-        assert partial.size == 0
-        receive(partial, b"whole")
+        receive(partial, b"whole", INFO)
         partial.commit()
+    assert target.read_bytes() == b"whole"
     assert precious.read_bytes() == b"precious" * 100
-    assert target.read_bytes() == b"whole"
-
-
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can act as two users")
-@pytest.mark.parametrize("name", SHARED)
-def test_D19_partial_file_of_another_user_is_left_alone(target: Path, name: str) -> None:
-    begin(target)
-    os.chown(target.parent / name, 12345, 12345)
-    with Partial(target) as partial:
-        assert partial.size == 0
-        receive(partial, b"whole")
-        partial.commit()
-    assert target.read_bytes() == b"whole"
-    assert (target.parent / name).stat().st_uid == 12345
-
-
-@posix_only
-def test_D19_fifo_in_place_of_the_partial_file_is_left_alone(target: Path) -> None:
-    os.mkfifo(target.with_name("build.part"))
-    with Partial(target) as partial:
-        receive(partial, b"whole")
-        assert partial.commit().read_bytes() == b"whole"
-    assert left(target.parent) == ["build", "build.part"]
+    assert left(target.parent) == ["build", name, "precious"]
 
 
 @posix_only
@@ -281,18 +178,3 @@ def test_D19_change_by_another_program_is_noticed_before_the_move(target: Path, 
             partial.commit()
     assert not target.exists()
     assert (act == "replace") == (SHARED[0] in left(target.parent))  # a file of another program is left alone
-
-
-@pytest.mark.parametrize(("free", "fits"), [(4, False), (5, True), (0, True), (None, True)])
-def test_D21_too_little_space_raises(target: Path, monkeypatch: pytest.MonkeyPatch, free: Any, fits: bool) -> None:
-    def disk_usage(path: Path) -> Any:
-        if free is None:
-            raise OSError(errno.ENOSYS, "cannot tell")
-        return type("Usage", (), {"free": free})
-
-    monkeypatch.setattr("shutil.disk_usage", disk_usage)
-    begin(target)
-    with Partial(target) as partial, contextlib.ExitStack() as stack:
-        if not fits:
-            stack.enter_context(pytest.raises(OSError, match="not enough disk space: 5 bytes needed, 4 free"))
-        partial.require_space(10)
