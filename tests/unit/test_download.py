@@ -1,8 +1,9 @@
-"""Tests of downloads over one or several connections: resuming, options, progress. See also D1 to D21."""
+"""Tests of downloads: resuming, options, progress, memory, and the choice of a build. See also D1 to D21."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import threading
 from pathlib import Path
@@ -10,32 +11,30 @@ from typing import Any
 
 import pytest
 from support.downloads import NAME, QUERY, fetch, kept, left, md5, program
-from support.scripted import ScriptedServer, Step, http_response, send_and_close, send_and_watch
+from support.scripted import ScriptedServer, Step, http_response, send_and_close
 from support.served import BLOCK, MIB, Served, content_of
 from support.systems import needs_proc
 
 import sidefx_client as sidefx
+from sidefx_client.downloads import newest_build, this_platform
 from sidefx_client.testing import LocalServer
 
 CONTENT = content_of(4 * MIB)
 HALF = len(CONTENT) // 2
-by_one_and_by_four = pytest.mark.parametrize("connections", [1, 4])
-
+one_and_four = pytest.mark.parametrize("connections", [1, 4])
 
 pytestmark = pytest.mark.usefixtures("hasty")
 
 
 def test_download_is_one_request_for_the_undecoded_bytes(tmp_path: Path) -> None:
     coded = Served(CONTENT, headers={"Content-Encoding": "gzip"})
-    with ScriptedServer(coded, tls="good") as server:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("REQUESTS_CA_BUNDLE", str(server.ca_bundle))
-            assert fetch(server, tmp_path, size=len(CONTENT), md5=md5(CONTENT).upper()) == CONTENT
+    with ScriptedServer(coded) as server:
+        assert fetch(server, tmp_path, size=len(CONTENT), md5=md5(CONTENT).upper()) == CONTENT
         assert coded.asked == [None]
         assert server.requests[0].header("Accept-Encoding") == "identity"
 
 
-@by_one_and_by_four
+@one_and_four
 @pytest.mark.parametrize("size", [0, 1, BLOCK])
 def test_small_file_is_one_request(tmp_path: Path, size: int, connections: int) -> None:
     served = Served(CONTENT[:size])
@@ -106,7 +105,7 @@ def test_file_without_validators_is_resumed_only_with_an_md5(tmp_path: Path) -> 
 ERRORS = [OSError(28, "mine"), sidefx.TransportError("mine"), ConnectionResetError(), KeyboardInterrupt(), EOFError()]
 
 
-@by_one_and_by_four
+@one_and_four
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 def test_exception_of_progress_reaches_the_caller_unchanged(
     tmp_path: Path, error: BaseException, connections: int
@@ -127,21 +126,19 @@ def test_exception_of_progress_reaches_the_caller_unchanged(
     assert CONTENT.startswith(kept(tmp_path))
 
 
-@by_one_and_by_four
+@one_and_four
 def test_progress_runs_in_the_callers_thread_up_to_the_total(tmp_path: Path, connections: int) -> None:
     seen: list[Any] = []
+
+    def progress(done: int, total: int | None) -> None:
+        seen.append((done, total, threading.current_thread()))
+
     with ScriptedServer(Served(CONTENT, pause=0.01)) as server:
-        fetch(
-            server,
-            tmp_path,
-            connections=connections,
-            progress=lambda done, total: seen.append((done, total, threading.current_thread())),
-        )
-    assert {thread for _, _, thread in seen} == {threading.current_thread()}
+        fetch(server, tmp_path, connections=connections, progress=progress)
     done = [step[0] for step in seen]
     assert (done[0], done[-1]) == (0, len(CONTENT))
     assert done == sorted(done)
-    assert {total for _, total, _ in seen} == {len(CONTENT)}
+    assert {step[1:] for step in seen} == {(len(CONTENT), threading.current_thread())}
     assert len(done) > 3
 
 
@@ -176,17 +173,6 @@ def test_busy_server_raises_with_its_status(tmp_path: Path, status: int) -> None
     assert caught.value.http_code == status
 
 
-def test_partial_file_with_a_validator_is_kept_after_an_error(tmp_path: Path) -> None:
-    for headers, found in ({"ETag": '"one"'}, HALF), ({}, 0):
-        half = send_and_close(http_response(200, CONTENT[:HALF], {**headers, "Content-Length": str(len(CONTENT))}))
-        with ScriptedServer([half, http_response(403)]) as server:
-            with pytest.raises(sidefx.DownloadError, match="403 Forbidden"):
-                fetch(server, tmp_path)
-        assert len(kept(tmp_path)) == found
-        for path in tmp_path.iterdir():
-            path.unlink()
-
-
 def test_error_names_the_host_after_redirects(tmp_path: Path) -> None:
     with ScriptedServer(http_response(404)) as storage:
         with ScriptedServer(http_response(302, headers={"Location": f"{storage.url}/?{QUERY}"})) as server:
@@ -200,21 +186,6 @@ def test_server_without_ranges_that_breaks_every_time_is_given_up(tmp_path: Path
         with pytest.raises(sidefx.DownloadError, match="5 attempts"):
             fetch(server, tmp_path)
     assert len(served.asked) == 6
-
-
-@pytest.mark.parametrize("sent", [100, len(CONTENT)], ids=["cancelled", "wrong"])
-def test_failed_download_closes_its_connection(tmp_path: Path, sent: int) -> None:
-    closed = threading.Event()
-    response = http_response(200, CONTENT[:sent], {"Content-Length": str(len(CONTENT))})
-
-    def cancel(done: int, total: int | None) -> None:
-        if sent < len(CONTENT):
-            raise KeyboardInterrupt
-
-    with ScriptedServer([send_and_watch(response, closed)]) as server:
-        with pytest.raises((sidefx.ChecksumError, KeyboardInterrupt)) as caught:
-            fetch(server, tmp_path, md5=md5(b"another"), progress=cancel)
-        assert closed.wait(5), f"{caught.value!r} keeps its connection open"
 
 
 @pytest.mark.parametrize("framing", [{"Connection": "close"}, {"Transfer-Encoding": "chunked"}])
@@ -255,16 +226,6 @@ def test_removed_partial_file_starts_again_once(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.part"))
 
 
-def test_unreplaceable_target_keeps_the_complete_partial_file(tmp_path: Path) -> None:
-    served = Served(CONTENT)
-    with ScriptedServer(served) as server:
-        with pytest.raises(OSError):
-            fetch(server, tmp_path, md5=md5(CONTENT), progress=lambda *step: (tmp_path / NAME).mkdir(exist_ok=True))
-        (tmp_path / NAME).rmdir()
-        assert fetch(server, tmp_path, size=len(CONTENT), md5=md5(CONTENT)) == CONTENT
-        assert served.asked == [None]
-
-
 @pytest.mark.parametrize(
     "options",
     [{"size": -1}, {"size": "5"}, {"md5": "abc"}, {"md5": 5}, {"progress": 1}, {"connections": 0}, {"session": 1}],
@@ -280,6 +241,7 @@ def test_invalid_option_raises_before_the_request(tmp_path: Path, options: dict[
 PEAK = """
 import re, sys
 import sidefx_client as sidefx
+from sidefx_client.downloads import newest_build, this_platform
 small, big, path, connections = sys.argv[1:]
 def memory(key):
     return int(re.search(key + r":\\s+(\\d+)", open("/proc/self/status").read())[1])
@@ -294,7 +256,7 @@ except sidefx.ChecksumError:
 
 
 @needs_proc
-@by_one_and_by_four
+@one_and_four
 def test_memory_of_a_download_is_constant(tmp_path: Path, connections: int) -> None:
     with ScriptedServer(Served(bytes(3 * MIB))) as small, ScriptedServer(Served(bytes(256 * MIB))) as big:
         with program(PEAK, small.url, big.url, tmp_path / NAME, connections) as child:
@@ -304,9 +266,55 @@ def test_memory_of_a_download_is_constant(tmp_path: Path, connections: int) -> N
     assert grown < 16 << 10, f"{grown} KiB over the idle client"
 
 
-def build(service: Any, directory: Path, **options: Any) -> Path:
-    path: Path = sidefx.download_build(service, "houdini", "20.5", "production", "linux", directory, **options)
-    return path
+def build(number: str, platform: str = "linux_x86_64_gcc11.2", status: str = "good") -> dict[str, str]:
+    return {"build": number, "platform": platform, "status": status, "version": "20.5", "product": "houdini"}
+
+
+@pytest.mark.parametrize(
+    ("builds", "platform", "newest"),
+    [
+        ([build("99"), build("382"), build("1002", status="bad")], "linux", 1),
+        ([build("9"), build("9", "linux_x86_64_gcc9.3")], "linux", 0),
+        ([build("9"), build("9", "linux_x86_64_gcc9.3")], "linux_x86_64_gcc9.3", 1),
+        ([build("8"), build("9", "linux_arm64_gcc14.2")], "linux", 0),
+        ([build("8"), build("9", "linux_arm64_gcc14.2")], "linux_arm64", 1),
+        ([build("8", "macosx_x86_64_clang15.0_14"), build("9", "macosx_arm64_clang15.0_14")], "macos", 0),
+        ([5, None, build("8", "win64-vc143"), build("9" * 5000, status="bad")], "win64", 2),
+        ([], "linux", None),
+        ([build("9", status="bad")], "linux", None),
+        ({"no": "list"}, "linux", None),
+    ],
+)
+def test_latest_is_the_newest_good_build_by_number(builds: Any, platform: str, newest: int | None) -> None:
+    with LocalServer() as server, server.service() as service:
+        server.register("download.get_daily_builds_list", lambda *args: builds)
+        if newest is None:
+            with pytest.raises(sidefx.DownloadError, match=r"houdini 20\.5 for linux"):
+                newest_build(service, "houdini", "20.5", platform)
+        else:
+            assert newest_build(service, "houdini", "20.5", platform) == builds[newest]
+
+
+def test_latest_is_downloaded_by_its_number_and_compiler(tmp_path: Path) -> None:
+    with LocalServer() as server, server.service() as service:
+        sidefx.download_build(service, "houdini", "20.0", "latest", "linux", tmp_path)
+        assert server.calls[-1].args == ["houdini", "20.0", "1007", "linux_x86_64_gcc11.2"]
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "name"),
+    [
+        ("linux", "x86_64", "linux"),
+        ("linux", "aarch64", "linux_arm64"),
+        ("darwin", "x86_64", "macos"),
+        ("darwin", "arm64", "macosx_arm64"),
+        ("win32", "ARM64", "win64"),
+    ],
+)
+def test_platform_of_this_machine(monkeypatch: pytest.MonkeyPatch, system: str, machine: str, name: str) -> None:
+    monkeypatch.setattr(sys, "platform", system)
+    monkeypatch.setattr(os, "uname", lambda: type("Uname", (), {"machine": machine}), raising=False)
+    assert this_platform() == name
 
 
 def test_download_build_without_a_service_raises_type_error(tmp_path: Path) -> None:
@@ -315,11 +323,12 @@ def test_download_build_without_a_service_raises_type_error(tmp_path: Path) -> N
 
 
 def test_D9_download_build_creates_its_directory_before_the_first_request(tmp_path: Path) -> None:
+    build = ("houdini", "20.5", "production", "linux")
     with LocalServer() as server, server.service() as service:
         folder = tmp_path / "new" / "folder"
-        assert build(service, folder).parent == folder
+        assert sidefx.download_build(service, *build, folder).parent == folder
         (tmp_path / "file").touch()
         calls = len(server.calls)
         with pytest.raises((NotADirectoryError, FileExistsError)):  # the latter on Windows
-            build(service, tmp_path / "file" / "folder")
+            sidefx.download_build(service, *build, tmp_path / "file" / "folder")
         assert len(server.calls) == calls
