@@ -7,10 +7,10 @@ import os
 import pickle
 import subprocess
 import sys
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any, BinaryIO, TypeVar
 
 import pytest
@@ -158,46 +158,36 @@ def check_text(text: str, where: str, secrets: Sequence[str] = SECRETS) -> None:
 
 def check_object(thing: Any) -> None:
     """Check ``str``, ``repr``, ``vars`` and the pickle of a public object for secrets."""
-    name = type(thing).__name__
-    check_text(str(thing), f"str() of {name}")
-    check_text(repr(thing), f"repr() of {name}")
-    check_text(repr(getattr(thing, "__dict__", None)), f"vars() of {name}")
+    shown = {"str()": str(thing), "repr()": repr(thing), "vars()": repr(getattr(thing, "__dict__", None))}
     try:
-        pickled = pickle.dumps(thing)
+        shown["the pickle"] = pickle.dumps(thing).decode("latin-1")
     except (TypeError, AttributeError, pickle.PicklingError) as error:
-        check_text(str(error), f"the pickling error of {name}")
-    else:
-        check_text(pickled.decode("latin-1"), f"the pickle of {name}")
+        shown["the pickling error"] = str(error)
+    for what, text in shown.items():
+        check_text(text, f"{what} of {type(thing).__name__}")
 
 
 def check_error(error: BaseException) -> None:
     """Check an exception, its chain and the locals of our own frames for secrets."""
     todo: list[BaseException | None] = [error]
-    seen: set[int] = set()
+    seen: list[BaseException] = []
     while todo:
         link = todo.pop()
-        if link is None or id(link) in seen:
+        if link is None or link in seen:
             continue
-        seen.add(id(link))
+        seen.append(link)
         todo += [link.__cause__, link.__context__]
         check_object(link)
-        check_frames(link.__traceback__)
         foreign = isinstance(link, (requests.RequestException, urllib3.exceptions.HTTPError))
         assert isinstance(link, sidefx.SideFXError) or not foreign, (
             f"{error!r} chains {link!r}, which holds the request"
         )
+        for frame, _ in traceback.walk_tb(link.__traceback__):
+            if frame.f_code.co_filename.startswith(PACKAGE):
+                # A password in the caller's URL is only kept out of messages, not out of frames.
+                hidden = [secret for secret in SECRETS if secret != PROXY_PASSWORD]
+                check_text(repr(frame.f_locals), f"the locals of {frame.f_code.co_name}", hidden)
     if isinstance(error, sidefx.SideFXError):
         copy = pickle.loads(pickle.dumps(error))
         assert (type(copy), str(copy), vars(copy)) == (type(error), str(error), vars(error))
         assert str(error).strip(), "empty message"
-
-
-def check_frames(trace: TracebackType | None) -> None:
-    while trace is not None:
-        code = trace.tb_frame.f_code
-        if code.co_filename.startswith(PACKAGE):
-            for name, value in trace.tb_frame.f_locals.items():
-                # A password in the caller's URL is only kept out of messages, not out of frames.
-                where = f"the local {name} of {Path(code.co_filename).name}:{code.co_name}"
-                check_text(repr(value), where, [secret for secret in SECRETS if secret != PROXY_PASSWORD])
-        trace = trace.tb_next

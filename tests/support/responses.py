@@ -6,6 +6,7 @@ import http.client
 import io
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import requests
 import urllib3
@@ -25,24 +26,8 @@ def sample(name: str, newline: str = "\n") -> requests.Response:
 
 def received(data: bytes) -> requests.Response:
     """Return the response that a client gets if the server sends ``data`` and closes."""
-    parsed: Any = http.client.HTTPResponse(_Socket(data))  # type: ignore[arg-type]
+    parsed: Any = http.client.HTTPResponse(Mock(makefile=lambda mode: io.BytesIO(data)))
     parsed.begin()
-    raw = urllib3.HTTPResponse(
-        parsed,
-        headers=parsed.msg.items(),
-        status=parsed.status,
-        reason=parsed.reason,
-        preload_content=False,
-        original_response=parsed,
-    )
+    head = {"headers": parsed.msg.items(), "status": parsed.status, "reason": parsed.reason}
+    raw = urllib3.HTTPResponse(parsed, preload_content=False, original_response=parsed, **head)
     return HTTPAdapter().build_response(requests.Request("POST", URL).prepare(), raw)
-
-
-class _Socket:
-    """The part of the socket interface that http.client reads from."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-
-    def makefile(self, mode: str) -> io.BytesIO:
-        return io.BytesIO(self._data)
