@@ -21,8 +21,8 @@ class Served:
     """A step that sends the file, or the range that a request asks for.
 
     ``headers`` are sent with every response. ``cuts`` are the numbers of body bytes after which the responses are
-    truncated, or with ``stalls`` stall, None to send the whole body. Without ``length`` there is no Content-Length and
-    the end closes. ``asked`` lists the Range headers, ``sent`` counts body bytes.
+    truncated, or with ``stalls`` stall, None to send the whole body. ``asked`` lists the Range headers, ``sent`` counts
+    body bytes.
     """
 
     def __init__(
@@ -33,7 +33,6 @@ class Served:
         ranges: bool = True,
         cuts: Iterable[int | None] = (),
         stalls: bool = False,
-        length: bool = True,
         pause: float = 0.0,
     ) -> None:
         self.content = content
@@ -43,7 +42,6 @@ class Served:
         self._ranges = ranges
         self._cuts = iter(cuts)
         self._stalls = stalls
-        self._length = length
         self._pause = pause
         self._lock = threading.Lock()
 
@@ -64,19 +62,15 @@ class Served:
                 return
             status = 206
             headers["Content-Range"] = f"bytes {start}-{end - 1}/{len(self.content)}"
-        if self._length:
-            headers["Content-Length"] = str(end - start)
-        connection.send(http_response(status, b"", headers, framed=False))
+        connection.send(http_response(status, b"", {**headers, "Content-Length": str(end - start)}))
         stop = end if cut is None else min(end, start + cut)
         for at in range(start, stop, BLOCK):
             block = self.content[at : min(stop, at + BLOCK)]
             connection.send(block, pause=self._pause)
             with self._lock:
                 self.sent += len(block)
-        if cut is not None and self._stalls:
-            connection.stall()
-        elif cut is not None or not self._length:
-            connection.finish()
+        if cut is not None:
+            (connection.stall if self._stalls else connection.finish)()
 
     @property
     def starts(self) -> list[int]:

@@ -45,7 +45,7 @@ def test_small_file_is_one_request(tmp_path: Path, size: int, connections: int) 
 
 def test_file_of_unknown_length_has_no_total(tmp_path: Path) -> None:
     seen: list[Any] = []
-    with ScriptedServer(Served(CONTENT, length=False)) as server:
+    with ScriptedServer(send_and_close(http_response(200, CONTENT, framed=False))) as server:
         assert fetch(server, tmp_path, progress=lambda *step: seen.append(step)) == CONTENT
     assert seen[0] == (0, None)
     assert seen[-1] == (len(CONTENT), None)
