@@ -80,9 +80,20 @@ def test_S1_names_that_shells_probe_raise_attribute_error(service: Any, name: st
                 getattr(thing, name)
 
 
-def test_S1_dict_of_a_service_raises_type_error(case: Case, service: Any) -> None:
-    with case.raises(TypeError, match=r"sidefx_client\.call\(service, 'keys'\)"):
-        dict(service)
+@pytest.mark.parametrize(
+    ("mistake", "words"),
+    [
+        (dict, "sidefx_client.call(service, 'keys')"),
+        (lambda service: service.download_build("houdini"), "use sidefx_client.download_build(service"),
+        (lambda service: service.download_file("https://a.b/c"), "use sidefx_client.download_file(url"),
+        (lambda service: service.call("a.b"), "use sidefx_client.call(service"),
+    ],
+)
+def test_S1_calling_a_module_or_a_function_of_the_package_raises_type_error(
+    case: Case, service: Any, mistake: Any, words: str
+) -> None:
+    with case.raises(TypeError, match=re.escape(words)):
+        mistake(service)
 
 
 @pytest.mark.parametrize("how", [copy.copy, copy.deepcopy])
