@@ -106,7 +106,7 @@ PEERS: dict[str, Open] = {
     "vendor's way": clients.vendor,
 }
 
-WORKLOADS = {
+WORKLOADS: dict[str, Workload] = {
     "calls": Workload(
         title="Small calls in sequence over TLS, per call",
         contenders={

@@ -1,7 +1,7 @@
 """Workloads and their measurement: each contender in a fresh process, rounds interleaved.
 
 A contender is a function that takes the `Stage` and returns a sample with one number per metric. Lower is better.
-`measure.py SUITE WORKLOAD CONTENDER STAGE` runs a contender once, and prints its sample in JSON.
+`measure.py WORKLOAD CONTENDER STAGE` runs a contender once, and prints its sample in JSON.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Workload:
         return {name: need for name, need in needs.items() if need in lost}
 
 
-def rounds(suite: str, name: str, workload: Workload, stage: Stage, count: int) -> Samples:
+def rounds(name: str, workload: Workload, stage: Stage, count: int) -> Samples:
     """Run every contender `count` times in processes, in an order that rotates by one per round."""
     missing = workload.missing()
     order = deque(contender for contender in workload.contenders if contender not in missing)
@@ -56,14 +56,14 @@ def rounds(suite: str, name: str, workload: Workload, stage: Stage, count: int) 
     for number in range(count):
         for contender in order:
             os.sync()  # so that writes of the previous contender do not count
-            samples[contender].append(_in_worker(suite, name, contender, stage))
+            samples[contender].append(_in_worker(name, contender, stage))
             print(f"{name}, round {number + 1} of {count}: {contender}", file=sys.stderr)
         order.rotate(-1)
     return samples
 
 
-def _in_worker(suite: str, name: str, contender: str, stage: Stage) -> Sample:
-    command = [sys.executable, __file__, suite, name, contender, json.dumps(asdict(stage))]
+def _in_worker(name: str, contender: str, stage: Stage) -> Sample:
+    command = [sys.executable, __file__, name, contender, json.dumps(asdict(stage))]
     out = subprocess.run(command, stdout=subprocess.PIPE, env=stage.environment(), timeout=WORKER_TIMEOUT, check=True)
     sample: Sample = json.loads(out.stdout)
     return sample
@@ -111,7 +111,10 @@ def _status(pid: object, key: str) -> int:
 
 
 if __name__ == "__main__":
-    suite, name, contender, fields = sys.argv[1:]
+    import calls
+    import transfers
+
+    name, contender, fields = sys.argv[1:]
     stage = Stage(**json.loads(fields))
-    print(json.dumps(importlib.import_module(suite).WORKLOADS[name].contenders[contender](stage)))
+    print(json.dumps({**transfers.WORKLOADS, **calls.WORKLOADS}[name].contenders[contender](stage)))
     Path(stage.target).unlink(missing_ok=True)

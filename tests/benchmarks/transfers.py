@@ -186,7 +186,7 @@ def cut(fetch: Fetch) -> Callable[[Stage], Sample]:
 
 
 CURL = ("curl", "-sS", "--fail")
-WORKLOADS = {
+WORKLOADS: dict[str, Workload] = {
     "upload": Workload(
         title="Upload {size} MiB as multipart over TLS",
         contenders={
