@@ -42,22 +42,17 @@ def is_reserved(name: str) -> bool:
     return PureWindowsPath(name).is_reserved() or name.endswith((" ", ".")) or bool(re.search('[<>:"/\\\\|?*]', name))
 
 
-def check(name: str) -> None:
-    assert name == Path(name).name == PureWindowsPath(name).name
-    assert not is_reserved(name)
-    assert not name.startswith((".", "-", " "))
-    assert not [character for character in name if unicodedata.category(character)[0] == "C"]
-    assert len(name.encode()) <= 200
-
-
 @examples(300)
 @given(name=NAMES)
 def test_safe_name_creates_one_file_inside_its_directory(name: str, folder: Path) -> None:
     safe = safe_name(name)
     if safe is None:
         return
-    check(safe)
-    assert safe_name(safe) == safe
+    assert safe == Path(safe).name == PureWindowsPath(safe).name == safe_name(safe)
+    assert not is_reserved(safe)
+    assert not safe.startswith((".", "-", " "))
+    assert not [character for character in safe if unicodedata.category(character)[0] == "C"]
+    assert len(safe.encode()) <= 200
     path = folder / safe
     path.write_bytes(b"")
     assert [each.name for each in folder.iterdir()] == [safe]
