@@ -189,22 +189,14 @@ def early(data: bytes, end: str = "close") -> Action:
 
 
 LARGE = 64 << 20
-ENDINGS = pytest.mark.parametrize(
-    "ending",
-    [
-        send_before_body,
-        pytest.param(
-            early,
-            marks=pytest.mark.skipif(sys.platform != "linux", reason="a reset may discard the response here"),
-        ),
-    ],
-)
 
 
-@ENDINGS
+@pytest.mark.parametrize("ending", [send_before_body, early])
 def test_N8_early_response_before_the_body_is_read_counts(
     case: Case, tls: str | None, ending: Callable[[bytes], Action]
 ) -> None:
+    if ending is early and sys.platform != "linux":
+        pytest.skip("a reset may discard the response here")
     scene = sidefx.File(case.sparse("shot.hip", LARGE))
     responses: list[Step] = [ending(http_response(413, "too large for us")), ending(http_response(401, "expired")), OK]
     server, service = case.serve(responses, tls=tls)

@@ -17,34 +17,23 @@ import sidefx_client as sidefx
 from sidefx_client import errors
 from sidefx_client.secret import Secret
 
-TREE = {
-    sidefx.SideFXError: (Exception,),
-    sidefx.ConfigError: (sidefx.SideFXError, ValueError),
-    sidefx.AuthorizationError: (sidefx.SideFXError,),
-    sidefx.APIError: (sidefx.SideFXError,),
-    sidefx.RateLimitError: (sidefx.APIError,),
-    sidefx.TransportError: (sidefx.SideFXError, requests.ConnectionError),
-    sidefx.CallTimeout: (sidefx.TransportError, requests.Timeout),
-    sidefx.DownloadError: (sidefx.SideFXError,),
-    sidefx.ChecksumError: (sidefx.DownloadError,),
+EXAMPLES: dict[sidefx.SideFXError, tuple[type, ...]] = {  # with their base classes
+    sidefx.SideFXError("words"): (Exception,),
+    sidefx.ConfigError("words"): (sidefx.SideFXError, ValueError),
+    sidefx.AuthorizationError(403, "403: words"): (sidefx.SideFXError,),
+    sidefx.APIError(422, "words"): (sidefx.SideFXError,),
+    sidefx.RateLimitError(429, "words", 7.0): (sidefx.APIError,),
+    sidefx.TransportError("words", may_have_executed=True): (sidefx.SideFXError, requests.ConnectionError),
+    sidefx.CallTimeout("words", may_have_executed=True): (sidefx.TransportError, requests.Timeout),
+    sidefx.DownloadError("words", 404): (sidefx.SideFXError,),
+    sidefx.ChecksumError("words"): (sidefx.DownloadError,),
 }
-EXAMPLES = [
-    sidefx.SideFXError("words"),
-    sidefx.ConfigError("words"),
-    sidefx.AuthorizationError(403, "403: words"),
-    sidefx.APIError(422, "words"),
-    sidefx.RateLimitError(429, "words", 7.0),
-    sidefx.TransportError("words", may_have_executed=True),
-    sidefx.CallTimeout("words", may_have_executed=True),
-    sidefx.DownloadError("words", 404),
-    sidefx.ChecksumError("words"),
-]
 
 
 def test_exception_tree() -> None:
-    assert {kind: kind.__bases__ for kind in TREE} == TREE
+    assert {type(error): type(error).__bases__ for error in EXAMPLES} == {type(e): EXAMPLES[e] for e in EXAMPLES}
     defined = {kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Exception)}
-    assert defined == set(TREE)
+    assert defined == set(map(type, EXAMPLES))
 
 
 @pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)
