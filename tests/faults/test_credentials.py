@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.case import BASIC, CLIENT_ID, CLIENT_SECRET, NEW_TOKEN, ROOT, TOKEN, Case
+from support.case import BASIC, CLIENT_SECRET, NEW_TOKEN, ROOT, TOKEN, Case
 from support.scripted import ScriptedServer, http_response, json_response, token_response
 
 import sidefx_client as sidefx
@@ -133,13 +133,10 @@ def test_A11_rejected_cached_token_is_replaced(case: Case) -> None:
 
 WRITER = """
 import sys
-import sidefx_client as sidefx
-url, token_url, cache, client_id, secret = sys.argv[1:]
+from sidefx_client.credentials.token_cache import TokenCache
+from sidefx_client.secret import Secret
 while True:
-    service = sidefx.service(client_id, secret, token_url, url, token_cache=cache)
-    service.access_token_expiry_time = 0
-    service.things.get_all()
-    service.close()
+    TokenCache(sys.argv[1], "https://api.invalid/token").put("an-id", Secret("a-token"), float(sys.argv[2]))
     print("written", flush=True)
 """
 
@@ -147,9 +144,7 @@ while True:
 @pytest.mark.skipif(os.name != "posix", reason="only POSIX has kill -9")
 def test_A9_killed_writer_leaves_a_complete_cache_file(case: Case) -> None:
     cache = case.directory / "made" / "cache.json"
-    server = case.server(OK, tokens=token_response(TOKEN, expires_in=1))
-    urls = [server.api_url, server.token_url]
-    command = [sys.executable, "-c", WRITER, *urls, str(cache), CLIENT_ID, CLIENT_SECRET]
+    command = [sys.executable, "-c", WRITER, str(cache), str(time.time() + 3600)]
     for delay in (0.0, 0.003, 0.007):
         with subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": ROOT}) as writer:
             assert writer.stdout is not None

@@ -71,16 +71,6 @@ def test_the_latest_build_is_one_line_or_one_object(shell: Shell) -> None:
     assert f"no good build of houdini 20.5 for {name}" in err
 
 
-def test_a_server_cannot_control_the_terminal_with_a_build(shell: Shell) -> None:
-    evil = {"version": "20.5", "build": "\x1b]0;title\x07", "platform": "[red]\x9b31m", "release": None}
-    shell.server.register("download.get_daily_builds_list", lambda *args, **kwargs: [evil])
-    for words in (["builds", "houdini"], ["builds", "houdini", "--json"]):
-        _, out, _ = shell(*words)
-        assert "title" in out
-        assert "[red]" in out
-        assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", out)
-
-
 # download
 
 
@@ -125,14 +115,11 @@ def test_ctrl_c_keeps_the_partial_file_and_the_next_run_resumes(shell: Shell) ->
 def test_a_long_download_reports_progress_in_a_log(shell: Shell) -> None:
     content = os.urandom(1 << 20)
     code = "from sidefx_client.cli import display\ndisplay.INTERVAL = 0.05"
-    for words, lines in (([], True), (["-q"], False)):
-        with ScriptedServer([send_in_steps(content)]) as files:
-            offer(shell, files, content)
-            status, out, err = shell.python(code, "download", "houdini", "20.5", *words)
-        assert (status, out) == (0, "f.bin\n")
-        (shell.directory / "f.bin").unlink()
-        assert bool(re.fullmatch(r"(sidefx-client: houdini 20\.5: \d\.\d of 1\.0 MB\n)+", err)) is lines
-        assert lines or err == ""
+    with ScriptedServer([send_in_steps(content)]) as files:
+        offer(shell, files, content)
+        status, out, err = shell.python(code, "download", "houdini", "20.5")
+    assert (status, out) == (0, "f.bin\n")
+    assert re.fullmatch(r"(sidefx-client: houdini 20\.5: \d\.\d of 1\.0 MB\n)+", err)
 
 
 # call
@@ -152,7 +139,6 @@ def test_a_call_passes_text_json_files_and_words(shell: Shell) -> None:
 
 def test_json_is_valid_in_any_encoding(shell: Shell) -> None:
     shell.server.register("farm.text", lambda: {"a": "Grüße \x1b\x9b\u202e"})
-    shell.environment["PYTHONIOENCODING"] = "utf-8"
     assert shell("call", "farm.text").out == '{\n  "a": "Grüße \\u001b\\u009b\\u202e"\n}\n'
     shell.environment["PYTHONIOENCODING"] = "ascii"
     assert json.loads(shell("call", "farm.text").out) == {"a": "Grüße \x1b\x9b\u202e"}
@@ -160,18 +146,13 @@ def test_json_is_valid_in_any_encoding(shell: Shell) -> None:
     assert json.loads((shell.directory / "text.json").read_bytes()) == {"a": "Grüße \x1b\x9b\u202e"}
 
 
-NUMBERS = ('{"a": [-1e999]}', '{\n  "a": [\n    -1e999\n  ]\n}\n')
-TEXT = ('["Infinity, NaN \\" -Infinity", "\\ud800"]', '[\n  "Infinity, NaN \\" -Infinity",\n  "\\ud800"\n]\n')
-
-
-@pytest.mark.parametrize(("text", "shown"), [NUMBERS, TEXT, ("[" * 400 + "]" * 400, None)], ids=range(3))
-def test_L3_infinity_and_surrogates_are_printed_as_json(shell: Shell, text: str, shown: str | None) -> None:
+@pytest.mark.parametrize("text", ['[-1e999, "Infinity, NaN \\" -Infinity", "\\ud800"]', "[" * 400 + "]" * 400])
+def test_L3_infinity_and_surrogates_are_printed_as_json(shell: Shell, text: str) -> None:
     with ScriptedServer([http_response(200, text.encode(), JSON)]) as api:
         shell.environment["SIDEFX_ENDPOINT_URL"] = api.url + "/api/"
         status, out, err = shell("call", "farm.f")
     assert (status, err) == (0, "")
     assert json.loads(out, parse_constant=pytest.fail) == json.loads(text)
-    assert shown in (None, out)
 
 
 def test_a_stream_goes_to_stdout_or_to_a_file(shell: Shell) -> None:
@@ -217,14 +198,17 @@ def test_license_prints_one_key_a_line(shell: Shell) -> None:
     assert starts == ["SERVER lic 12ab", "LICENSE HOUDINI-NC 20.5", "LICENSE RENDER-NC 20.5"]
 
 
-def test_L2_license_key_cannot_control_the_terminal_or_add_a_line(shell: Shell) -> None:
-    evil = ["LICENSE a\nLICENSE forged\r\x9b2J\u2028b", "c"]
-    keys = {"server_key": "SERVER x \x1b]0;title\x07", "license_keys": evil}
+def test_L2_license_key_or_build_cannot_control_the_terminal_or_add_a_line(shell: Shell) -> None:
+    evil = "a\nforged\r\x9b2J\u2028b \x1b]0;title\x07 [red]"
+    keys, builds = {"server_key": evil, "license_keys": [evil, "c"]}, [{"build": evil, "release": None}]
     shell.server.register("license.get_non_commercial_license", lambda **_: keys)
-    status, out, err = shell("license", "lic", "12ab", "--product", "HOUDINI-NC")
-    assert (status, err) == (0, "")
-    assert len(out.splitlines()) == 3
-    assert re.fullmatch(r"[\x20-\x7e\n]+", out)
+    shell.server.register("download.get_daily_builds_list", lambda *_, **__: builds)
+    license_keys = shell("license", "lic", "12ab", "--product", "HOUDINI-NC")
+    assert len(license_keys.out.splitlines()) == 3
+    for done in (license_keys, shell("builds", "houdini", "--json"), shell("builds", "houdini")):
+        assert (done.status, done.err) == (0, "")
+        assert "[red]" in done.out
+        assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028]", done.out)
 
 
 @needs_terminal

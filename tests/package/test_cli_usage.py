@@ -173,15 +173,14 @@ def test_help_fits_a_terminal_of_60_columns(capsys: Capture, monkeypatch: pytest
 
 def complete(line: str, directory: Path) -> set[str]:
     """Return the completions of a command line, requested as the shell function of argcomplete does."""
-    found = directory / "completions"
-    environment = {
-        **os.environ, "PYTHONPATH": str(ROOT), "COMP_LINE": line, "COMP_POINT": str(len(line)), "COMP_TYPE": "9",
-        "_ARGCOMPLETE": "1", "_ARGCOMPLETE_IFS": "\n", "_ARGCOMPLETE_STDOUT_FILENAME": str(found),
-    }  # fmt: skip
-    code = "from sidefx_client.cli import main\nmain()"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=60)
+    found = str(directory / "completions")
+    asked = {"COMP_LINE": line, "COMP_POINT": str(len(line)), "COMP_TYPE": "9", "_ARGCOMPLETE": "1"}
+    output = {"_ARGCOMPLETE_IFS": "\n", "_ARGCOMPLETE_STDOUT_FILENAME": found}
+    command = [sys.executable, "-c", "from sidefx_client.cli import main\nmain()"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **asked, **output}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
     assert (done.stdout, done.stderr) == ("", "")
-    return {word.strip() for word in found.read_text().splitlines()}
+    return {word.strip() for word in Path(found).read_text().splitlines()}
 
 
 def test_argcomplete_completes_commands_options_and_values(tmp_path: Path) -> None:

@@ -41,15 +41,13 @@ def test_read_only_functions_begin_with_get() -> None:
     ],
 )
 def test_a_mistyped_function_suggests_the_near_match(name: str, near: str | None) -> None:
-    assert hint(name, ["x"]) == (f"{name} is not a documented function: did you mean {near}?" if near else None)
+    assert hint(name, ["productt"]) == (f"{name} is not a documented function: did you mean {near}?" if near else None)
 
 
-@pytest.mark.parametrize(("keyword", "near"), [("productt", "product"), ("version", None), ("x", None)])
-def test_a_mistyped_parameter_suggests_the_near_match(keyword: str, near: str | None) -> None:
+def test_a_mistyped_parameter_suggests_the_near_match() -> None:
     name = "download.get_daily_builds_list"
-    expected = f"{keyword} is not a parameter of {name}: did you mean {near}?" if near else None
-    assert hint(name, ["product", keyword]) == expected
-    assert hint("hpack.get_list", [keyword]) is None
+    assert hint(name, ["version", "productt"]) == f"productt is not a parameter of {name}: did you mean product?"
+    assert hint(name, ["version", "x"]) is None
 
 
 def test_the_error_of_a_rejected_call_has_the_hint(sidefx_server: LocalServer) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 import sys
 from pathlib import Path
@@ -33,8 +32,6 @@ CASES = {
     "twice": (OLD + b"x\n" + OLD[:-1], PAIR + b"x\n" + PAIR),
     "template": (b"# ClientID = new-id\nClientID =\n[main]\n", b"# ClientID = new-id\nClientID =\n[main]\n" + PAIR),
 }
-
-posix = pytest.mark.skipif(sys.platform == "win32", reason="links, modes and file size limits of POSIX")
 
 
 @pytest.fixture
@@ -78,32 +75,18 @@ def test_a_file_with_half_a_pair_is_not_changed(path: Path, content: str, secret
     assert path.read_text() == content
 
 
-@posix
-def test_a_link_is_kept_and_a_directory_is_refused(path: Path, tmp_path: Path) -> None:
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows needs a right to make links")
+def test_a_link_is_kept(path: Path, tmp_path: Path) -> None:
     path.symlink_to(tmp_path / "real.ini")
     write(path)
     assert path.is_symlink()
     assert client_ids(str(tmp_path / "real.ini")) == ["new-id"]
-    with pytest.raises(IsADirectoryError):
-        write(tmp_path)
 
 
-@posix
-def test_a_full_disk_leaves_the_older_file_and_no_secret_in_the_traceback(path: Path) -> None:
-    import resource
-    import signal
-
-    path.write_text("x" * 5000)
-    limits, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
-        with pytest.raises(OSError, match="too large") as raised:
-            write(path)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, handler)
-    assert path.read_text() == "x" * 5000
-    assert os.listdir(path.parent) == ["hserver.ini"]
+def test_a_failed_write_has_no_secret_in_its_traceback(path: Path) -> None:
+    path.write_text("ClientID = a\nClientSecret = old-secret\n")
+    with pytest.raises(OSError) as raised:
+        write(path / "hserver.ini")
     frames = [entry.frame.f_locals for entry in raised.traceback if "sidefx_client" in str(entry.path)]
     assert frames
     assert "new-secret" not in repr(frames)
