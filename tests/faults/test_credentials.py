@@ -108,21 +108,6 @@ def test_A9_unsafe_cache_file_is_left_alone_with_one_warning(
     assert all("link" in text or text.endswith("(chmod 600)") for text in warned), warned
 
 
-@pytest.mark.usefixtures("uncollected")
-@pytest.mark.parametrize(
-    "content",
-    [b"", b"{", b"null", b"[" * 100_000, b'{"a": {"access_token": 5}}', b"9" * 10_000, b" " * (2 << 20)],
-    ids=["empty", "truncated", "null", "deep", "other types", "digits", "large"],
-)
-def test_A9_garbage_in_the_cache_is_a_miss(case: Case, caplog: pytest.LogCaptureFixture, content: bytes) -> None:
-    cache = case.write("cache.json", content)
-    cache.chmod(0o600)
-    server = case.server(OK, tokens=[token_response(NEW_TOKEN)])
-    assert token_used(case, server, cache) == NEW_TOKEN
-    assert token_used(case, server, cache) == NEW_TOKEN
-    assert "token cache" not in caplog.text
-
-
 def test_A11_rejected_cached_token_is_replaced(case: Case) -> None:
     cache = case.directory / "cache.json"
     case.declared.add(cache)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
@@ -93,11 +94,9 @@ def test_login_asks_on_a_terminal_and_does_not_echo_the_secret(shell: Shell, pat
             shown += os.read(terminal, 1024)
         time.sleep(0.05)  # getpass discards input that arrives before it turns off the echo
         os.write(terminal, line)
-    try:
+    with contextlib.suppress(OSError):  # Linux reports the end of a terminal as an error
         while data := os.read(terminal, 1024):
             shown += data
-    except OSError:  # Linux reports the end of a terminal as an error
-        pass
     os.close(terminal)
     assert os.waitpid(pid, 0)[1] == 0
     assert b"local-client-id" in shown
@@ -108,8 +107,11 @@ def test_login_asks_on_a_terminal_and_does_not_echo_the_secret(shell: Shell, pat
 # auth
 
 
-def test_auth_shows_the_source_the_expiry_and_the_token_cache(shell: Shell) -> None:
+def test_auth_shows_the_source_and_the_expiry_of_its_own_token_and_others_use_the_cached_one(shell: Shell) -> None:
     shell.environment.update(shell.server.environment)
+    for _ in range(2):
+        assert shell("builds", "houdini").status == 0
+    assert shell.server.token_requests == 1
     status, out, err = shell("auth")
     lines = dict(re.split("  +", line) for line in out.splitlines())
     assert (status, err, lines["Client id"]) == (0, "", "local-client-id")
@@ -118,6 +120,10 @@ def test_auth_shows_the_source_the_expiry_and_the_token_cache(shell: Shell) -> N
     until = re.fullmatch(r"valid until (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) .*", lines["Token"])
     assert until is not None
     assert 43000 < time.mktime(time.strptime(until[1], "%Y-%m-%d %H:%M:%S")) - time.time() < 43200
+    assert shell.server.token_requests == 2
+    shell.environment["SIDEFX_CLIENT_SECRET"] = "mistyped"
+    assert shell("auth").status == 4
+    assert shell("builds", "houdini").status == 0  # with the kept token
 
 
 @needs_terminal
@@ -129,18 +135,6 @@ def test_auth_tells_when_the_token_cache_cannot_be_written(shell: Shell) -> None
     done = shell("auth")
     assert (done.status, done.out.splitlines()[-1]) == (0, f"Token cache  {cache}, cannot be written")
     assert "warning: the token cache" in done.err
-
-
-def test_a_token_is_kept_for_the_next_command_but_auth_requests_its_own(shell: Shell) -> None:
-    shell.environment.update(shell.server.environment)
-    for _ in range(2):
-        assert shell("builds", "houdini").status == 0
-    assert shell.server.token_requests == 1
-    assert shell("auth").status == 0
-    assert shell.server.token_requests == 2
-    shell.environment["SIDEFX_CLIENT_SECRET"] = "mistyped"
-    assert shell("auth").status == 4
-    assert shell("builds", "houdini").status == 0  # with the kept token
 
 
 def test_only_refused_credentials_are_status_4(shell: Shell) -> None:

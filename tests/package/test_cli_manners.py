@@ -111,20 +111,18 @@ class Minimal:
         self.write = stream.write
 
 
-def closed(stream: Any) -> Any:
-    stream = io.StringIO()
-    stream.close()
-    return stream
+CLOSED = io.StringIO()
+CLOSED.close()
 
 
 @pytest.mark.parametrize("names", ["stdout", "stderr", "stdin stdout stderr"])
-@pytest.mark.parametrize("change", [lambda stream: None, closed, Minimal], ids=["None", "closed", "minimal"])
+@pytest.mark.parametrize("change", [None, CLOSED, Minimal], ids=["None", "closed", "minimal"])
 @pytest.mark.parametrize("words", ["call farm.f", "builds houdini", "download houdini 20.5", "call farm.no"])
 def test_L1_commands_work_with_missing_or_minimal_streams(shell: Shell, names: str, change: Any, words: str) -> None:
     def before() -> None:
         for name in names.split():
             if name != "stdin" or change is not Minimal:
-                setattr(sys, name, change(getattr(sys, name)))
+                setattr(sys, name, Minimal(getattr(sys, name)) if change is Minimal else change)
 
     shell.server.register("farm.f", lambda: "result")
     shell.server.fail(422, "no", function="farm.no")

@@ -14,7 +14,6 @@ import pytest
 import sidefx_client
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-NEEDED = ("PATH", "SYSTEMROOT", "TEMP", "TMP", "COVERAGE_PROCESS_START")
 
 # Command lines with a pattern of their output. The output of quickstart.py is checked in test_readme.py.
 RUNS = {
@@ -44,12 +43,12 @@ FAILURES = {
 
 
 def run(words: str, home: Path) -> subprocess.CompletedProcess[str]:
-    environment = {name: os.environ[name] for name in NEEDED if name in os.environ}
-    environment |= {name: str(home) for name in ("HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA")}
-    # The package that is under test, wherever it was imported from.
-    environment["PYTHONPATH"] = str(Path(sidefx_client.__file__).parents[1])
-    # The code pages of Windows' consoles differ, so the output must be ASCII.
-    environment["PYTHONIOENCODING"] = "ascii"
+    environment = {
+        **os.environ,
+        "HOME": str(home),
+        "PYTHONPATH": str(Path(sidefx_client.__file__).parents[1]),  # the package that is under test
+        "PYTHONIOENCODING": "ascii",  # the code pages of Windows' consoles differ
+    }
     # Read bytes, because universal newlines would convert the \r of a progress line.
     program, *arguments = shlex.split(words)
     command = [sys.executable, "-W", "error", str(EXAMPLES / program), *arguments]

@@ -1,4 +1,4 @@
-"""Tests of TokenCache. For processes, unsafe files and garbage see A9."""
+"""Tests of TokenCache. For processes and unsafe files see A9 and C6 in faults."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import sys
 import time
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import pytest
@@ -66,13 +65,21 @@ def test_expired_tokens_are_removed_by_put(path: Path) -> None:
     assert list(json.loads(path.read_text())) == [f"{URL} another"]
 
 
+GARBAGE = (b"", b"{", b"null", b'{"a": {"access_token": 5}}', b"[" * 100_000, b"9" * 10_000, b" " * (2 << 20))
 EXPIRIES = (0, 10**400, 5e9, True, "9e9", [], float("nan"), float("inf"))
 TOKENS = ("", "two words", "é", 1, None)
 
 
-@pytest.mark.parametrize("content", [*(entry(expiry=each) for each in EXPIRIES), *map(entry, TOKENS)])
-def test_invalid_entry_is_a_miss(path: Path, content: bytes) -> None:
-    assert write(path, content).get(CLIENT) is None
+@pytest.mark.usefixtures("uncollected")
+@pytest.mark.parametrize(
+    "content", [*GARBAGE, *(entry(expiry=each) for each in EXPIRIES), *map(entry, TOKENS)], ids=range(20)
+)
+def test_A9_garbage_is_a_miss_and_is_replaced(path: Path, caplog: pytest.LogCaptureFixture, content: bytes) -> None:
+    cache = write(path, content)
+    assert cache.get(CLIENT) is None
+    cache.put(CLIENT, Secret(TOKEN), expiry := soon())
+    assert kept(cache, CLIENT) == (TOKEN, expiry)
+    assert caplog.messages == []
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has neither mode bits nor owners")
@@ -108,20 +115,15 @@ def test_A13_tilde_is_expanded_and_a_path_that_is_not_of_a_file_raises_config_er
             sidefx.service("id", "secret", token_cache=odd)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("function", ["_load", "_require_private", "makedirs", "write_all", "_text"])
-def test_ctrl_c_does_not_expose_the_token_in_locals(path: Path, function: str) -> None:
-    def interrupt(frame: FrameType, event: str, argument: Any) -> None:
-        if frame.f_code.co_name == function:
-            raise KeyboardInterrupt
+@pytest.mark.parametrize("function", ["_require_private", "_text", "AtomicFile.write"])
+def test_ctrl_c_does_not_expose_the_token_in_locals(path: Path, function: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*args: Any) -> None:
+        raise KeyboardInterrupt
 
     cache = write(path, entry())
-    before = sys.gettrace()
-    sys.settrace(interrupt)
-    try:
-        with pytest.raises(KeyboardInterrupt) as interrupted:
-            cache.put(CLIENT, Secret(TOKEN), soon())
-    finally:
-        sys.settrace(before)
+    monkeypatch.setattr(f"sidefx_client.credentials.token_cache.{function}", interrupt)
+    with pytest.raises(KeyboardInterrupt) as interrupted:
+        cache.put(CLIENT, Secret(TOKEN), soon())
     ours = [entry.frame.f_locals for entry in interrupted.traceback if Path(entry.path).name == "token_cache.py"]
     assert ours
     assert TOKEN not in repr(ours)
