@@ -10,38 +10,16 @@ import time
 
 import pytest
 from support.case import Case
-from support.downloads import md5, program
-from support.files import (
-    CONTENT,
-    ETAG,
-    MIB,
-    NAME,
-    cut_200,
-    fetch,
-    head,
-    keep_partial,
-    left,
-    send,
-    serve,
-    start_of,
-    starts,
-    whole,
-)
+from support.downloads import FETCHING, left, md5, program
+from support.files import CONTENT, ETAG, NAME, cut_200, fetch, head, keep_partial, serve, start_of, starts, whole
 from support.scripted import Action, Connection, Request, ScriptedServer, http_response, stall
-from support.served import Served, content_of
+from support.scripted import send_before_body as send
+from support.served import MIB, Served, content_of
 from support.systems import needs_proc
 
 import sidefx_client as sidefx
 
 pytestmark = pytest.mark.usefixtures("hasty")
-
-
-FETCHING = """
-import sys
-import sidefx_client as sidefx
-print("ready", flush=True)
-sidefx.download_file(sys.argv[1], sys.argv[2], md5=sys.argv[3], connections=int(sys.argv[4]))
-"""
 
 
 # Windows has no signals for other processes: SIGTERM ends them there as SIGKILL does.
@@ -73,8 +51,7 @@ def test_D11_D15_ended_download_is_resumed_by_the_next_run(
                 target.unlink()
                 complete += 1
         sidefx.download_file(url, target, md5=md5(content), connections=connections)
-        case.declared.add(target)
-        assert (target.read_bytes(), left(case)) == (content, [NAME])
+        whole(case, content)
         assert sum(start > 0 for start in served.starts) >= points // 4
         # An end costs the bytes in flight, and with several connections also those after a hole.
         assert served.sent < (complete + 1) * len(content) + (points + 1) * connections * 2 * MIB
@@ -171,7 +148,7 @@ def test_D12_error_status_raises_with_http_code(case: Case, tls: str | None, sta
         with case.raises(sidefx.DownloadError, match=str(status)) as caught:
             fetch(case, server)
         assert caught.value.http_code == status
-    assert left(case) == []
+    assert left(case.directory) == []
 
 
 INTERRUPTED = """

@@ -8,20 +8,10 @@ from typing import Any
 
 import pytest
 from support.case import SIGNATURE, TOKEN, Case, without_root_privileges
-from support.downloads import md5
-from support.files import (
-    API,
-    CONTENT,
-    MIB,
-    NAME,
-    fetch,
-    fetch_build,
-    left,
-    serve,
-    starts,
-    whole,
-)
+from support.downloads import left, md5
+from support.files import API, CONTENT, NAME, fetch, fetch_build, serve, starts, whole
 from support.scripted import ScriptedServer, Step, http_response
+from support.served import MIB
 from support.systems import needs_proc
 
 import sidefx_client as sidefx
@@ -74,7 +64,7 @@ def test_D7_unsafe_redirect_raises(case: Case, connects: list[Any], target: str)
         with pytest.raises((sidefx.DownloadError, sidefx.ConfigError)):
             fetch(case, server)
         assert {address[1] for address in connects} == {server.port}
-    assert left(case) == []
+    assert left(case.directory) == []
 
 
 def test_D7_redirect_is_followed_again_for_each_attempt(case: Case) -> None:
@@ -131,7 +121,7 @@ def test_D9_full_disk_keeps_errno_and_partial_file(case: Case, limit: int) -> No
         done = case.python(FULL_DISK, f"{server.url}/{NAME}", str(case.directory / NAME), md5(CONTENT), str(limit))
         assert (done.stdout.split(), done.stderr) == (["OSError", "True", "0"], "")
         assert len(server.requests) == (limit > 0)
-        assert (NAME in left(case), bool(left(case))) == (False, limit > 0)
+        assert (NAME in left(case.directory), bool(left(case.directory))) == (False, limit > 0)
         fetch(case, server, md5=md5(CONTENT))
         assert (starts(server)[-1] > 0) == (limit > 0)
     whole(case)

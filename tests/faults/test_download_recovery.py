@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import random
 import shutil
 import signal
 import subprocess
@@ -15,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.case import ROOT, Case
-from support.downloads import md5
-from support.files import CONTENT, ETAG, MIB, NAME, cut_200, fetch, head, left, send, serve, start_of, starts, whole
+from support.case import Case
+from support.downloads import FETCHING, left, md5, program
+from support.files import CONTENT, ETAG, NAME, cut_200, fetch, head, serve, start_of, starts, whole
 from support.scripted import Connection, Request, ScriptedServer, http_response
-from support.served import Served, content_of
+from support.scripted import send_before_body as send
+from support.served import MIB, Served, content_of
 
 import sidefx_client as sidefx
 
@@ -75,15 +75,14 @@ def test_D17_mirrors_with_different_etags_complete_a_file_with_an_md5(case: Case
 
 
 def test_D17_without_an_md5_bytes_of_two_etags_are_not_mixed(case: Case) -> None:
-    other = random.Random(5).randbytes(MIB)
+    other = content_of(MIB, seed=5)
     with ScriptedServer([serve(upto=300_000), serve(other, etag='"two"'), serve(other, etag='"two"')]) as server:
-        path = fetch(case, server)
-    assert path.read_bytes() == other
-    case.declared.add(path)
+        fetch(case, server)
+    whole(case, other)
 
 
 def test_D17_bytes_of_two_versions_start_again_before_a_checksum_error(case: Case) -> None:
-    other = random.Random(5).randbytes(MIB)
+    other = content_of(MIB, seed=5)
     with ScriptedServer([serve(other, upto=300_000, etag='"two"'), serve(), serve()]) as server:
         fetch(case, server, md5=md5(CONTENT))
         assert starts(server) == [0, 300_000, 0]
@@ -100,7 +99,7 @@ def test_D19_wrong_bytes_of_an_earlier_run_start_again_once(case: Case, last: by
         fetch(case, server, md5=md5(CONTENT))
         whole(case)
     assert starts(server) == [MIB // 2, 0]
-    assert left(case) == [NAME] * (last == CONTENT)
+    assert left(case.directory) == [NAME] * (last == CONTENT)
 
 
 def test_D17_server_that_caps_ranges_costs_no_wait(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,13 +119,6 @@ def test_D17_server_that_caps_ranges_costs_no_wait(case: Case, monkeypatch: pyte
 
 # Other processes and programs
 
-PROCESS = """
-import sys
-import sidefx_client as sidefx
-print("ready", flush=True)
-print(sidefx.download_file(sys.argv[1], sys.argv[2], md5=sys.argv[3], connections=int(sys.argv[4])))
-"""
-
 
 def in_namespaces() -> list[str]:
     """Return a command that gives its process a PID and a UTS namespace of its own, or skip."""
@@ -141,19 +133,13 @@ def in_namespaces() -> list[str]:
 def test_D15_two_processes_with_one_target_leave_each_other_alone(
     case: Case, connections: int, contained: bool
 ) -> None:
-    prefix = in_namespaces() if contained else []
     content = content_of(6 * MIB)
     slow, fast, target = Served(content, pause=0.1 * connections), Served(content), case.directory / NAME
     with ScriptedServer(slow) as first_server, ScriptedServer(fast) as second_server, contextlib.ExitStack() as stack:
         children = []
         for server in (first_server, second_server):
-            arguments = [f"{server.url}/{NAME}", str(target), md5(content), str(connections)]
-            child = subprocess.Popen(
-                [*prefix, sys.executable, "-c", PROCESS, *arguments],
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env={**os.environ, "PYTHONPATH": ROOT},
-            )
+            arguments = (f"{server.url}/{NAME}", target, md5(content), connections)
+            child = program(FETCHING, *arguments, prefix=in_namespaces() if contained else ())
             children.append(stack.enter_context(child))
             while not (server.requests and any(case.directory.glob(f"{NAME}*.part"))):
                 assert child.poll() is None
@@ -168,8 +154,7 @@ def test_D15_two_processes_with_one_target_leave_each_other_alone(
     with ScriptedServer(fast) as server:
         sidefx.download_file(f"{server.url}/{NAME}", target, md5=md5(content))
         assert start_of(server.requests[0]) > 0
-    assert (target.read_bytes(), left(case)) == (content, [NAME])
-    case.declared.add(target)
+    whole(case, content)
 
 
 def test_D19_working_directory_may_change(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,11 +178,9 @@ def test_D19_partial_file_that_another_program_truncates_leaves_no_hole(case: Ca
             os.truncate(truncated[0], 0)
 
     with ScriptedServer(Served(content, pause=0.01)) as server:
-        path = fetch(case, server, size=len(content), connections=connections, progress=truncate)
+        fetch(case, server, size=len(content), connections=connections, progress=truncate)
     assert truncated
-    assert path.read_bytes() == content
-    assert left(case) == [NAME]
-    case.declared.add(path)
+    whole(case, content)
 
 
 def test_D19_ctrl_c_just_before_the_move_keeps_the_complete_file(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -260,7 +243,7 @@ def test_D15_file_system_without_locks_never_gives_a_wrong_file(
     with ScriptedServer(Served(first, pause=0.01)) as server, refused_if_mixed:
         assert fetch(case, server, md5=md5(first), progress=other).read_bytes() == first
     assert done == [b"", second] or (code is None and done == [b""])
-    assert set(left(case)) <= {NAME}
+    assert set(left(case.directory)) <= {NAME}
 
 
 @pytest.mark.parametrize("known", [{"size": MIB}, {}], ids=["known size", "unknown size"])
@@ -279,4 +262,4 @@ def test_D21_too_little_space_raises_before_the_first_byte(
         fetch(case, server, **known)
         whole(case)
     assert len(server.requests) == (fits or not known)
-    assert left(case) == [NAME] * fits
+    assert left(case.directory) == [NAME] * fits

@@ -6,6 +6,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,14 @@ from support.scripted import ScriptedServer
 ROOT = str(Path(sidefx.__file__).parents[1])
 NAME = "build.tar.gz"
 QUERY = "signature=secretsecretsecret"
+
+# For `program`, with a URL, a path, an MD5 and a number of connections.
+FETCHING = """
+import sys
+import sidefx_client as sidefx
+print("ready", flush=True)
+sidefx.download_file(sys.argv[1], sys.argv[2], md5=sys.argv[3], connections=int(sys.argv[4]))
+"""
 
 
 def md5(content: bytes) -> str:
@@ -39,8 +48,8 @@ def kept(directory: Path) -> bytes:
     return partials[0].read_bytes() if partials else b""
 
 
-def program(code: str, *args: object) -> subprocess.Popen[str]:
-    """Start a Python subprocess that can import this package."""
-    command = [sys.executable, "-W", "error", "-c", code, *map(str, args)]
+def program(code: str, *args: object, prefix: Sequence[str] = ()) -> subprocess.Popen[str]:
+    """Start a Python subprocess that can import this package. ``prefix`` is a command that runs it."""
+    command = [*prefix, sys.executable, "-W", "error", "-c", code, *map(str, args)]
     environment = {**os.environ, "PYTHONPATH": ROOT}
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment, text=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,11 @@ import requests
 
 import sidefx_client as sidefx
 from support.case import SIGNATURE, Case
-from support.downloads import md5
-from support.scripted import Action, Connection, Request, ScriptedServer, http_response, json_response
+from support.downloads import left, md5
+from support.scripted import Action, Connection, Request, ScriptedServer, http_response, json_response, send_before_body
+from support.served import MIB, content_of
 
-MIB = 1 << 20
-CONTENT = random.Random(1).randbytes(MIB)
+CONTENT = content_of(MIB)
 NAME = "houdini-20.5.445-linux.tar.gz"
 ETAG = '"one"'
 
@@ -52,42 +51,22 @@ def serve(content: bytes = CONTENT, *, upto: int | None = None, etag: str | None
     return step
 
 
-def send(data: bytes) -> Action:
-    """Send the same bytes for every request, then close."""
-
-    def step(connection: Connection, request: Request) -> None:
-        connection.send(data)
-        connection.finish()
-
-    return step
-
-
 def cut_200(upto: int = MIB // 2, etag: str | None = ETAG) -> Action:
     """Ignore Range, and truncate the body."""
     headers = {"Content-Length": str(MIB), **({"ETag": etag} if etag else {})}
-    return send(http_response(200, CONTENT[:upto], headers))
+    return send_before_body(http_response(200, CONTENT[:upto], headers))
 
 
 def starts(server: ScriptedServer) -> list[int]:
     return [start_of(request) for request in server.requests]
 
 
-def session_for(server: ScriptedServer) -> requests.Session:
-    session = requests.Session()
-    if server.ca_bundle:
-        session.verify = server.ca_bundle
-    return session
-
-
 def fetch(case: Case, server: ScriptedServer, **options: Any) -> Path:
     """Download the file from a signed URL."""
-    target = case.directory / NAME
-    with session_for(server) as session:
-        return sidefx.download_file(f"{server.url}/{NAME}?{SIGNATURE}", target, session=session, **options)
-
-
-def left(case: Case) -> list[str]:
-    return sorted(path.name for path in case.directory.iterdir())
+    url = f"{server.url}/{NAME}?{SIGNATURE}"
+    with requests.Session() as session:
+        session.verify = server.ca_bundle or True
+        return sidefx.download_file(url, case.directory / NAME, session=session, **options)
 
 
 def keep_partial(case: Case) -> list[Path]:
@@ -98,27 +77,18 @@ def keep_partial(case: Case) -> list[Path]:
     return partials
 
 
-def whole(case: Case) -> None:
+def whole(case: Case, content: bytes = CONTENT) -> None:
+    """Check that the complete file is the only one left."""
     target = case.directory / NAME
-    assert target.read_bytes() == CONTENT
-    assert left(case) == [NAME]
+    assert target.read_bytes() == content
+    assert left(case.directory) == [NAME]
     case.declared.add(target)
 
 
 def build(server: ScriptedServer, query: str, **changes: Any) -> bytes:
     """Return the API's response for a build."""
-    return json_response(
-        {
-            "date": "2025/10/01",
-            "download_url": f"{server.url}/{NAME}?{query}",
-            "filename": NAME,
-            "hash": md5(CONTENT),
-            "releases_list": "gold",
-            "size": MIB,
-            "status": "good",
-            **changes,
-        }
-    )
+    fields = {"download_url": f"{server.url}/{NAME}?{query}", "filename": NAME, "hash": md5(CONTENT), "size": MIB}
+    return json_response({**fields, **changes})
 
 
 class API:
