@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from support.downloads import NAME, QUERY, fetch, kept, left, md5, program
-from support.scripted import ScriptedServer, Step, http_response, send_and_close
+from support.scripted import ScriptedServer, http_response, send_and_close
 from support.served import BLOCK, MIB, Served, content_of
 from support.systems import needs_proc
 
@@ -196,20 +196,6 @@ def test_more_bytes_than_expected_raise(tmp_path: Path, framing: dict[str, str])
         with pytest.raises(sidefx.DownloadError, match="more than"):
             fetch(server, tmp_path, size=4)
     assert left(tmp_path) == []
-
-
-def test_range_without_an_end_is_not_appended(tmp_path: Path) -> None:
-    def part(start: int) -> bytes:
-        return http_response(
-            206, CONTENT[start:], {"ETag": '"one"', "Content-Range": f"bytes {start}-{len(CONTENT) - 1}/*"}
-        )
-
-    chunked = {"ETag": '"one"', "Transfer-Encoding": "chunked"}
-    half = send_and_close(http_response(200, b"%x\r\n" % len(CONTENT) + CONTENT[:HALF], chunked, framed=False))
-    steps: list[Step] = [half, send_and_close(part(HALF)), Served(CONTENT)]
-    with ScriptedServer(steps) as server:
-        assert fetch(server, tmp_path) == CONTENT
-        assert server.requests[2].header("Range") is None
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows does not remove an open file")
