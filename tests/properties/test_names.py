@@ -16,7 +16,6 @@ from support.scripted import json_response
 from support.stage import TEXT, Stage, examples
 
 import sidefx_client as sidefx
-from properties.test_arguments import parts
 from sidefx_client.names import name_in_disposition, safe_name
 
 TRAPS = (
@@ -85,7 +84,7 @@ def test_upload_names_cannot_inject_headers(stage: Stage, name: str, keyword: st
     assume((_unescaped(name), _unescaped(keyword)) == (name, keyword))
     stage.respond(json_response(None))
     stage.service.things.upload(**{keyword: sidefx.File(io.BytesIO(b"content"), name=name)})
-    _, (head, body) = parts(stage.request)
+    _, (head, body) = stage.request.parts
     assert body == b"content"
     disposition, media = head.split(b"\r\n")
     assert media == b"Content-Type: application/octet-stream"

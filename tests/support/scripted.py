@@ -30,7 +30,10 @@ KEPT = 1 << 20  # bytes of a request body that are kept; the rest is counted and
 
 
 class Request:
-    """A received request: the first MiB of its ``body``, and ``length`` and MD5 ``digest`` of the whole body."""
+    """A received request: the first MiB of its ``body``, and ``length`` and MD5 ``digest`` of the whole body.
+
+    ``announced`` is the Content-Length.
+    """
 
     def __init__(self, head: bytes, connection: int) -> None:
         first, *lines = head.decode("latin-1").split("\r\n")
@@ -41,6 +44,8 @@ class Request:
         self.body = b""
         self.length = 0
         self.hash = hashlib.md5(usedforsecurity=False)
+        assert self.header("Transfer-Encoding") is None, "the client promises a Content-Length"
+        self.announced = int(self.header("Content-Length") or 0)
 
     def header(self, name: str) -> str | None:
         found = [value for key, value in self.headers if key.lower() == name.lower()]
@@ -48,18 +53,25 @@ class Request:
         return found[0] if found else None
 
     @property
-    def announced(self) -> int:
-        assert self.header("Transfer-Encoding") is None, "the client promises a Content-Length"
-        return int(self.header("Content-Length") or 0)
-
-    @property
     def digest(self) -> str:
         return self.hash.hexdigest()
 
     @property
     def call(self) -> Any:
-        """Return ``[name, args, kwargs]`` of a call without uploads."""
+        """Return ``[name, args, kwargs]`` of a call."""
+        if str(self.header("Content-Type")).startswith("multipart/"):
+            return json.loads(self.parts[0][1])
         return json.loads(parse_qs(self.body.decode("ascii"), strict_parsing=True)["json"][0])
+
+    @property
+    def parts(self) -> list[tuple[bytes, bytes]]:
+        """Return the heads and bodies of a multipart body, parsed strictly by RFC 2046, section 5.1."""
+        media, _, boundary = str(self.header("Content-Type")).partition("; boundary=")
+        assert (media, len(self.body)) == ("multipart/form-data", self.length)
+        first, *between, last = (b"\r\n" + self.body).split(b"\r\n--" + boundary.encode("ascii"))
+        assert (first, last) == (b"", b"--\r\n")
+        assert all(part.startswith(b"\r\n") for part in between)
+        return [(head, body) for head, _, body in (part[2:].partition(b"\r\n\r\n") for part in between)]
 
     @property
     def wants_token(self) -> bool:
@@ -118,11 +130,10 @@ class Connection:
         ``notify``: over TLS, send close_notify before, as servers do that end a body by closing.
         """
         if notify and isinstance(self.socket, ssl.SSLSocket):
-            timeout = self.socket.gettimeout()
             self.socket.settimeout(0)  # do not wait for the client's close_notify
             with contextlib.suppress(OSError, ValueError):
                 self.socket.unwrap()
-            self.socket.settimeout(timeout)
+            self.socket.settimeout(PATIENCE)
         socket.socket.shutdown(self.socket, socket.SHUT_WR)
         with contextlib.suppress(OSError):
             while self.read():
@@ -168,7 +179,6 @@ class ScriptedServer:
         listening: bool = True,
     ) -> None:
         self.requests: list[Request] = []
-        self.connections = 0
         self.handshakes = 0
         self._steps = {False: _steps(script), True: _steps(token_response() if tokens is None else tokens)}
         self._greetings = iter(greetings)
@@ -176,7 +186,7 @@ class ScriptedServer:
         self._errors: list[Exception] = []
         self._over = threading.Event()
         self._lock = threading.Lock()
-        self._sockets: set[socket.socket] = set()
+        self._accepted: list[Connection] = []
         self._threads: list[threading.Thread] = []
         self._listener = socket.socket()
         self._listener.bind(("127.0.0.1", 0))
@@ -187,6 +197,10 @@ class ScriptedServer:
         self.ca_bundle = CA_BUNDLE if tls else None
         if listening:
             self.listen()
+
+    @property
+    def connections(self) -> int:
+        return len(self._accepted)
 
     @property
     def api_requests(self) -> list[Request]:
@@ -210,9 +224,8 @@ class ScriptedServer:
                 socket.create_connection(("127.0.0.1", self.port), 1).close()
             self._threads[0].join()
         self._listener.close()
-        with self._lock:
-            for sock in self._sockets:
-                _wake(sock)
+        for connection in self._accepted:
+            _wake(connection.socket)
         for thread in self._threads:
             thread.join(PATIENCE)
             assert not thread.is_alive(), "a step of the script did not end"
@@ -230,22 +243,19 @@ class ScriptedServer:
             if self._over.is_set():
                 sock.close()
                 return
-            self.connections += 1
-            connection = Connection(sock, self.connections, self._over)
-            self._start(self._serve, connection, next(self._greetings, None))
+            self._accepted.append(Connection(sock, self.connections + 1, self._over))
+            self._start(self._serve, self._accepted[-1], next(self._greetings, None))
 
     def _serve(self, connection: Connection, greeting: Greeting | None) -> None:
         connection.socket.settimeout(PATIENCE)
-        self._track(connection.socket)
         try:
             if greeting is not None:
                 greeting(connection)
             if self._tls and connection.open:
                 connection.socket = server_context(self._tls).wrap_socket(connection.socket, server_side=True)
-                self._track(connection.socket)
                 with self._lock:
                     self.handshakes += 1
-            while connection.open and self._exchange(connection):
+            while connection.open and not self._over.is_set() and self._exchange(connection):
                 pass
         except OSError:
             pass  # the client closed; the test checks its result
@@ -253,12 +263,6 @@ class ScriptedServer:
             self._errors.append(error)
         finally:
             connection.close()
-
-    def _track(self, sock: socket.socket) -> None:
-        with self._lock:
-            self._sockets.add(sock)
-            if self._over.is_set():
-                _wake(sock)
 
     def _exchange(self, connection: Connection) -> bool:
         request = connection.read_head()
