@@ -20,10 +20,6 @@ from support.shells import ROOT, Shell, needs_full_device, needs_terminal, offer
 from sidefx_client.downloads import this_platform
 from sidefx_client.testing import Call, Stream
 
-JSON = {"Content-Type": "application/json"}
-BUILD = "houdini-20.5.583-linux_x86_64_gcc11.2.tar.gz"
-
-
 # builds
 
 TABLE = """\
@@ -78,11 +74,12 @@ def test_a_download_prints_its_path_and_says_if_the_file_exists(shell: Shell) ->
     shell.server.build_size = 3 << 20
     (shell.directory / "builds").mkdir()
     words = ("download", "houdini", "-x", "2", "20.5", "production", "-o", "builds", "linux")
-    path = os.path.join("builds", BUILD)
+    name = "houdini-20.5.583-linux_x86_64_gcc11.2.tar.gz"
+    path = os.path.join("builds", name)
     assert shell(*words) == (0, path + "\n", "")
     assert (shell.directory / path).stat().st_size == 3 << 20
     fetched = len(shell.server.downloads)
-    assert shell(*words) == (0, path + "\n", f"sidefx-client: {BUILD} is already there\n")
+    assert shell(*words) == (0, path + "\n", f"sidefx-client: {name} is already there\n")
     assert shell(*words, "--quiet") == (0, path + "\n", "")
     assert len(shell.server.downloads) == fetched
 
@@ -146,7 +143,7 @@ def test_json_is_valid_in_any_encoding(shell: Shell) -> None:
 
 @pytest.mark.parametrize("text", ['[-1e999, "Infinity, NaN \\" -Infinity", "\\ud800"]', "[" * 400 + "]" * 400])
 def test_L3_infinity_and_surrogates_are_printed_as_json(shell: Shell, text: str) -> None:
-    with ScriptedServer([http_response(200, text.encode(), JSON)]) as api:
+    with ScriptedServer([http_response(200, text.encode(), {"Content-Type": "application/json"})]) as api:
         shell.environment["SIDEFX_ENDPOINT_URL"] = api.url + "/api/"
         status, out, err = shell("call", "farm.f")
     assert (status, err) == (0, "")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from support.scripted import ScriptedServer
-from support.shells import Shell, needs_full_device, needs_terminal, offer, on_terminal, send_in_steps
+from support.shells import Shell, needs_terminal, offer, on_terminal, send_in_steps
 
 from sidefx_client import client
 from sidefx_client.testing import Stream
@@ -147,13 +147,6 @@ def test_L1_path_and_key_that_stdout_cannot_encode_are_escaped(shell: Shell, enc
     assert (status, err) == (0, "")
     assert out.endswith(f"{shown}{os.sep}houdini-20.5.583-linux_x86_64_gcc11.2.tar.gz\n")
     assert shell("license", "lic", "12ab", "--product", "HOUDINI-NC") == (0, f"SERVER {shown}\n", "")
-
-
-@needs_full_device
-def test_a_full_disk_under_stdout_is_an_error_without_a_traceback(shell: Shell) -> None:
-    status, _, err = shell.sh("builds houdini > /dev/full")
-    assert status == 1
-    assert re.fullmatch("sidefx-client: error: .*No space left on device\n", err)
 
 
 # Text of a server.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -126,12 +127,7 @@ def test_N13_mocked_exception_may_have_executed_unless_it_says_that_there_was_no
 @pytest.fixture
 def vcr(tmp_path: Path) -> Any:
     """Return a function that opens the cassette of this test."""
-    vcr = pytest.importorskip("vcr")
-
-    def cassette(mode: str, **options: Any) -> Any:
-        return vcr.use_cassette(str(tmp_path / "cassette.yaml"), record_mode=mode, **options)
-
-    return cassette
+    return functools.partial(pytest.importorskip("vcr").use_cassette, str(tmp_path / "cassette.yaml"))
 
 
 @pytest.mark.parametrize("tls", [None, "good"], ids=["plain", "tls"])
@@ -142,7 +138,7 @@ def test_N13_vcr_records_a_token_and_calls_and_replays_them_without_the_server(
     with ScriptedServer(script, tls=tls) as server, requests.Session() as session:
         session.verify = server.ca_bundle or True
         for mode in ("once", "none"):
-            with vcr(mode) as cassette, cold(server) as service:
+            with vcr(record_mode=mode) as cassette, cold(server) as service:
                 assert service.things.do(scene=b"bytes") == "live"
                 with service.things.do() as file:
                     assert file.read() == b"bytes"
@@ -157,10 +153,10 @@ def test_N13_vcr_started_after_the_service_does_not_let_a_kept_connection_pass(v
     errors = pytest.importorskip("vcr.errors")
     with ScriptedServer([json_response(n) for n in range(4)], tls=tls) as server, service_of(server) as service:
         assert service.things.do() == 0
-        with vcr("once"):
+        with vcr(record_mode="once"):
             assert service.things.do() == 1
         assert service.things.do() == 2
-        with vcr("none"):
+        with vcr(record_mode="none"):
             assert service.things.do() == 1
             with pytest.raises(errors.CannotOverwriteExistingCassetteException):
                 service.things.do()
@@ -331,13 +327,9 @@ def test_N13_exception_of_a_hook_reaches_the_caller_unchanged_and_is_not_retried
 
 
 def test_N13_hook_sees_the_location_of_a_redirect(session: requests.Session) -> None:
-    seen = []
-
-    def look(response: requests.Response, *args: Any, **kwargs: Any) -> None:
-        seen.append(response.headers.get("Location"))
-
+    seen: list[str | None] = []
+    session.hooks["response"].append(lambda response, **kwargs: seen.append(response.headers.get("Location")))
     with ScriptedServer(http_response(302, headers={"Location": "/login"})) as server:
-        session.hooks["response"].append(look)
         with service_of(server, session=session) as service, pytest.raises(sidefx.APIError, match="redirects to"):
             service.things.do()
     assert seen == ["/login"]

@@ -30,8 +30,8 @@ def framed(*lines: bytes, body: bytes = BODY, status: bytes = b"HTTP/1.1 200 OK"
     return head(*lines, b"Content-Length: %d" % len(body), status=status) + body
 
 
-def chunked(body: bytes, *lines: bytes, coding: bytes = b"chunked") -> bytes:
-    return head(b"Transfer-Encoding: " + coding, *lines) + body
+def chunked(body: bytes, coding: bytes = b"chunked") -> bytes:
+    return head(b"Transfer-Encoding: " + coding) + body
 
 
 def coded(coding: bytes, body: bytes) -> bytes:
@@ -68,7 +68,6 @@ RESPONSES = {
     # Transfer-Encoding
     **{f"chunk of {size}": chunked(size.encode() + b"\r\nhello\r\n0\r\n\r\n") for size in SIZES},
     **{f"chunks {body!r}": chunked(body) for body in CHUNKED_BODIES},
-    "chunks and a length": chunked(CHUNKS, b"Content-Length: 3"),
     "identity": framed(b"Transfer-Encoding: identity"),
     "gzip, chunked": chunked(TRANSFER_GZIP, coding=b"gzip, chunked"),
     "transfer gzip": chunked(GZIP, coding=b"gzip"),
@@ -82,7 +81,6 @@ RESPONSES = {
     "gzip, gzip": coded(b"gzip, gzip", gzip.compress(GZIP)),
     "gzip twice as headers": head(b"Content-Encoding: gzip", b"Content-Encoding: gzip") + gzip.compress(GZIP),
     "empty body labelled gzip": coded(b"gzip", b""),
-    "gzip and zeros": coded(b"gzip", GZIP + bytes(9)),
     "gzip and junk": coded(b"gzip", GZIP + b"junk"),
     "gzip in two members": coded(b"gzip", gzip.compress(b"he") + gzip.compress(b"llo")),
     "gzip with a truncated second member": coded(b"gzip", GZIP + GZIP[:-9]),

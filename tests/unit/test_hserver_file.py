@@ -15,7 +15,6 @@ from sidefx_client.secret import Secret
 PAIR = b"ClientID = new-id\nClientSecret = new-secret\n"
 OLD = b"ClientID=new-id\nClientSecret=old\n"
 CASES = {
-    "empty": (b"", PAIR),
     "no line end": (b"APIKey = a b", b"APIKey = a b\n" + PAIR),
     "crlf": (b"a=1\r\n", b"a=1\r\n" + PAIR.replace(b"\n", b"\r\n")),
     "not utf-8": (b"name = \xff\xe9\n", b"name = \xff\xe9\n" + PAIR),

@@ -47,26 +47,21 @@ def kept(cache: TokenCache, client_id: str) -> tuple[str, float] | None:
     return None if found is None else (found[0].reveal(), found[1])
 
 
-def test_token_is_cached_per_client_and_token_url(path: Path) -> None:
+def test_token_is_cached_per_client_and_token_url_until_it_expires(path: Path) -> None:
     expiry = soon()
+    TokenCache(path, URL).put("expired", Secret("older"), time.time() - 1)
     TokenCache(path, URL).put(CLIENT, Secret(TOKEN), expiry)
     TokenCache(path, URL).put("another", Secret("its-own"), expiry)
     TokenCache(path, URL + "/").put(CLIENT, Secret("elsewhere"), expiry)
+    assert list(json.loads(path.read_text())) == [f"{URL} {CLIENT}", f"{URL} another", f"{URL}/ {CLIENT}"]
     assert kept(TokenCache(path, URL), CLIENT) == (TOKEN, expiry)
     assert kept(TokenCache(path, URL), "another") == ("its-own", expiry)
     assert kept(TokenCache(path, URL + "/"), CLIENT) == ("elsewhere", expiry)
     assert kept(TokenCache(path, URL + "/"), "another") is None
 
 
-def test_expired_tokens_are_removed_by_put(path: Path) -> None:
-    cache = write(path, entry(expiry=time.time() - 1))
-    assert cache.get(CLIENT) is None
-    cache.put("another", Secret("its-own"), soon())
-    assert list(json.loads(path.read_text())) == [f"{URL} another"]
-
-
 GARBAGE = (b"", b"{", b"null", b'{"a": {"access_token": 5}}', b"[" * 100_000, b"9" * 10_000, b" " * (2 << 20))
-EXPIRIES = (0, 10**400, 5e9, True, "9e9", [], float("nan"), float("inf"))
+EXPIRIES: tuple[Any, ...] = (0, 10**400, 5e9, True, "9e9", [], float("nan"), float("inf"))
 TOKENS = ("", "two words", "é", 1, None)
 
 
