@@ -50,40 +50,32 @@ def per_call(sample: Sample, count: int) -> Sample:
 
 def script(opened: Open) -> Callable[[Stage], Sample]:
     """Measure a whole process: start of Python, import, token, one call, exit."""
-
-    def run(stage: Stage) -> Sample:
-        code = f"import clients; clients.{opened.__name__}({stage.base!r})()"
-        return best_of([sys.executable, "-c", code])
-
-    return run
+    code = f"import clients; clients.{opened.__name__}"
+    return lambda stage: shortest(lambda: seconds(sys.executable, "-c", f"{code}({stage.base!r})()"))
 
 
 def curl_script(stage: Stage) -> Sample:
     """Measure a shell script with two curl processes and sed."""
     token = f'token=$(curl -sS -X POST -u id:secret {stage.base}/token | sed \'s/.*access_token": "//; s/".*//\')'
     call = f"curl -sS -H \"Authorization: Bearer $token\" --data-urlencode 'json={clients.TEXT}' {stage.base}/api/"
-    return best_of(["sh", "-e", "-c", f"{token}\n{call}"])
+    return shortest(lambda: seconds("sh", "-e", "-c", f"{token}\n{call}"))
 
 
 def imports(module: str) -> Callable[[Stage], Sample]:
     """Measure the import in a fresh interpreter with cached byte code."""
     clock = f"import time; start = time.perf_counter(); import {module}; print(time.perf_counter() - start)"
-
-    def run(stage: Stage) -> Sample:
-        outs = [subprocess.check_output([sys.executable, "-c", clock]) for _ in range(6)]
-        return {"wall_ms": min(float(out) for out in outs) * 1e3}
-
-    return run
+    return lambda stage: shortest(lambda: float(subprocess.check_output([sys.executable, "-c", clock])))
 
 
-def best_of(command: list[str], runs: int = 6) -> Sample:
-    """Return the shortest of some runs. The first run writes byte code, and other processes only add time."""
-    walls = []
-    for _ in range(runs):
-        start = time.perf_counter()
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        walls.append(time.perf_counter() - start)
-    return {"wall_ms": min(walls) * 1e3}
+def shortest(measure: Callable[[], float]) -> Sample:
+    """Return the shortest of six runs. The first run writes byte code, and other processes only add time."""
+    return {"wall_ms": min(measure() for _ in range(6)) * 1e3}
+
+
+def seconds(*command: str) -> float:
+    start = time.perf_counter()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - start
 
 
 def round_trips(opened: Open) -> Callable[[Stage], Sample]:

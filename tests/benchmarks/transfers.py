@@ -154,22 +154,20 @@ def twice(first: Fetch, second: Fetch) -> Fetch:
     return fetch
 
 
-def fast(fetch: Fetch) -> Callable[[Stage], Sample]:
-    """Measure the full size from loopback."""
-    return lambda stage: measured(fetch, stage, stage.base, stage.size)
+def measured(fetch: Fetch, *, far: bool = False) -> Callable[[Stage], Sample]:
+    """Measure a download from loopback, or of a quarter of the size over the slow line.
 
+    The peak is relative to the process after a download of 1 MiB.
+    """
 
-def slow(fetch: Fetch) -> Callable[[Stage], Sample]:
-    """Measure a quarter of the size over the slow line."""
-    return lambda stage: measured(fetch, stage, stage.far, stage.size // 4)
+    def run(stage: Stage) -> Sample:
+        base, mib = (stage.far, stage.size // 4) if far else (stage.base, stage.size)
+        fetch(stage, Meter(), stage.url(1), stage.target, 1)
+        os.unlink(stage.target)
+        meter = Meter()
+        return meter.measure(fetch, stage, meter, stage.url(mib, base), stage.target, mib)
 
-
-def measured(fetch: Fetch, stage: Stage, base: str, mib: int) -> Sample:
-    """Return the sample of a download. The peak is relative to the process after a download of 1 MiB."""
-    fetch(stage, Meter(), stage.url(1), stage.target, 1)
-    os.unlink(stage.target)
-    meter = Meter()
-    return meter.measure(fetch, stage, meter, stage.url(mib, base), stage.target, mib)
+    return run
 
 
 def cut(fetch: Fetch) -> Callable[[Stage], Sample]:
@@ -200,20 +198,20 @@ WORKLOADS: dict[str, Workload] = {
     "download": Workload(
         title="Download {size} MiB over TLS, MD5 verified",
         contenders={
-            OURS: fast(ours),
-            "curl, md5sum": fast(program(*CURL, "-o")),
-            "vendor's recipe": fast(recipe),
-            "wget2, md5sum": fast(program("wget2", "-q", "--ca-certificate={bundle}", "-O")),
-            "pyreqwest": fast(pyreqwest),
+            OURS: measured(ours),
+            "curl, md5sum": measured(program(*CURL, "-o")),
+            "vendor's recipe": measured(recipe),
+            "wget2, md5sum": measured(program("wget2", "-q", "--ca-certificate={bundle}", "-O")),
+            "pyreqwest": measured(pyreqwest),
         },
         metric="wall_s",
     ),
     "slow line": Workload(
         title="Download {quarter} MiB, 80 ms round trip, 4 MiB/s per connection",
         contenders={
-            OURS: slow(ours),
-            f"{OURS}, connections=8": slow(functools.partial(ours, connections=8)),
-            "aria2c -x8 -s8": slow(aria2),
+            OURS: measured(ours, far=True),
+            f"{OURS}, connections=8": measured(functools.partial(ours, connections=8), far=True),
+            "aria2c -x8 -s8": measured(aria2, far=True),
         },
         metric="wall_s",
     ),

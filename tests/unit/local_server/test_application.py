@@ -14,20 +14,19 @@ from support.visitor import Visitor
 from sidefx_client.testing import Call, LocalServer, Refusal, Stream, Upload
 
 
-def test_only_the_right_credentials_get_a_token(visitor: Visitor) -> None:
+def test_a_token_needs_the_credentials_and_the_body_of_its_url(
+    visitor: Visitor,
+) -> None:
+    ours, standard = visitor.server.access_token_url, visitor.server.standard_token_url
+    grant = {"grant_type": "client_credentials"}
+    for url, body, status in [(standard + "/", grant, 200), (standard, {}, 400), (ours, grant, 400)]:
+        assert visitor.post(url, data=body, auth=visitor.pair).status_code == status
     response = visitor.token().json()
     assert (response["expires_in"], response["token_type"]) == (43200, "Bearer")
     visitor.pair = ("local-client-id", "wrong")
     refused = visitor.token()
     assert (refused.status_code, refused.text) == (403, "Invalid client id or client secret.")
     assert requests.post(visitor.server.access_token_url).status_code == 403
-
-
-def test_only_the_standard_url_requires_a_grant_type(visitor: Visitor) -> None:
-    ours, standard = visitor.server.access_token_url, visitor.server.standard_token_url
-    grant = {"grant_type": "client_credentials"}
-    for url, body, status in [(standard + "/", grant, 200), (standard, {}, 400), (ours, grant, 400)]:
-        assert visitor.post(url, data=body, auth=visitor.pair).status_code == status
 
 
 def test_tokens_are_required_expire_and_can_be_revoked(visitor: Visitor) -> None:
