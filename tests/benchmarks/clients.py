@@ -55,18 +55,13 @@ def requests_session(base: str) -> Call:
 
 def urllib3_pool(base: str) -> Call:
     import os
-    from urllib.parse import urlencode
 
     import urllib3
 
     pool = urllib3.PoolManager(maxsize=10, ca_certs=os.environ["REQUESTS_CA_BUNDLE"])
     token = json.loads(pool.request("POST", f"{base}/token", headers=BASIC).data)["access_token"]
-    headers = {**bearer(token), "Content-Type": "application/x-www-form-urlencoded"}
-
-    def call() -> Any:
-        return json.loads(pool.request("POST", f"{base}/api/", body=urlencode({"json": TEXT}), headers=headers).data)
-
-    return call
+    options: Any = {"fields": {"json": TEXT}, "encode_multipart": False, "headers": bearer(token)}
+    return lambda: json.loads(pool.request("POST", f"{base}/api/", **options).data)
 
 
 def httpx_client(base: str) -> Call:
