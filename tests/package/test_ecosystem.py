@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import ssl
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -107,6 +108,7 @@ POSSIBLY_SENT = [
     requests.ReadTimeout("timed out"),
     requests.exceptions.ChunkedEncodingError("broken"),
     ConnectionResetError("reset"),
+    ssl.SSLError("broken"),  # without the attributes that the real one has
 ]
 
 

@@ -36,7 +36,6 @@ def test_read_only_functions_begin_with_get() -> None:
     [
         ("download.get_daily_build_list", "download.get_daily_builds_list"),
         ("downloads.get_daily_builds_list", "download.get_daily_builds_list"),
-        ("licence.get_non_commercial_license", "license.get_non_commercial_license"),
         *((name, None) for name in ("download.something_else", "hpack.get_daily_builds_list", "download")),
     ],
 )
