@@ -49,11 +49,8 @@ def surroundings(stage: Stage, count: int) -> str:
         if shutil.which(program):
             shown = subprocess.check_output([program, option], stderr=subprocess.STDOUT, text=True)
             versions.append(" ".join(shown.split()[:3]))
-    transfers = (
-        f", file of {stage.size} MiB, peaks over the idle process (programs: the whole)" if stage.digests else ""
-    )
-    head = f"{datetime.date.today()}, {os.cpu_count()} cores, medians of {count} rounds{transfers}."
-    return f"{head}\n{', '.join(versions)}."
+    head = f"{datetime.date.today()}, {os.cpu_count()} cores, medians of {count} rounds, file of {stage.size} MiB"
+    return f"{head}, peaks over the idle process (programs: the whole).\n{', '.join(versions)}."
 
 
 def table(workload: Workload, samples: Samples) -> str:

@@ -51,7 +51,7 @@ class Case:
         self.declared: set[Path] = set()
         self._services: list[Any] = []
         self._servers = ExitStack()
-        self._files: list[tuple[BinaryIO, int]] = []
+        self._files: dict[BinaryIO, int] = {}
 
     def server(self, script: Script = (), **options: Any) -> ScriptedServer:
         """Return a server that runs until the end of the test."""
@@ -80,13 +80,12 @@ class Case:
         kind: type[E],
         match: str | None = None,
         *,
-        tls: str | None = None,
         function: str = "bugs.submit_issue",
         upload: object = b"content",
         **options: Any,
     ) -> tuple[E, ScriptedServer]:
         """Make one call that raises exactly ``kind``. Return the error and the server."""
-        server, service = self.serve(script, tls=tls, **options)
+        server, service = self.serve(script, **options)
         with self.raises(kind, match) as caught:
             sidefx.call(service, function, kwargs={"scene": upload})
         return caught.value, server
@@ -108,7 +107,7 @@ class Case:
         """Open a file that must still be open at the same position after the test."""
         file = path.open("rb")
         file.seek(at)
-        self._files.append((file, at))
+        self._files[file] = at
         return file
 
     @contextmanager
@@ -132,9 +131,8 @@ class Case:
             check_object(service)
             service.close()
         self._servers.close()
-        for file, place in self._files:
-            assert not file.closed, f"{file.name} was closed"
-            assert file.tell() == place, f"{file.name} was left at {file.tell()}, not at {place}"
+        for file, place in self._files.items():
+            assert file.tell() == place  # a closed file raises
             file.close()
 
 
