@@ -26,7 +26,7 @@ from servers import Stage
 
 OURS = "sidefx_client"
 OPTIONAL = ("curl", "wget2", "aria2c", "httpx", "pyreqwest")  # the names of their contenders begin with them
-WORKER_TIMEOUT = 1200  # seconds that one contender may take
+TIMEOUT = 1200  # seconds that one contender may take
 
 Sample = dict[str, float]
 Samples = dict[str, list[Sample]]  # contender: one sample per round
@@ -56,17 +56,12 @@ def rounds(name: str, workload: Workload, stage: Stage, count: int) -> Samples:
     for number in range(count):
         for contender in order:
             os.sync()  # so that writes of the previous contender do not count
-            samples[contender].append(_in_worker(name, contender, stage))
+            command = [sys.executable, __file__, name, contender, json.dumps(asdict(stage))]
+            out = subprocess.check_output(command, env=stage.environment(), timeout=TIMEOUT)
+            samples[contender].append(json.loads(out))
             print(f"{name}, round {number + 1} of {count}: {contender}", file=sys.stderr)
         order.rotate(-1)
     return samples
-
-
-def _in_worker(name: str, contender: str, stage: Stage) -> Sample:
-    command = [sys.executable, __file__, name, contender, json.dumps(asdict(stage))]
-    out = subprocess.run(command, stdout=subprocess.PIPE, env=stage.environment(), timeout=WORKER_TIMEOUT, check=True)
-    sample: Sample = json.loads(out.stdout)
-    return sample
 
 
 class Meter:

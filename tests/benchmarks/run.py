@@ -70,7 +70,4 @@ def stage(size: int, with_files: bool) -> Iterator[tuple[servers.Stage, int]]:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        sys.exit("interrupted")
+    main()

@@ -72,15 +72,6 @@ def _pieces(data: bytes, cuts: list[int]) -> Iterator[bytes]:
         yield data[start:end]
 
 
-def fetch(stage: Stage) -> Any:
-    """Return the result of a call. Streams are read to their end."""
-    result = stage.service.things.any()
-    if isinstance(result, sidefx.ResponseFile):
-        with result:
-            return result.read()
-    return result
-
-
 @pytest.fixture(scope="module", params=[None, "good"], ids=["plain", "tls"])
 def each(request: pytest.FixtureRequest) -> Iterator[Stage]:
     with contextlib.closing(Stage(request.param)) as stage:
@@ -94,7 +85,7 @@ def test_response_split_into_any_pieces_gives_the_value(each: Stage, response: R
     cuts = data.draw(st.lists(st.integers(0, len(response.whole)), max_size=8))
     framed = b"Content-Length" in response.head or b"Transfer-Encoding" in response.head
     each.respond(*_pieces(response.whole, cuts), ending="stay" if framed else "FIN", pause=0.0002)
-    assert fetch(each) == response.value
+    assert each.fetch() == response.value
 
 
 # 17 bytes are the status line alone, which http.client accepts as an empty response.
@@ -109,18 +100,18 @@ def test_truncated_response_raises_transport_error(
     assume(cut < end)
     stage.respond(response.whole[:cut], ending=ending)
     with pytest.raises(sidefx.TransportError) as caught:
-        fetch(stage)
+        stage.fetch()
     assert caught.value.may_have_executed
     if isinstance(data, int) or ending == "RST":
         return
     # Behind the last chunk only the end of the framing is missing.
     stage.respond(response.whole[: data.draw(st.integers(end, len(response.whole)))], ending="FIN")
     with contextlib.suppress(sidefx.TransportError):
-        assert fetch(stage) == response.value
+        assert stage.fetch() == response.value
 
 
 @pytest.mark.parametrize("line", [b"Content-Length 2", b"Transfer-Encoding: chunke", b"X: 1\rContent-Length: 2"])
 def test_malformed_head_raises_transport_error(stage: Stage, line: bytes) -> None:
     stage.respond(b"HTTP/1.1 200 OK\r\n" + line + b"\r\nContent-Type: application/json\r\n\r\n[]", ending="FIN")
     with pytest.raises(sidefx.TransportError):
-        fetch(stage)
+        stage.fetch()

@@ -14,6 +14,7 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
+import sidefx_client as sidefx
 from support.scripted import Connection, Request, ScriptedServer
 from support.services import service_of
 
@@ -49,6 +50,15 @@ class Stage:
     def respond(self, *pieces: bytes, ending: str = "stay", pause: float = 0.0) -> None:
         """Set the pieces of the next response. Then the connection stays open, or ends by "FIN" or "RST"."""
         self._next = pieces, ending, pause
+
+    def fetch(self) -> Any:
+        """Return the result of a call. Streams are read to their end."""
+        result = self.service.things.any()
+        if not isinstance(result, sidefx.ResponseFile):
+            return result
+        with result:
+            assert repr(result)
+            return result.read()
 
     def close(self) -> None:
         self.service.close()
