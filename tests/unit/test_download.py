@@ -227,7 +227,6 @@ def test_invalid_option_raises_before_the_request(tmp_path: Path, options: dict[
 PEAK = """
 import re, sys
 import sidefx_client as sidefx
-from sidefx_client.downloads import newest_build, this_platform
 small, big, path, connections = sys.argv[1:]
 def memory(key):
     return int(re.search(key + r":\\s+(\\d+)", open("/proc/self/status").read())[1])
