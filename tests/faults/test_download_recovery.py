@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -229,21 +230,24 @@ def test_D15_file_system_without_locks_never_gives_a_wrong_file(
             raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr("fcntl.flock", flock)
-    first, second = content_of(2 * MIB, seed=1), content_of(2 * MIB, seed=2)
-    done: list[bytes] = []
+    other = content_of(MIB, seed=5)
+    is_over = threading.Event()
 
-    def other(done_bytes: int, total: int | None) -> None:
-        if done_bytes > MIB and not done:
-            done.append(b"")
-            with ScriptedServer(Served(second)) as server, refused_if_mixed:
-                done.append(fetch(case, server, md5=md5(second)).read_bytes())
+    def pause_at_half(connection: Connection, request: Request) -> None:
+        connection.send(head(request), CONTENT[: MIB // 2])
+        assert is_over.wait(10)
+        connection.send(CONTENT[MIB // 2 :])
 
-    refused_if_mixed = contextlib.suppress(sidefx.ChecksumError) if code is None else contextlib.nullcontext()
-    case.declared.add(case.directory / NAME)
-    with ScriptedServer(Served(first, pause=0.01)) as server, refused_if_mixed:
-        assert fetch(case, server, md5=md5(first), progress=other).read_bytes() == first
-    assert done == [b"", second] or (code is None and done == [b""])
-    assert set(left(case.directory)) <= {NAME}
+    def fetch_other(done: int, total: int | None) -> None:
+        if done == MIB // 2 and not is_over.is_set():
+            with ScriptedServer(serve(other)) as server:
+                assert fetch(case, server, md5=md5(other)).read_bytes() == other
+            is_over.set()
+
+    with ScriptedServer(pause_at_half) as server:
+        fetch(case, server, md5=md5(CONTENT), progress=fetch_other)
+    assert is_over.is_set()
+    whole(case)
 
 
 @pytest.mark.parametrize("known", [{"size": MIB}, {}], ids=["known size", "unknown size"])
