@@ -1,7 +1,7 @@
-"""Helpers of the property tests: two Hypothesis profiles, JSON values, and a server that sends prepared bytes.
+"""Helpers of the property tests: Hypothesis settings, JSON values, and a server that sends prepared bytes.
 
-The default profile "quick" runs a few fixed examples. ``HYPOTHESIS_PROFILE=long pytest tests/properties`` runs a
-hundred times as many random ones.
+By default a few fixed examples run. ``HYPOTHESIS_PROFILE=long pytest tests/properties`` runs a hundred times as many
+random ones.
 """
 
 from __future__ import annotations
@@ -21,9 +21,8 @@ from support.services import service_of
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 
 _HEALTH = [HealthCheck.too_slow, HealthCheck.data_too_large]
-settings.register_profile("quick", deadline=None, derandomize=True, suppress_health_check=_HEALTH)
-settings.register_profile("long", deadline=None, print_blob=True, suppress_health_check=_HEALTH)
-settings.load_profile("long" if LONG else "quick")
+settings.register_profile("ours", deadline=None, derandomize=not LONG, print_blob=LONG, suppress_health_check=_HEALTH)
+settings.load_profile("ours")
 
 # Lone surrogates are included, because JSON carries them as escapes.
 TEXT = st.text(st.characters(codec="utf-8") | st.characters(categories=["Cs"]), max_size=12)
@@ -34,7 +33,7 @@ VALUES = st.recursive(
 
 
 def examples(quick: int) -> settings:
-    """Return settings with ``quick`` examples, or a hundred times as many in the long profile."""
+    """Return settings with ``quick`` examples, or a hundred times as many."""
     return settings(settings.default, max_examples=quick * (100 if LONG else 1))
 
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[3]
+from support.downloads import ROOT
 
 FIXTURE_USER = """
 import os
@@ -49,7 +49,7 @@ def test_no_variable_is_left():
 def run_pytest(directory: Path, conftest: str = "") -> str:
     (directory / "conftest.py").write_text(conftest)
     (directory / "test_user.py").write_text(FIXTURE_USER)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    environment = {**os.environ, "PYTHONPATH": ROOT, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     plugins = ("-p", "no:sidefx_client", "-p", "sidefx_client.testing.pytest_plugin", "-p", "no:cacheprovider")
     command = [sys.executable, "-W", "error", "-m", "pytest", "-q", *plugins]
     done = subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True)
