@@ -13,7 +13,7 @@ import io
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
@@ -22,6 +22,8 @@ from urllib3.util.response import assert_header_parsing
 # For reads, and one TLS write a block: 256 KiB measured best, 1 MiB gains little, 16 KiB doubles the CPU of an upload.
 BLOCK = 256 * 1024
 MAX_HEAD_LINES = 1000  # consecutive lines outside a body: head, interim responses, trailers
+
+_PAUSE, _MAX_COLLECTING = 0.001, 0.01  # seconds: a read ends after this silence, or after this time in all
 
 _IDLE_CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if ssl.OPENSSL_VERSION_INFO >= (3, 4) else None
 
@@ -128,7 +130,9 @@ class RawResponse(http.client.HTTPResponse):
 
     def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
-        self.fp = _Reader(self.fp.detach(), sock)
+        raw = self.fp.detach()
+        raw.__class__ = _SocketReader  # not a new object, because makefile() counts the users of the socket
+        self.fp = _Reader(raw)
         self.has_surplus = False
         self.ended_at = 0.0
 
@@ -158,20 +162,55 @@ class RawResponse(http.client.HTTPResponse):
         if fp is not None:
             self.ended_at = time.monotonic()
             # http.client drops buffered bytes after the body, so the next response would begin with the rest of them.
-            self.has_surplus = fp.has_arrived()
+            fp.raw.is_ended = True
+            try:
+                self.has_surplus = bool(fp.peek(1))
+            except ValueError:  # closed by another thread
+                self.has_surplus = True
             fp.close()
+
+
+class _SocketReader(socket.SocketIO):
+    """The bytes of a socket. A large read also takes the TLS records that follow at once.
+
+    Once ``is_ended`` is set, it reads no more, so that only the bytes in the buffer above it are left.
+    """
+
+    is_ended = False
+    _sock: Any
+    _failure: OSError | None = None
+
+    def readinto(self, buffer: Any) -> int | None:
+        if self.is_ended:
+            return 0
+        if self._failure is not None:
+            raise self._failure
+        count = super().readinto(buffer)
+        # OpenSSL returns one TLS record at a time, of at most 16 KiB.
+        if count and len(buffer) > 16 * 1024 and isinstance(self._sock, ssl.SSLSocket):
+            count += self._collect(memoryview(buffer)[count:])
+        return count
+
+    def _collect(self, view: memoryview) -> int:
+        count, timeout, end = 0, self._sock.gettimeout(), time.monotonic() + _MAX_COLLECTING
+        self._sock.settimeout(_PAUSE)
+        try:
+            while count < len(view) and time.monotonic() < end and (more := self._sock.recv_into(view[count:])):
+                count += more
+        except OSError as error:
+            if not isinstance(error, (socket.timeout, ssl.SSLWantReadError)):
+                # Raised by the next read, because bytes arrived before it. The traceback's frames hold the buffer.
+                self._failure = error.with_traceback(None)
+        finally:
+            self._sock.settimeout(timeout)
+        return count
 
 
 class _Reader(io.BufferedReader):
     """The buffer between http.client and the socket. It refuses lines that http.client would misunderstand."""
 
     in_head = False
-
-    def __init__(self, raw: Any, sock: Any) -> None:
-        super().__init__(raw)
-        self._sock = sock
-        self._lines = 0
-        self._failure: OSError | None = None
+    _lines = 0  # since the last body bytes
 
     def readline(self, limit: int | None = -1) -> bytes:
         line = super().readline(limit)
@@ -182,48 +221,10 @@ class _Reader(io.BufferedReader):
         if truncated and (line or self.in_head):  # some servers omit the empty line after the last chunk
             raise http.client.RemoteDisconnected("the connection was closed in the middle of a line")
         # Python splits headers at a lone CR and a proxy may not, so both would see different headers.
-        if self.in_head and b"\r" in line.replace(b"\r\n", b""):
+        if self.in_head and b"\r" in line[:-2]:
             raise http.client.HTTPException("the response head is malformed")
         return line
 
     def read1(self, size: int = -1) -> bytes:
-        """Wait for the first bytes, then add those that have arrived meanwhile, up to ``size`` bytes."""
-        if self._failure is not None:
-            raise self._failure
         self._lines = 0
-        if not isinstance(self._sock, ssl.SSLSocket):
-            return super().read1(size)
-        first = super().read1(min(size, 16 * 1024))  # OpenSSL returns one TLS record at a time, of at most 16 KiB
-        if not 0 < len(first) < size:
-            return first
-        block = bytearray(size)
-        view, count = memoryview(block), len(first)
-        view[:count] = first
-        try:
-            with self._without_waiting():
-                while count < size and (more := self._sock.recv_into(view[count:])):
-                    count += more
-        except OSError as error:  # raised by the next read, because bytes arrived before it
-            self._failure = error.with_traceback(None)  # the frames of the traceback hold the buffer
-        # A full block is not copied to bytes, which would cost CPU.
-        return block if count == size else bytes(view[:count])  # type: ignore[return-value]
-
-    def has_arrived(self) -> bool:
-        """Return whether bytes have arrived, or the connection cannot be read any more."""
-        try:
-            with self._without_waiting():
-                return bool(self.peek(1))
-        except (OSError, ValueError):
-            return True
-        return False
-
-    @contextlib.contextmanager
-    def _without_waiting(self) -> Iterator[None]:
-        """Make the socket non-blocking. A read that would wait ends the ``with`` block."""
-        timeout = self._sock.gettimeout()
-        self._sock.settimeout(0)
-        try:
-            with contextlib.suppress(ssl.SSLWantReadError, BlockingIOError):
-                yield
-        finally:
-            self._sock.settimeout(timeout)
+        return super().read1(size)
