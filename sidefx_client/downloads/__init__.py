@@ -1,7 +1,7 @@
 """``download_file`` and ``download_build``: downloads that resume, and that verify a file before it replaces another.
 
-``transfer`` controls one download in the caller's thread: it hashes and reports progress. ``workers`` are threads that
-receive, each over one connection of the ``remote`` server, and write to the ``partial`` file.
+``workers`` are threads that receive, each over one connection of the ``remote`` server. ``transfer`` controls one
+download in the caller's thread. It writes the blocks to the ``partial`` file, hashes them, and reports progress.
 """
 
 from __future__ import annotations

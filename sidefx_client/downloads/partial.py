@@ -14,7 +14,6 @@ import hashlib
 import json
 import os
 import shutil
-import threading
 from io import FileIO
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,7 +21,7 @@ from typing import Any, NamedTuple
 from .. import atomic
 from ..transport.adapter import run_after_fork
 
-_BLOCK = 256 * 1024  # bytes hashed at once
+_BLOCK, _STEP = 256 * 1024, 16 << 20  # bytes hashed at once, and between two reports of progress
 _INFO_SIZE = 1024  # bytes: always written at once, so that a killed process leaves the old info or the new
 
 
@@ -55,8 +54,7 @@ class Partial:
 
     The first ``hashed`` bytes are in ``md5``. ``is_mixed`` is True if some bytes may be of another version of the file,
     such as those of an earlier run. Use it with ``with``. On exit the partial file is kept if it can be resumed,
-    otherwise deleted. ``write`` may be called from any thread. Raises OSError early if the directory is missing or not
-    writable.
+    otherwise deleted. Raises OSError early if the directory is missing or not writable.
     """
 
     def __init__(self, target: Path, *, private: bool = False) -> None:
@@ -70,7 +68,6 @@ class Partial:
         self._sidecar_path = target.with_name(f"{self._stem}.part.json")
         self.path = self._sidecar_path.with_suffix("")
         self._private = private
-        self._lock = threading.Lock()  # of the position in the file
         self._buffer = memoryview(bytearray(_BLOCK))
         self._written = 0  # bytes that the partial file must have
         self._file: FileIO | None = None
@@ -86,34 +83,31 @@ class Partial:
             raise
         return self
 
-    @property
-    def is_kept(self) -> bool:
-        """True if the next run can resume."""
-        return self.size > 0 and self.info is not None and self._sidecar is not None
-
-    def hash_up_to(self, end: int) -> None:
-        """Add the bytes up to ``end`` to ``md5``."""
+    def hash_some(self) -> bool:
+        """Hash some of the complete bytes, as the file has them. Return whether there are more."""
+        end = min(self.size, self.hashed + _STEP)
         while self.hashed < end:
-            with self._lock:
-                file = self._intact()
-                file.seek(self.hashed)
-                count = file.readinto(self._buffer[: end - self.hashed])
-            self.md5.update(self._buffer[:count])
-            self.hashed += count
+            file = self._intact()
+            file.seek(self.hashed)
+            self.hash(self._buffer[: file.readinto(self._buffer[: end - self.hashed])])
+        return self.hashed < self.size
+
+    def hash(self, block: bytes | memoryview) -> None:
+        """Add the bytes that follow the first ``hashed`` ones to ``md5``."""
+        self.md5.update(block)
+        self.hashed += len(block)
 
     def write(self, offset: int, block: bytes) -> None:
-        with self._lock:
-            file = self._intact()
-            file.seek(offset)
-            atomic.write_all(file, block)
-            self._written = max(self._written, offset + len(block))
+        file = self._intact()
+        file.seek(offset)
+        atomic.write_all(file, block)
+        self._written = max(self._written, offset + len(block))
 
     def truncate(self, size: int) -> None:
         """Keep the first ``size`` bytes only."""
         self.save(self.info, size)
-        with self._lock:
-            self._intact().truncate(size)
-            self._written = size
+        self._intact().truncate(size)
+        self._written = size
 
     def save(self, info: ResumeInfo | None, size: int) -> None:
         """Store for the next run that the first ``size`` bytes are complete, and which file they belong to."""
@@ -151,12 +145,13 @@ class Partial:
 
     def __exit__(self, *exc_info: object) -> None:
         try:
-            with self._lock, contextlib.suppress(OSError):  # the error that ended the transfer says more
+            with contextlib.suppress(OSError):  # the error that ended the transfer says more
                 if self._file is None:  # in a forked child
                     return
                 is_moved = not self._file.closed and not atomic.is_at(self.path, self._file)
+                can_resume = self.size > 0 and self.info is not None and self._sidecar is not None
                 self._file.close()
-                if not (self.is_kept or is_moved):
+                if not (can_resume or is_moved):
                     atomic.remove(self.path)
                 if self._sidecar is not None and not self.path.exists():
                     atomic.remove_open(self._sidecar_path, self._sidecar)

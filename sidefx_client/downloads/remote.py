@@ -110,10 +110,13 @@ class RemoteFile:
 
 
 class Piece:
-    """The bytes from ``at``, the first missing one, to before ``end`` (None: to the end of the response)."""
+    """The bytes from ``at``, the next one to receive, to before ``end`` (None: to the end of the response).
+
+    Those from ``written`` to before ``at`` are received and not yet in the file.
+    """
 
     def __init__(self, at: int, end: int | None) -> None:
-        self.at = at
+        self.at = self.written = at
         self.end = end
         self.response: requests.Response | None = None  # from its request until a worker reads it
         self.is_taken = False

@@ -20,8 +20,7 @@ from .partial import Partial, PartialLost, ResumeInfo
 from .remote import Piece, RangeClient, RemoteFile, UnusableResponse, content_range, status_error, validator
 from .workers import RetryBudget, Workers, first_piece
 
-_STEP = 8 << 20  # bytes hashed between two reports of progress
-_TICK = 0.01  # seconds: bytes that arrived within it are hashed while they are in the CPU's cache
+_TICK = 0.01  # seconds: small blocks are written and noted in the sidecar that often
 _EXPIRED = (400, 401, 403, 410)  # statuses of a signed URL that has expired
 
 
@@ -114,7 +113,8 @@ class Transfer:
             partial.restart()
             total = source.size if length is None else length
             # A complete chunked body is the whole file, even if its size is not the expected one.
-            piece.at, piece.end = 0, None if "Transfer-Encoding" in response.headers else total
+            piece.at, piece.written = 0, 0
+            piece.end = None if "Transfer-Encoding" in response.headers else total
         else:
             found = self.client.usable_range(response, piece, self._progress.total, partial)
             if found is None or (piece.at == 0 and piece.end is None):
@@ -134,11 +134,11 @@ class Transfer:
         try:
             workers.start()
             self._progress.update(self._partial.size)
-            is_behind = False
-            while workers.wait(0 if is_behind else _TICK):
+            while self._store(workers):
                 self._partial.save(self._partial.info, workers.contiguous)
-                is_behind = self._hash_some()
-                self._progress.update(workers.received)
+                if self.client.source.md5 is not None:
+                    self._partial.hash_some()
+                self._progress.update(workers.written)
         finally:
             workers.stop()
             with contextlib.suppress(OSError):  # the error that ended the transfer tells more
@@ -153,18 +153,20 @@ class Transfer:
             raise failure
         return is_whole or self._partial.size == total
 
-    def _hash_some(self) -> bool:
-        """Hash some of the bytes that are complete, if the MD5 is known. Return whether there are more."""
-        partial = self._partial
-        if self.client.source.md5 is None:
-            return False
-        partial.hash_up_to(min(partial.size, partial.hashed + _STEP))
-        return partial.hashed < partial.size
+    def _store(self, workers: Workers) -> bool:
+        """Write the next blocks, and hash them if none is missing before them. Return False after the last ones."""
+        blocks = workers.take(_TICK)
+        for piece, block in blocks or ():
+            self._partial.write(piece.written, block)
+            if self.client.source.md5 is not None and self._partial.hashed == piece.written:
+                self._partial.hash(block)
+            workers.advance(piece, len(block))
+        return blocks is not None
 
     def _verify(self, *, again: bool = True) -> None:
         """Raise DownloadError for a wrong file. If its bytes may be of two versions, download it ``again`` first."""
         partial = self._partial
-        while self._hash_some():
+        while self.client.source.md5 is not None and partial.hash_some():
             self._progress.update(partial.size)
         self._progress.update(partial.size, end=True)
         error = self.client.source.mismatch(partial.size, partial.md5.hexdigest())

@@ -1,7 +1,7 @@
-"""Threads that receive the pieces of a file and write them, each over one connection.
+"""Threads that receive the pieces of a file, each over one connection.
 
-Pieces are handed out in order, and no worker runs far ahead of the first hole. Hashing, the resume information and
-progress stay with the caller's thread, which reads ``contiguous`` and ``received`` meanwhile.
+Pieces are handed out in order, and no worker runs far ahead of the first hole. The caller's thread takes the received
+blocks, writes and hashes them. So receiving overlaps with both, and only one thread works on the file.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ import requests
 from ..errors import CallTimeout, DownloadError, TransportError
 from ..log import logger
 from ..retry import BACKOFF, MAX_RETRY_AFTER
+from ..transport.connection import BLOCK
 from ..transport.response import ResponseBody
 from . import remote
 from .partial import Partial
 from .remote import Piece, RangeClient, UnusableResponse
 
-_BLOCK, _LARGE_BLOCK = 128 * 1024, 512 * 1024  # bytes read at once by each of several workers, and by a single one
+_BUFFER = 1 << 20  # bytes: received and not yet written; half of it wakes the caller's thread
 _PIECES = 4  # for each connection, if these limits allow it
 _MIN_PIECE, _MAX_PIECE = 1 << 20, 16 << 20  # bytes: a piece costs a round trip, and an abort loses those after a hole
 _MIN_SPEED = 1024  # bytes a second
@@ -67,32 +68,33 @@ class Workers:
     """Threads that receive the missing bytes of ``partial``, up to ``total`` (None: unknown).
 
     ``first`` is a piece with a response. If more is missing, there are ``count`` threads, otherwise one. A single
-    thread leaves retries to the caller.
+    thread leaves retries to the caller. ``written`` bytes of the file are on the disk.
     """
 
     def __init__(self, client: RangeClient, partial: Partial, first: Piece, total: int | None, count: int) -> None:
-        self.received = partial.size
+        self.written = partial.size
         self.failure: BaseException | None = None
         self._client = client
         self._partial = partial
         self._total = total
         self._budget = RetryBudget(partial.size)
-        self._pieces = [first]  # the unfinished ones and the last one, in order
+        self._pieces = [first]  # those that are not written, and the last one, in order
         size = _piece_size(first.at, total, count)
         self._window = 2 * count * size
         if count > 1 and total is not None and first.end is not None:
             self._pieces += [Piece(at, min(at + size, total)) for at in range(first.end, total, size)]
         self.several = len(self._pieces) > 1
-        self._block = _BLOCK if self.several else _LARGE_BLOCK
         self._running = count if self.several else 1
         self._stopping = False
+        self._blocks: list[tuple[Piece, bytes]] = []  # received, and not yet taken
+        self._buffered = 0  # bytes in them
         self._changed = threading.Condition()  # guards all the above
         self._threads: list[threading.Thread] = []
 
     @property
     def contiguous(self) -> int:
         """The bytes from the start of the file up to the first hole."""
-        return self._pieces[0].at
+        return self._pieces[0].written
 
     def start(self) -> None:
         for _ in range(self._running):
@@ -100,10 +102,28 @@ class Workers:
             thread.start()
             self._threads.append(thread)
 
-    def wait(self, seconds: float) -> bool:
-        """Wait for new bytes. Return False once all workers have ended."""
+    def take(self, seconds: float) -> list[tuple[Piece, bytes]] | None:
+        """Return the received blocks after ``seconds``, or earlier if there are many. Return None after the last ones.
+
+        The caller writes each block at ``piece.written`` and calls ``advance``.
+        """
         with self._changed:
-            return not self._changed.wait_for(lambda: self._running == 0 or self.failure is not None, seconds)
+            self._changed.wait_for(lambda: self._has_ended or self._buffered >= _BUFFER // 2, seconds)
+            blocks, self._blocks, self._buffered = self._blocks, [], 0
+            self._changed.notify_all()
+            return None if self._has_ended and not blocks else blocks
+
+    @property
+    def _has_ended(self) -> bool:
+        return self._running == 0 or self.failure is not None
+
+    def advance(self, piece: Piece, count: int) -> None:
+        """Note that the next ``count`` bytes of the piece are in the file."""
+        with self._changed:
+            piece.written += count
+            self.written += count
+            while len(self._pieces) > 1 and self._pieces[0].written == self._pieces[0].end:
+                del self._pieces[0]
 
     def stop(self) -> None:
         """End all threads, and wait for them for up to a second."""
@@ -128,15 +148,13 @@ class Workers:
     def _next_piece(self) -> Piece | None:
         """Return the next piece once it is near enough to the first hole. None ends the worker."""
         with self._changed:
-            while len(self._pieces) > 1 and self._pieces[0].at == self._pieces[0].end:
-                del self._pieces[0]
-            self._changed.notify_all()
             while not self._stopping and (piece := next((p for p in self._pieces if not p.is_taken), None)):
                 if piece.at <= self.contiguous + self._window:
                     piece.is_taken = True
                     return piece
                 self._changed.wait()
             self._running -= 1
+            self._changed.notify_all()
             return None
 
     def _attempt(self, piece: Piece) -> bool:
@@ -156,7 +174,7 @@ class Workers:
             is_final = isinstance(failure, UnusableResponse) and failure.wait is None
             if is_final or self._stopping or not self.several:
                 raise
-            wait = self._budget.wait(failure, self.received)
+            wait = self._budget.wait(failure, self.written)
             logger.warning("download: %s; resumed at byte %d", str(failure), piece.at)
             with self._changed:
                 self._changed.wait_for(lambda: self._stopping, wait)
@@ -184,15 +202,18 @@ class Workers:
     def _write(self, piece: Piece, response: requests.Response, limit: int | None) -> None:
         patience, started, before = 0.9 * remote.TIMEOUT[1], time.monotonic(), piece.at
         with ResponseBody(response, decoded=False) as body:
-            while block := body.read(self._block):
+            while block := body.read(BLOCK):
                 if self._stopping:  # the next attempt may have begun, perhaps with another version of the file
                     return
                 if limit is not None and piece.at + len(block) > limit:
                     raise UnusableResponse(response, f"the server sent more than the {limit} bytes of the file")
-                self._partial.write(piece.at, block)
                 with self._changed:
+                    self._changed.wait_for(lambda: self._stopping or self._buffered < _BUFFER)
+                    self._blocks.append((piece, block))
+                    self._buffered += len(block)
                     piece.at += len(block)
-                    self.received += len(block)
+                    if self._buffered >= _BUFFER // 2:
+                        self._changed.notify_all()
                 del block  # it may echo the signed URL, which no frame that raises may show
                 if time.monotonic() - started > patience:
                     if piece.at - before < _MIN_SPEED * patience:
