@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from support.downloads import NAME, QUERY, fetch, kept, left, md5, program
 from support.scripted import ScriptedServer, http_response, send_and_close
-from support.served import BLOCK, MIB, Served, content_of
+from support.served import MIB, Served, content_of
 from support.systems import needs_proc
 
 import sidefx_client as sidefx
@@ -35,12 +35,14 @@ def test_download_is_one_request_for_the_undecoded_bytes(tmp_path: Path) -> None
 
 
 @one_and_four
-@pytest.mark.parametrize("size", [0, 1, BLOCK])
+@pytest.mark.parametrize("size", [0, 1, MIB])
 def test_small_file_is_one_request(tmp_path: Path, size: int, connections: int) -> None:
-    served = Served(CONTENT[:size])
-    with ScriptedServer(served) as server:
-        assert fetch(server, tmp_path, connections=connections) == CONTENT[:size]
+    for known in ({}, {"size": size}):
+        served = Served(CONTENT[:size])
+        with ScriptedServer(served) as server:
+            assert fetch(server, tmp_path, connections=connections, **known) == CONTENT[:size]
         assert len(served.asked) == 1
+    assert served.asked == [None]  # not even a range, if the size is known
 
 
 def test_file_of_unknown_length_has_no_total(tmp_path: Path) -> None:
@@ -188,12 +190,15 @@ def test_server_without_ranges_that_breaks_every_time_is_given_up(tmp_path: Path
     assert len(served.asked) == 6
 
 
-@pytest.mark.parametrize("framing", [{"Connection": "close"}, {"Transfer-Encoding": "chunked"}])
+@pytest.mark.parametrize(
+    "framing", [{"Connection": "close"}, {"Transfer-Encoding": "chunked"}, {"Content-Length": "5"}]
+)
 def test_more_bytes_than_expected_raise(tmp_path: Path, framing: dict[str, str]) -> None:
     chunked = b"5\r\nabcde\r\n0\r\n\r\n"
     body = chunked if "Transfer-Encoding" in framing else b"abcde"
-    with ScriptedServer(send_and_close(http_response(200, body, {"ETag": '"one"', **framing}, framed=False))) as server:
-        with pytest.raises(sidefx.DownloadError, match="more than"):
+    response = http_response(200, body, {"ETag": '"one"', **framing}, framed=False)
+    with ScriptedServer([send_and_close(response)]) as server:
+        with pytest.raises(sidefx.DownloadError, match="more than the 4|has a file of 5 bytes"):
             fetch(server, tmp_path, size=4)
     assert left(tmp_path) == []
 
