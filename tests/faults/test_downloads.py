@@ -239,7 +239,10 @@ def test_D6_url_refused_twice_raises(case: Case) -> None:
 
 
 @pytest.mark.parametrize("connections", [1, 4])
-def test_D14_connections_that_break_after_every_300_KiB_complete_the_file(case: Case, connections: int) -> None:
+def test_D14_connections_that_break_after_every_300_KiB_complete_the_file(
+    case: Case, monkeypatch: pytest.MonkeyPatch, connections: int
+) -> None:
+    monkeypatch.setattr("sidefx_client.downloads.workers.BACKOFF", 30.0)  # not for an attempt that received this much
     content = content_of(4 * MIB)
     served = Served(content, cuts=[300 << 10] * 40)
     with ScriptedServer(served) as server:

@@ -144,7 +144,7 @@ class Downloads(RuleBasedStateMachine):
         if known.endswith("size"):
             self.options["size"] = SIZE
 
-    @rule(plays=st.lists(PLAYS, max_size=6), last=st.sampled_from(("whole", "dropped", "busy")))
+    @rule(plays=st.lists(PLAYS, max_size=6), last=st.sampled_from(("whole", "dropped", "busy", "cut without a length")))
     def run_to_the_end(self, plays: list[tuple[str, int]], last: str) -> None:
         self.play(plays, last)
 

@@ -190,15 +190,13 @@ def test_server_without_ranges_that_breaks_every_time_is_given_up(tmp_path: Path
     assert len(served.asked) == 6
 
 
-@pytest.mark.parametrize(
-    "framing", [{"Connection": "close"}, {"Transfer-Encoding": "chunked"}, {"Content-Length": "5"}]
-)
+@pytest.mark.parametrize("framing", [{}, {"Transfer-Encoding": "chunked"}, {"Content-Length": "5"}])
 def test_more_bytes_than_expected_raise(tmp_path: Path, framing: dict[str, str]) -> None:
     chunked = b"5\r\nabcde\r\n0\r\n\r\n"
     body = chunked if "Transfer-Encoding" in framing else b"abcde"
     response = http_response(200, body, {"ETag": '"one"', **framing}, framed=False)
     with ScriptedServer([send_and_close(response)]) as server:
-        with pytest.raises(sidefx.DownloadError, match="more than the 4|has a file of 5 bytes"):
+        with pytest.raises(sidefx.DownloadError, match=r"more than the 4|has a file of 5 bytes"):
             fetch(server, tmp_path, size=4)
     assert left(tmp_path) == []
 
