@@ -23,10 +23,11 @@ def target(tmp_path: Path) -> Path:
     return tmp_path / "build"
 
 
-def begin(target: Path, content: bytes = b"01234", info: ResumeInfo = INFO) -> None:
-    """Leave a partial file for the next run."""
+def begin(target: Path) -> None:
+    """Leave a partial file for the next run, with a byte after a hole."""
     with Partial(target) as partial:
-        receive(partial, content, info)
+        receive(partial, b"01234", INFO)
+        partial.write(7, b"7")
 
 
 def receive(partial: Partial, content: bytes, info: ResumeInfo | None = None) -> None:
