@@ -141,6 +141,10 @@ def file_of_another_user(source: Path, path: Path) -> None:
     os.chown(path, 12345, 12345)
 
 
+def dangling_link(source: Path, path: Path) -> None:
+    path.symlink_to(source.with_name("not_created"))
+
+
 def fifo(source: Path, path: Path) -> None:
     os.mkfifo(path)
 
@@ -150,7 +154,9 @@ as_root = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, re
 
 @posix_only
 @pytest.mark.parametrize("name", SHARED)
-@pytest.mark.parametrize("plant", [os.symlink, os.link, fifo, pytest.param(file_of_another_user, marks=as_root)])
+@pytest.mark.parametrize(
+    "plant", [os.symlink, dangling_link, os.link, fifo, pytest.param(file_of_another_user, marks=as_root)]
+)
 def test_D19_planted_link_fifo_or_file_of_another_user_is_left_alone(target: Path, name: str, plant: Any) -> None:
     precious = target.with_name("precious")
     precious.write_bytes(b"precious" * 100)
