@@ -47,9 +47,9 @@ def case(
     gc.collect()
     gc.unfreeze()
     deadline = time.monotonic() + PATIENCE
-    while _more_than(threads) and time.monotonic() < deadline:
+    while set(threading.enumerate()) - threads and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert not _more_than(threads), "a thread is left"
+    assert not set(threading.enumerate()) - threads, "a thread is left"
     assert not _descriptors() - descriptors, "a descriptor is left"
     left = {path for folder in folders for path in folder.rglob("*") if path.is_file()} - case.declared
     assert not left, "a file is left"
@@ -60,10 +60,6 @@ def tls(request: pytest.FixtureRequest) -> str | None:
     """Run a test without and with TLS. The value is an argument of ScriptedServer."""
     kind: str | None = request.param
     return kind
-
-
-def _more_than(threads: set[threading.Thread]) -> set[threading.Thread]:
-    return set(threading.enumerate()) - threads
 
 
 def _descriptors() -> Counter[str]:
