@@ -10,7 +10,6 @@ import requests
 
 from .client import Client
 from .documented import functions as documented
-from .documented.suggest import explains_arguments
 from .errors import APIError
 from .secret import optional
 from .transport.session import DEFAULT_TIMEOUT, Timeout
@@ -39,7 +38,7 @@ class Service(Client, documented.Catalogue):
 
     if not TYPE_CHECKING:  # type checkers would lose the signature
         _missing = "Service takes a URL, a token and its expiry; for an id and a secret use service()"
-        __init__ = explains_arguments(4, _missing)(Client.__init__)
+        __init__ = documented.explained(Client.__init__, 4, _missing)
 
     def __getattr__(self, name: str) -> APIFunction:
         _check_name(name)
@@ -58,11 +57,10 @@ class Service(Client, documented.Catalogue):
     def __repr__(self) -> str:
         return f"<SideFX service at {self.endpoint_url}>"
 
-    def __copy__(self) -> Service:
+    def __copy__(self, memo: Any = None) -> Service:
         return self  # a copy would share the connections and the token
 
-    def __deepcopy__(self, memo: Any) -> Service:
-        return self
+    __deepcopy__ = __copy__
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a service holds connections and a token: make one in each process, it cannot be pickled")
@@ -143,7 +141,6 @@ def call(
         raise
 
 
-@explains_arguments(client_secret="client_secret_key", secret="client_secret_key")
 def service(
     client_id: str | None = None,
     client_secret_key: str | None = None,
@@ -180,6 +177,10 @@ def service(
     made = Service(endpoint_url, token, access_token_expiry_time, timeout, **options)
     made._require_token()
     return made
+
+
+if not TYPE_CHECKING:
+    service = documented.explained(service, client_secret="client_secret_key", secret="client_secret_key")
 
 
 def _check_name(name: str) -> None:

@@ -7,7 +7,8 @@ the local server. For a new module, add a class and a line in ``Catalogue``. The
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import functools
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol, TypedDict
 
 
@@ -205,18 +206,36 @@ def parameters(name: str) -> dict[str, str]:
     return {key: kind for key, kind in annotations.items() if key != "return"}
 
 
+def explained(function: Callable[..., Any], least: int = 0, missing: str = "", **hints: str) -> Callable[..., Any]:
+    """Return ``function`` with a TypeError that says what to write instead of a likely mistake.
+
+    ``hints`` maps unknown parameters to the right ones; ``missing`` is the text for fewer than ``least`` arguments.
+    """
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        mistakes = [f"unknown parameter {name!r}: did you mean {hints[name]}?" for name in kwargs if name in hints]
+        if len(args) + len(kwargs) < least:
+            mistakes.append(missing)
+        given: list[Any] = [args, kwargs]
+        del args, kwargs  # frames that raise must not hold secrets
+        if not mistakes:
+            return function(*given.pop(0), **given.pop(0))  # popped, so that this frame does not hold them
+        given.clear()
+        raise TypeError(mistakes[0])
+
+    return wrapper
+
+
 def hint(name: str, keywords: Iterable[str] = ()) -> str | None:
     """Return a hint for the error of a rejected call: the near match for its function, else for a keyword, or None."""
     from difflib import get_close_matches  # slow to import, and only needed for the text of an error
 
     if name not in FUNCTIONS:
-        family = [known for known in FUNCTIONS if known.partition(".")[0] == name.partition(".")[0]]
-        # A module that is not documented most likely exists, so suggest only a very close name for it.
-        near = get_close_matches(name, family or FUNCTIONS, 1, 0.7 if family else 0.85)
+        near = get_close_matches(name, FUNCTIONS, 1, 0.9)
         return f"{name} is not a documented function: did you mean {near[0]}?" if near else None
     known = parameters(name)
     for keyword in keywords:
-        near = get_close_matches(keyword, known, 1, 0.7)
-        if near and keyword not in known:
+        if keyword not in known and (near := get_close_matches(keyword, known, 1, 0.7)):
             return f"{keyword} is not a parameter of {name}: did you mean {near[0]}?"
     return None

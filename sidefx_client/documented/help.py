@@ -7,12 +7,6 @@ import inspect
 from .functions import FUNCTIONS, MODULES
 
 
-class _Annotation(str):
-    """An annotation that inspect prints without quotes."""
-
-    __repr__ = str.__str__
-
-
 def doc(name: str) -> str | None:
     """Return the help for ``"module.function"``, for a ``"module"`` with its functions, or for the API ("").
 
@@ -36,5 +30,4 @@ def signature(name: str) -> inspect.Signature | None:
     if name not in FUNCTIONS:
         return None
     plain = inspect.signature(FUNCTIONS[name])
-    parameters = [p.replace(annotation=_Annotation(p.annotation)) for p in plain.parameters.values()]
-    return plain.replace(parameters=parameters[1:], return_annotation=_Annotation(plain.return_annotation))
+    return plain.replace(parameters=list(plain.parameters.values())[1:])

@@ -30,13 +30,13 @@ def help_of(thing: object) -> str:
 
 def test_help_and_inspect_show_the_signature_as_in_its_source(service: sidefx.Service) -> None:
     signature = (
-        "(product: str, version: str | Sequence[str] | None = None, platform: str | None = None, "
-        "only_production: bool = False) -> list[DailyBuild]"
+        "(product: 'str', version: 'str | Sequence[str] | None' = None, platform: 'str | None' = None, "
+        "only_production: 'bool' = False) -> 'list[DailyBuild]'"
     )
     function = service.download.get_daily_builds_list
     assert str(inspect.signature(function)) == signature
     assert f"download.get_daily_builds_list{signature}" in help_of(function)
-    assert str(help_text.signature("bugs.get_submission_options")) == "() -> SubmissionOptions"
+    assert str(help_text.signature("bugs.get_submission_options")) == "() -> 'SubmissionOptions'"
     assert list(inspect.signature(service.hpack.anything).parameters) == ["args", "kwargs"]
     assert "``service.module.function(*args, **kwargs)``" in str(inspect.getdoc(sidefx.Service))
 
