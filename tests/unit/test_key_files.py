@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sidefx_client import ConfigError
-from sidefx_client.credentials.hserver_file import client_ids, write_pair
+from sidefx_client.credentials.key_files import client_ids, write_pair
 from sidefx_client.secret import Secret
 
 PAIR = b"ClientID = new-id\nClientSecret = new-secret\n"
