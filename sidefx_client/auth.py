@@ -16,7 +16,7 @@ import requests
 from . import wire
 from .errors import APIError, AuthorizationError, ConfigError, SideFXError
 from .files import ResponseFile
-from .retry import BACKOFF, RetryPolicy
+from .retry import RetryPolicy
 from .secret import Secret
 from .transport.adapter import run_after_fork
 from .transport.session import Session, Timeout, build_post, endpoint
@@ -33,10 +33,11 @@ _MARGIN = 60.0  # seconds: a token is renewed this long before its expiry, or a 
 class AccessToken(NamedTuple):
     """A token for the Authorization header. An empty one sends no header, as the local hserver expects.
 
-    ``expiry`` is the time to renew the token in seconds since the epoch, or None if that is not known.
+    ``value`` is None if there is no token. ``expiry`` is the time to renew it in seconds since the epoch, or None if
+    that is not known.
     """
 
-    value: Secret
+    value: Secret | None
     expiry: float | None
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -67,7 +68,7 @@ class TokenManager:
         self._find = find
         self._cache = cache
         self._retries = retries
-        self.token: AccessToken | None = None
+        self.token = AccessToken(None, None)
         self._credentials: Credentials | None = None  # kept, because only live secrets are redacted
         self._lock = threading.Lock()
         self._failed: tuple[SideFXError, Timeout] | None = None  # the last failed request, with its timeout
@@ -79,7 +80,7 @@ class TokenManager:
             raise ConfigError("access_token must be a token in one word of visible ASCII, or '' to send none")
         if expiry is not None and (not isinstance(expiry, (int, float)) or isinstance(expiry, bool)):
             raise ConfigError("access_token_expiry_time must be in seconds since the epoch, or None")
-        self.token = None if value is None else AccessToken(value, expiry)
+        self.token = AccessToken(value, expiry)
 
     def get(self, timeout: Timeout) -> AccessToken:
         """Return an unexpired token that was not invalidated: the current one, a cached one, or a new one.
@@ -99,7 +100,7 @@ class TokenManager:
             try:
                 new = self._load_or_request(timeout)
             except ConfigError:
-                if before is None:
+                if before.value is None:
                     raise
                 return before
             except SideFXError as error:
@@ -120,19 +121,18 @@ class TokenManager:
 
     def _usable(self) -> AccessToken | None:
         token = self.token
-        is_usable = token and (not token.value or token.expiry is None or time.time() < token.expiry)
+        is_usable = token.value is not None and (not token.value or token.expiry is None or time.time() < token.expiry)
         return token if is_usable else None
 
     def _load_or_request(self, timeout: Timeout) -> AccessToken:
         credentials = self._credentials = self._find()
         # After a 401 a cached token is not used, because it may be revoked as well.
-        is_rejected = self.token is not None and self.token.expiry == _REJECTED
-        cached = self._cache.get(credentials.client_id) if self._cache and not is_rejected else None
+        cached = self._cache.get(credentials.client_id) if self._cache and self.token.expiry != _REJECTED else None
         if cached is not None:
             return AccessToken(*cached)
         try:
             token = self._request(credentials, timeout)
-            if self._cache and token.expiry is not None:
+            if self._cache and token.value and token.expiry is not None:
                 self._cache.put(credentials.client_id, token.value, token.expiry)
             return token
         except APIError as error:
@@ -145,12 +145,12 @@ class TokenManager:
 
     def _request(self, credentials: Credentials, timeout: Timeout) -> AccessToken:
         """Request a token with client credentials and HTTP Basic (RFC 6749, section 4.4)."""
-        policy = RetryPolicy("token", self._retries, BACKOFF, read_only=True)
+        policy = RetryPolicy("token", self._retries, read_only=True)
         while True:
             started = time.time()
             request = build_post(self._endpoint, self._body, credentials)
             try:
-                response = self._session.send(request, timeout, f"token (attempt {policy.attempt})")
+                response = self._session.send(request, timeout, "token")
                 if token := _token_of(wire.decode(response), started):
                     return token
                 failure: SideFXError = APIError(response.status_code, "")

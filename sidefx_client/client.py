@@ -12,7 +12,7 @@ from .auth import TokenManager
 from .credentials.find import find
 from .credentials.token_cache import TokenCache
 from .errors import APIError, ConfigError, SideFXError, clean
-from .retry import BACKOFF, RetryPolicy, is_read_only
+from .retry import RetryPolicy, is_read_only
 from .secret import Secret, optional
 from .transport.multipart import SourceError
 from .transport.session import DEFAULT_TIMEOUT, Session, Timeout, build_post, endpoint, require_timeout
@@ -49,17 +49,14 @@ class Client:
     ) -> None:
         token = optional(access_token)
         del access_token  # frames that raise must not hold it
-        if access_token_url is None:
-            access_token_url = os.environ.get("SIDEFX_ACCESS_TOKEN_URL") or ACCESS_TOKEN_URL
-        if endpoint_url is None:
-            endpoint_url = os.environ.get("SIDEFX_ENDPOINT_URL") or ENDPOINT_URL
-        token_url = require_safe_url(access_token_url, "access_token_url")
-        self.endpoint_url = endpoint_url
+        default = os.environ.get("SIDEFX_ACCESS_TOKEN_URL") or ACCESS_TOKEN_URL
+        token_url = require_safe_url(default if access_token_url is None else access_token_url, "access_token_url")
+        default = os.environ.get("SIDEFX_ENDPOINT_URL") or ENDPOINT_URL
+        self.endpoint_url = default if endpoint_url is None else endpoint_url
         self.timeout = timeout
         if not isinstance(retries, int) or isinstance(retries, bool) or retries < 0:
             raise ConfigError(f"retries must be a number, 0 or more, not {retries!r}")
         self._retries = retries
-        self._backoff = BACKOFF
         cache = None if token_cache is None else TokenCache(token_cache, token_url)
         self._session = Session(**session_options)
         search = functools.partial(find, *credentials, token_url=token_url)
@@ -78,8 +75,8 @@ class Client:
     @property
     def access_token(self) -> str | None:
         """The current token in plain text. A new value is used from the next call on."""
-        token = self._tokens.token
-        return token.value.reveal() if token else None
+        value = self._tokens.token.value
+        return value.reveal() if value is not None else None
 
     @access_token.setter
     def access_token(self, value: str | None) -> None:
@@ -90,13 +87,11 @@ class Client:
     @property
     def access_token_expiry_time(self) -> float | None:
         """When the token is renewed, in seconds since the epoch; None if that is not known."""
-        token = self._tokens.token
-        return token.expiry if token else None
+        return self._tokens.token.expiry
 
     @access_token_expiry_time.setter
     def access_token_expiry_time(self, expiry: float | None) -> None:
-        token = self._tokens.token
-        self._tokens.use(token.value if token else None, expiry)
+        self._tokens.use(self._tokens.token.value, expiry)
 
     def close(self) -> None:
         """Close the connections. Later calls raise TypeError."""
@@ -132,7 +127,7 @@ class Client:
                 rejected = isinstance(failure, APIError) and failure.http_code == 401
                 if rejected:
                     self._tokens.invalidate(token)
-                policy = policy or RetryPolicy(label, self._retries, self._backoff, read_only=is_read_only(name))
+                policy = policy or RetryPolicy(label, self._retries, read_only=is_read_only(name))
                 policy.pause(failure, self._session.wait, body)
                 used, token = token, self._tokens.get(timeout)  # it may have expired while waiting
                 if rejected and token.value is used.value:

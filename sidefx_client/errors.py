@@ -1,4 +1,4 @@
-"""The exceptions of this package, and the cleaning of server text that they show.
+"""The exceptions of this package, its logger, and the cleaning of server text that both show.
 
     SideFXError
     ├── ConfigError (ValueError)                     before a byte was sent: credentials, a URL, an option
@@ -16,12 +16,16 @@ ValueError. Every exception survives pickle, and none holds or chains a secret.
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import Any
 
 import requests
 
 from .secret import live_secrets
+
+logger = logging.getLogger("sidefx_client")  # a DEBUG line for each request, a WARNING for each retry
+logger.addHandler(logging.NullHandler())  # silent until the application asks, as libraries are
 
 _REDACTED = "<redacted>"
 _URL = re.compile(r"(https?:(?:\\?/){2}[^\s?\"'<>]*)(\?[^\s\"'<>]*)?", re.IGNORECASE)

@@ -6,18 +6,17 @@ import io
 import os
 import warnings
 from pathlib import Path
-from typing import Any, BinaryIO, Union
+from typing import Any, BinaryIO
 
 import requests
 
 from .atomic import AtomicFile, require_regular_file
 from .names import last_component, name_in_disposition
 from .progress import Progress, ProgressCallback
+from .transport.adapter import AnyPath
 from .transport.connection import BLOCK
 from .transport.multipart import FileSource
 from .transport.response import ResponseBody
-
-AnyPath = Union[str, "os.PathLike[str]"]
 
 
 class File:

@@ -17,8 +17,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .errors import APIError, CallTimeout, RateLimitError, SideFXError, TransportError, clean
-from .log import logger
+from .errors import APIError, CallTimeout, RateLimitError, SideFXError, TransportError, clean, logger
 
 MAX_RETRY_AFTER = 120.0  # seconds: a longer Retry-After is raised to the caller
 BACKOFF = 0.5  # seconds before the first retry, doubled each time
@@ -38,21 +37,14 @@ def is_read_only(name: str) -> bool:
 class RetryPolicy:
     """The retries of one call. ``pause()`` is called after each failed attempt.
 
-    ``label`` names the call in the log, ``retries`` is the maximum number of retries, and ``backoff`` the first wait
-    in seconds, which is doubled each time.
+    ``label`` names the call in the log, and ``retries`` is the maximum number of retries.
     """
 
-    def __init__(self, label: str, retries: int, backoff: float, *, read_only: bool) -> None:
+    def __init__(self, label: str, retries: int, *, read_only: bool) -> None:
         self._label = label
         self._retries = retries
-        self._backoff = backoff
         self._read_only = read_only
         self._failures: list[SideFXError] = []
-
-    @property
-    def attempt(self) -> int:
-        """The number of the current attempt, from 1."""
-        return len(self._failures) + 1
 
     def pause(self, failure: SideFXError, wait: Callable[[float], object], body: Any = b"") -> None:
         """Log a retry and wait. Raise ``failure`` if it is not retried or ``body`` cannot be read a second time."""
@@ -64,12 +56,12 @@ class RetryPolicy:
             raise failure
         self._failures.append(failure)
         text = clean(str(failure).partition("\n")[0], one_line=True)[:200]
-        logger.warning("%s: %s; retrying in %.1f s (attempt %d)", self._label, text, delay, self.attempt)
+        logger.warning("%s: %s; retrying in %.1f s (attempt %d)", self._label, text, delay, len(self._failures) + 1)
         wait(delay)
 
     def _delay(self, failure: SideFXError) -> float | None:
         """Return the seconds to wait before a retry, or None if ``failure`` is not retried."""
-        backoff = min(MAX_BACKOFF, self._backoff * 2.0 ** min(len(self._failures), 16)) * random.uniform(0.75, 1.0)
+        backoff = min(MAX_BACKOFF, BACKOFF * 2.0 ** min(len(self._failures), 16)) * random.uniform(0.75, 1.0)
         if isinstance(failure, TransportError):
             timed_out_before = isinstance(failure, CallTimeout) and CallTimeout in map(type, self._failures)
             safe = not failure.may_have_executed or (self._read_only and not timed_out_before)

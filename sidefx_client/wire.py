@@ -12,7 +12,7 @@ import io
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Union
+from typing import Any
 from urllib.parse import urlencode, urljoin
 
 import requests
@@ -35,11 +35,9 @@ _TRACEBACK_START = re.compile(r"^[ \t]*Traceback(?: \(most recent call last\))?:
 _TRACEBACK_END = re.compile(r"^[ \t]*</textarea>[ \t]*\r?$", re.MULTILINE)
 _UPLOADS = (File, bytes, bytearray, memoryview)
 
-Body = Union[bytes, MultipartBody]
-
 
 @contextlib.contextmanager
-def encoded(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator[Body]:
+def encoded(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator[bytes | MultipartBody]:
     """Yield the body of the request for a call. Its files are open within the ``with`` block.
 
     Raises TypeError or ValueError for an argument that JSON cannot hold or a misplaced file, and names its place.
@@ -73,19 +71,24 @@ def decode(response: requests.Response) -> Any:
     if media == "application/octet-stream" and response.status_code != 204:
         return ResponseFile(response)
     data = io.BytesIO()  # its repr does not show a token or signed URL, so the frames of errors may hold it
-    with ResponseBody(response, unconfirmed=True) as body:
-        _copy(body, data, MAX_JSON + 1)
-        if data.tell() > MAX_JSON:
-            raise APIError(response.status_code, f"the response has more than {MAX_JSON >> 20} MiB of JSON")
-        if not data.tell():
-            return None
-        with contextlib.suppress(ValueError, RecursionError):
-            value = json.loads(data.getvalue().decode(charset(response), "replace"))
-            if body.is_confirmed or isinstance(value, (dict, list)):  # a truncated list or object is not JSON
-                return value
-            del value  # it may be a text with an echoed secret
-        if not body.is_confirmed:
-            body.fail("the connection was closed")
+    failure: TransportError | None = None
+    with ResponseBody(response) as body:
+        try:
+            _copy(body, data, MAX_JSON + 1)
+        except TransportError as error:
+            failure = error
+    if data.tell() > MAX_JSON:
+        raise APIError(response.status_code, f"the response has more than {MAX_JSON >> 20} MiB of JSON")
+    if not data.tell() and not failure:
+        return None
+    with contextlib.suppress(ValueError, RecursionError):
+        value = json.loads(data.getvalue().decode(charset(response), "replace"))
+        # Many servers close a connection without TLS's close_notify. A truncated list or object is not JSON.
+        if not failure or (body.ends_with_connection and isinstance(value, (dict, list))):
+            return value
+        del value  # it may be a text with an echoed secret
+    if failure:
+        raise failure
     excerpt = clean(" ".join(data.getvalue()[: 40 * EXCERPT_LENGTH].decode("utf-8", "replace").split()), one_line=True)
     media = clean(media, one_line=True)[:EXCERPT_LENGTH] or "an unknown type"
     raise APIError(response.status_code, f"expected JSON, got {media}: {excerpt[:EXCERPT_LENGTH]}")

@@ -18,7 +18,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..errors import APIError, AuthorizationError, CallTimeout, ConfigError, RateLimitError, SideFXError, TransportError
-from ..log import logger
 from ..retry import is_read_only
 from .display import discard_unwritable, printable, say
 from .parser import parse
@@ -81,6 +80,7 @@ def _show_log(verbose: bool) -> None:
     """Show warnings, such as those about retries, or with -v every request."""
     pattern = "%(asctime)s %(levelname)s %(message)s" if verbose else "sidefx-client: warning: %(message)s"
     _HANDLER.setFormatter(logging.Formatter(pattern))
+    logger = logging.getLogger("sidefx_client")
     logger.addHandler(_HANDLER)
     logger.setLevel(logging.DEBUG if verbose else logging.WARNING)
 

@@ -81,9 +81,7 @@ def _key_file() -> Found:
     found = key_files.first_pair(os.environ[_KEY_FILE], key_files.key_lines)
     if isinstance(found, str) and found != key_files.OTHER_SERVER:
         # Do not show the value: people sometimes put the key itself in this variable.
-        raise ConfigError(
-            f"{_KEY_FILE} names a file that {found}: name a text file with the line '<client id> <client secret>'"
-        )
+        raise ConfigError(f"{_KEY_FILE} names a file that {found}: write '<client id> <client secret>' into it")
     return found
 
 

@@ -15,8 +15,7 @@ import time
 
 from ..atomic import AtomicFile
 from ..auth import MAX_TOKEN_LIFETIME, is_token
-from ..errors import ConfigError
-from ..log import logger
+from ..errors import ConfigError, logger
 from ..secret import Secret
 from .key_files import MAX_FILE_SIZE
 

@@ -21,18 +21,18 @@ from ..errors import ConfigError, DownloadError
 from ..names import safe_name
 from ..progress import Progress, ProgressCallback
 from ..proxy import Service, call
+from ..transport.adapter import AnyPath
 from ..transport.connection import BLOCK
 from ..transport.session import Session
 from ..urls import why_unsafe
 from .remote import RangeClient, RemoteFile, quoted
 
 _GET_BUILD = "download.get_daily_build_download"
-_PORTABLE = ("docker", "sidefxlabs")  # products whose builds are the same for all platforms
 
 
 def download_file(
     url: str,
-    path: str | os.PathLike[str],
+    path: AnyPath,
     *,
     size: int | None = None,
     md5: str | None = None,
@@ -71,7 +71,7 @@ def download_build(
     version: str,
     build: str | int = "production",
     platform: str | None = None,
-    directory: str | os.PathLike[str] = ".",
+    directory: AnyPath = ".",
     *,
     progress: ProgressCallback | None = None,
     connections: int = 1,
@@ -140,10 +140,9 @@ def newest_build(
     service: Service, product: str, version: str | list[str] | None, platform: str, only_production: bool = False
 ) -> dict[str, Any]:
     """Return the newest good build for a platform, with its newest compiler, or raise DownloadError."""
-    filters = {"only_production": True} if only_production else {}
-    builds = call(service, "download.get_daily_builds_list", (product, version, platform), filters)
+    builds = call(service, "download.get_daily_builds_list", (product, version, platform, only_production))
     good = [b for b in builds if isinstance(b, dict) and b.get("status") == "good"] if isinstance(builds, list) else []
-    if product not in _PORTABLE:
+    if product not in ("docker", "sidefxlabs"):  # the builds of these are the same for all platforms
         good = [b for b in good if _family(str(b.get("platform"))) == _family(platform)]
     good = [b for b in good if b.get("platform") == platform] or good  # a long form selects a compiler
     if not good:

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import requests
 
-from ..errors import ChecksumError, DownloadError, TransportError
-from ..log import logger
+from ..errors import ChecksumError, DownloadError, TransportError, logger
 from ..progress import Progress, ProgressCallback
 from ..transport.response import content_length
 from .partial import Partial, PartialLost, ResumeInfo

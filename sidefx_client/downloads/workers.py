@@ -11,8 +11,7 @@ import time
 
 import requests
 
-from ..errors import CallTimeout, DownloadError, TransportError
-from ..log import logger
+from ..errors import CallTimeout, DownloadError, TransportError, logger
 from ..retry import BACKOFF, MAX_RETRY_AFTER
 from ..transport.connection import BLOCK
 from ..transport.response import ResponseBody

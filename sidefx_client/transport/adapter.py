@@ -7,7 +7,7 @@ import os
 import re
 import ssl
 import weakref
-from typing import Any
+from typing import Any, Union
 from urllib.parse import urlsplit
 
 import urllib3
@@ -18,6 +18,8 @@ from urllib3.connectionpool import HTTPConnectionPool
 from ..errors import ConfigError
 from .connection import ObservedConnection
 
+AnyPath = Union[str, "os.PathLike[str]"]
+
 
 class Adapter(HTTPAdapter):
     """A ``requests`` adapter with one TLS context for all connections, at least TLS 1.2.
@@ -27,9 +29,7 @@ class Adapter(HTTPAdapter):
     was idle for more than ``idle_limit`` seconds is not reused. Raises ConfigError if a file cannot be read.
     """
 
-    def __init__(
-        self, verify: bool | str | os.PathLike[str] = True, cert: Any = None, idle_limit: float = 30.0
-    ) -> None:
+    def __init__(self, verify: bool | AnyPath = True, cert: Any = None, idle_limit: float = 30.0) -> None:
         self._idle_limit = idle_limit
         # Made on first use, because http to loopback does not need it.
         self._tls = functools.cache(functools.partial(tls_context, verify, cert))
@@ -64,9 +64,6 @@ class Adapter(HTTPAdapter):
             pool.idle_limit = self._idle_limit  # type: ignore[attr-defined]
         return pool
 
-    def request_url(self, request: Any, proxies: Any) -> str:
-        return super().request_url(request, proxies) if proxies else request.path_url  # which is faster
-
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
         pass  # The shared context has both files. urllib3 would load the CA bundle (16 ms) again for each connection.
 
@@ -86,6 +83,7 @@ class Adapter(HTTPAdapter):
     def after_fork_in_child(self) -> None:
         self._inherited_from_parent += [self.poolmanager, self.proxy_manager, self._pools]
         self.proxy_manager, self._pools = {}, {}
+        self._tls.cache_clear()  # a thread of the parent may hold a lock of the old context
         self.init_poolmanager(self._pool_connections, self._pool_maxsize)
 
 
@@ -117,7 +115,7 @@ def mixed(mixin: type, base: type) -> type:
     return base if issubclass(base, mixin) else type(base.__name__, (mixin, base), {})
 
 
-def tls_context(verify: bool | str | os.PathLike[str], cert: Any = None) -> ssl.SSLContext:
+def tls_context(verify: bool | AnyPath, cert: Any = None) -> ssl.SSLContext:
     """Return a context for TLS 1.2 and newer; ``verify`` and ``cert`` as in Adapter.
 
     Raises ConfigError if a file cannot be read.
@@ -130,8 +128,7 @@ def tls_context(verify: bool | str | os.PathLike[str], cert: Any = None) -> ssl.
             context.load_cert_chain(*((cert,) if isinstance(cert, str) else cert))
     except OSError as error:  # also ssl.SSLError: a file that is not PEM
         files = " or ".join(str(file) for file in (bundle, cert) if file)
-        reason = error.strerror or error
-        raise ConfigError(f"cannot read the CA bundle or client certificate {files}: {reason}") from error
+        raise ConfigError(f"cannot read the CA bundle or certificate {files}: {error.strerror or error}") from error
     # urllib3 1.26 compares the host name itself, because it does not pass IP addresses to OpenSSL.
     context.check_hostname = verify is not False and not urllib3.__version__.startswith("1.")  # type: ignore[attr-defined]
     context.verify_mode = ssl.CERT_NONE if verify is False else ssl.CERT_REQUIRED

@@ -133,8 +133,7 @@ class RawResponse(http.client.HTTPResponse):
         raw = self.fp.detach()
         raw.__class__ = _SocketReader  # not a new object, because makefile() counts the users of the socket
         self.fp = _Reader(raw)
-        self.has_surplus = False
-        self.ended_at = 0.0
+        self.has_surplus, self.ended_at = False, 0.0
 
     def begin(self) -> None:
         self.fp.in_head = True
@@ -163,10 +162,7 @@ class RawResponse(http.client.HTTPResponse):
             self.ended_at = time.monotonic()
             # http.client drops buffered bytes after the body, so the next response would begin with the rest of them.
             fp.raw.is_ended = True
-            try:
-                self.has_surplus = bool(fp.peek(1))
-            except ValueError:  # closed by another thread
-                self.has_surplus = True
+            self.has_surplus = fp.closed or bool(fp.peek(1))
             fp.close()
 
 

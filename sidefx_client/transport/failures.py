@@ -31,10 +31,8 @@ _CERTIFICATE = (ssl.SSLCertVerificationError, CertificateError)
 _NOT_CONNECTED = (_REFUSED, urllib3.exceptions.ConnectTimeoutError, requests.ConnectTimeout, *_CERTIFICATE)
 
 
-def transport_error(
-    error: BaseException, url: str, request_started: bool | None, proxy: str | None = None
-) -> SideFXError:
-    """Return the error to raise for ``error``. ``request_started`` (see Attempt) becomes its ``may_have_executed``.
+def transport_error(error: BaseException, url: str, started: bool | None, proxy: str | None = None) -> SideFXError:
+    """Return the error to raise for ``error``. ``started`` (Attempt.request_started) is its ``may_have_executed``.
 
     If it is None (a custom adapter, a mock), the request counts as started unless ``error`` shows that there was no
     connection.
@@ -44,17 +42,17 @@ def transport_error(
     if any(isinstance(cause, _MISCONFIGURED) for cause in causes):
         return ConfigError(f"cannot reach {place}: its URL, or that of the proxy, is invalid")
     if type(error) is OSError and str(error).startswith("Could not find"):  # raised by requests
-        return ConfigError(f"cannot read the CA bundle or client certificate: {error}")
+        return ConfigError(f"cannot read the CA bundle or certificate: {error}")
     reason, permanent = _reason(causes)
-    if request_started is None:
-        request_started = not (permanent or any(isinstance(cause, _NOT_CONNECTED) for cause in causes))
+    if started is None:
+        started = not (permanent or any(isinstance(cause, _NOT_CONNECTED) for cause in causes))
     if proxy:
         place += f" (through the proxy {origin(proxy)})"
     # urllib3's error for a refused connection is a subclass of a timeout.
     if any(isinstance(cause, _TIMEOUTS) and not isinstance(cause, _REFUSED) for cause in causes):
-        activity = "waiting for" if request_started else "connecting to"
-        return CallTimeout(f"timed out {activity} {place}", may_have_executed=request_started)
-    return TransportError(f"{reason}: {place}", may_have_executed=request_started, permanent=permanent)
+        activity = "waiting for" if started else "connecting to"
+        return CallTimeout(f"timed out {activity} {place}", may_have_executed=started)
+    return TransportError(f"{reason}: {place}", may_have_executed=started, permanent=permanent)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -73,13 +71,6 @@ def is_of_hook(error: BaseException) -> bool:
     if isinstance(error, (SideFXError, requests.exceptions.InvalidJSONError)) or not isinstance(error, NETWORK_ERRORS):
         return True
     return isinstance(error, _DISK_ERRORS) or getattr(error, "errno", None) in _DISK_ERRNOS
-
-
-def is_ragged_end(error: BaseException) -> bool:
-    """Return whether a TLS connection ended without close_notify."""
-    # Python 3.9 raises a plain SSLError for it, if its OpenSSL is 3.0 or newer.
-    reason = "UNEXPECTED_EOF_WHILE_READING"
-    return any(isinstance(c, ssl.SSLEOFError) or getattr(c, "reason", None) == reason for c in _causes(error))
 
 
 def _reason(causes: list[BaseException]) -> tuple[str, bool]:

@@ -10,13 +10,12 @@ import contextlib
 import os
 import re
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO, Union
+from typing import BinaryIO
 
 from urllib3.fields import RequestField
 from urllib3.filepost import choose_boundary
 
-from ..errors import TransportError
-from ..log import logger
+from ..errors import TransportError, logger
 from ..progress import Progress, ProgressCallback
 from .connection import BLOCK
 
@@ -36,9 +35,6 @@ class BytesSource:
     def __iter__(self) -> Iterator[bytes]:
         for start in range(0, self.size, BLOCK):
             yield bytes(self._view[start : start + BLOCK])  # vcrpy copies blocks, which a memoryview refuses
-
-    def is_repeatable(self) -> bool:
-        return True
 
     def close(self) -> None:
         self._view.release()
@@ -104,16 +100,13 @@ class FileSource:
         return status.st_size, status.st_mtime_ns
 
 
-Source = Union[BytesSource, FileSource]
-
-
 class MultipartBody:
     """The blocks of ``fields`` (name, file name or None, source), which http.client sends one by one."""
 
-    def __init__(self, fields: Sequence[tuple[str, str | None, Source]]) -> None:
+    def __init__(self, fields: Sequence[tuple[str, str | None, BytesSource | FileSource]]) -> None:
         boundary = choose_boundary()
         self.content_type = f"multipart/form-data; boundary={boundary}"
-        self._segments: list[Source] = []
+        self._segments: list[BytesSource | FileSource] = []
         before = f"--{boundary}\r\n"
         for name, filename, source in fields:
             self._segments += [BytesSource((before + _part_head(name, filename)).encode()), source]
@@ -129,7 +122,7 @@ class MultipartBody:
 
     def is_repeatable(self) -> bool:
         """Return whether the same bytes can be sent again."""
-        return all(segment.is_repeatable() for segment in self._segments)
+        return all(segment.is_repeatable() for segment in self._segments if isinstance(segment, FileSource))
 
 
 def _part_head(name: str, filename: str | None) -> str:

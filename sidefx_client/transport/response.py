@@ -20,7 +20,7 @@ import requests
 from ..errors import TransportError, clean
 from ..urls import origin
 from .connection import BLOCK, RawResponse
-from .failures import NETWORK_ERRORS, is_ragged_end, transport_error
+from .failures import NETWORK_ERRORS, transport_error
 
 MAX_INPUT_WITHOUT_OUTPUT = 1 << 20  # compressed bytes without output: endless empty members or blocks
 
@@ -33,28 +33,25 @@ class ResponseBody(io.RawIOBase):
     """The bytes of ``response``, read once, from front to back. A read returns as soon as bytes have arrived.
 
     ``decoded=False`` leaves a Content-Encoding as it is. After the bytes that arrived, every read raises TransportError
-    (with ``may_have_executed``) if the body is truncated or damaged, or has an unsupported coding. A body without a
-    length may be truncated if the connection ends without TLS's close_notify. This raises too, but with ``unconfirmed``
-    it only sets ``is_confirmed`` to False.
+    (with ``may_have_executed``) if the body is truncated or damaged, or has an unsupported coding. A body that
+    ``ends_with_connection`` may be truncated if that ends without TLS's close_notify, so this raises too.
     """
 
-    def __init__(self, response: requests.Response, *, decoded: bool = True, unconfirmed: bool = False) -> None:
+    def __init__(self, response: requests.Response, *, decoded: bool = True) -> None:
         self._response = response
         self._source: Any = response.raw
         self._length = content_length(response)
-        self._count = 0
         self._failure: str | None = None
         self.finished = False  # True once the last byte was read
-        self._unconfirmed = unconfirmed and self._length is None and not _is_chunked(response)
-        self.is_confirmed = True
         coding = response.headers.get("Content-Encoding", "").strip().lower() if decoded and self._length != 0 else ""
         self._is_coded = coding in ("gzip", "x-gzip", "deflate")
+        self.ends_with_connection = self._length is None and not (self._is_coded or _is_chunked(response))
         if not self._is_coded and _UNSUPPORTED.search(coding):
             coding = clean(coding, one_line=True)[:40]  # a frame of an error must not hold an echoed secret
             self.fail(f"unsupported Content-Encoding {coding!r}", permanent=True)
         self.size = None if self._is_coded else self._length  # bytes that will be read in all, if they are known
         self._coded = b""  # received but not yet decoded
-        self._size = 0  # of the current read
+        self._count = self._size = 0  # bytes received so far, and bytes of the current read
         self._blocks = self._read_blocks(coding)
 
     def readable(self) -> bool:
@@ -106,9 +103,6 @@ class ResponseBody(io.RawIOBase):
         try:
             data: bytes = self._read_source(size or self._size)
         except (*NETWORK_ERRORS, ValueError) as error:  # ValueError: malformed chunks, read by another class than ours
-            if self._unconfirmed and is_ragged_end(error):
-                self.is_confirmed = False
-                return b""
             failure = transport_error(error, str(self._response.url), True)
         else:
             if not data and self._length not in (None, self._count):

@@ -18,15 +18,13 @@ from typing import Any, Union
 from urllib.parse import urlsplit
 
 import requests
-from requests.sessions import SessionRedirectMixin
 from requests.utils import default_user_agent, select_proxy
 
-from ..errors import ConfigError
-from ..log import logger
+from ..errors import ConfigError, logger
 from ..secret import Secret
 from ..urls import is_loopback, origin, why_unusable_proxy
 from ..version import __version__
-from .adapter import Adapter
+from .adapter import Adapter, AnyPath
 from .connection import Attempt, OnSocket, in_flight
 from .failures import NETWORK_ERRORS, is_of_hook, transport_error
 from .multipart import MultipartBody
@@ -49,18 +47,14 @@ class Session:
     """
 
     def __init__(
-        self,
-        session: requests.Session | None = None,
-        *,
-        ca_bundle: str | os.PathLike[str] | None = None,
-        waits: bool = True,
+        self, session: requests.Session | None = None, *, ca_bundle: AnyPath | None = None, waits: bool = True
     ) -> None:
         if session is not None and ca_bundle is not None:
             raise ConfigError("give a session (its verify names the CA bundle) or a ca_bundle, not both")
         if ca_bundle is not None and not (isinstance(ca_bundle, (str, os.PathLike)) and os.path.exists(ca_bundle)):
             raise ConfigError(f"ca_bundle must be the path of an existing PEM file, not {ca_bundle!r}")
         # requests_cache replaces the class requests.Session.
-        if session is not None and SessionRedirectMixin not in type(session).__mro__:
+        if session is not None and not hasattr(session, "merge_environment_settings"):
             raise ConfigError(f"session must be a requests.Session, not {type(session).__name__}")
         self._owned = session is None
         self._waits = waits
@@ -193,5 +187,4 @@ def require_timeout(timeout: Any) -> Timeout:
 
 
 def _is_duration(seconds: Any) -> bool:
-    is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
-    return is_number and 0 < seconds <= threading.TIMEOUT_MAX
+    return isinstance(seconds, (int, float)) and not isinstance(seconds, bool) and 0 < seconds <= threading.TIMEOUT_MAX

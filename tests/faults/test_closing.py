@@ -133,7 +133,6 @@ def test_C4_threads_waiting_for_a_token_do_not_request_another(case: Case) -> No
 def test_C4_wait_before_a_retry_is_interrupted(case: Case, status: int, of_token: bool) -> None:
     busy = http_response(status, "busy", {"Retry-After": "30"})
     server, service = case.serve(busy, tokens=busy)
-    service._backoff = 30.0
     if of_token:
         service.access_token_expiry_time = 0
     waiting = close_while_waiting(server, service, 1 if of_token else THREADS)

@@ -340,12 +340,12 @@ def test_N13_hook_sees_the_location_of_a_redirect(session: requests.Session) -> 
 # freezegun
 
 
-def test_A13_wait_and_timeout_end_while_freezegun_stops_the_clock() -> None:
+def test_A13_wait_and_timeout_end_while_freezegun_stops_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     freezegun = pytest.importorskip("freezegun")
     script: list[Any] = [http_response(429, headers={"Retry-After": "0"}), json_response("done"), stall]
     with ScriptedServer(script) as server, freezegun.freeze_time("2025-10-01"):
         with service_of(server, access_token_expiry_time=None, timeout=0.5) as service:
-            service._backoff = 0.6
+            monkeypatch.setattr("sidefx_client.retry.BACKOFF", 0.6)
             assert service.things.do() == "done"
             with pytest.raises(sidefx.CallTimeout):
                 service.things.do()

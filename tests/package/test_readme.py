@@ -17,7 +17,7 @@ import pytest
 
 import sidefx_client
 from sidefx_client import errors, retry
-from sidefx_client.log import logger
+from sidefx_client.errors import logger
 from sidefx_client.testing import LocalServer, Stream
 from sidefx_client.transport.adapter import tls_context
 

@@ -28,7 +28,7 @@ PUBLIC = {
 
 # A module imports only from the rows above its own.
 ROOMS = (
-    "version log secret progress atomic documented", "errors connection", "names urls retry multipart",
+    "version secret progress atomic documented", "errors connection", "names urls retry multipart",
     "failures adapter", "response session", "files", "wire", "auth", "credentials", "client", "proxy", "downloads",
     "reference", "__init__", "testing", "cli", "__main__",
 )  # fmt: skip

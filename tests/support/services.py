@@ -10,7 +10,7 @@ from support.scripted import ScriptedServer
 
 
 def service_of(server: ScriptedServer | None = None, **options: Any) -> Any:
-    """Return a service with a valid token and a short backoff. ``options`` replace the defaults."""
+    """Return a service with a valid token. ``options`` replace the defaults."""
     defaults: dict[str, Any] = {
         "client_id": "an-id",
         "client_secret_key": "a-secret",
@@ -21,6 +21,4 @@ def service_of(server: ScriptedServer | None = None, **options: Any) -> Any:
         defaults.update(access_token_url=server.token_url, endpoint_url=server.api_url)
         if "session" not in options:
             defaults["ca_bundle"] = server.ca_bundle
-    service = sidefx.service(**{**defaults, **options})
-    service._backoff = 0.01
-    return service
+    return sidefx.service(**{**defaults, **options})

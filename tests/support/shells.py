@@ -15,7 +15,7 @@ from unittest import mock
 import pytest
 
 from sidefx_client.cli import main
-from sidefx_client.log import logger
+from sidefx_client.errors import logger
 from sidefx_client.testing import LocalServer
 from support.downloads import md5
 from support.scripted import Action, ScriptedServer, http_response
