@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -115,10 +114,10 @@ class Client:
         policy: RetryPolicy | None = None
         with encoded(name, args, kwargs) as body:
             token = self._tokens.get(timeout)
-            for attempt in itertools.count(1):
+            while True:
                 request = build_post(self._endpoint, body, token)
                 try:
-                    return decode(self._session.send(request, timeout, f"{label} (attempt {attempt})"))
+                    return decode(self._session.send(request, timeout, label))
                 except SourceError as error:
                     reason = error.args[0]
                     break

@@ -69,7 +69,7 @@ class Partial:
         self.path = self._sidecar_path.with_suffix("")
         self._private = private
         self._buffer = memoryview(bytearray(_BLOCK))
-        self._written = 0  # bytes that the partial file must have
+        self._written, self._saved = 0, b""  # bytes that the partial file must have, content of the sidecar
         self._file: FileIO | None = None
         self._sidecar: FileIO | None = None
         run_after_fork(self)
@@ -114,8 +114,9 @@ class Partial:
         self.info, self.size = info, size
         if self._sidecar is not None:
             fields = info._replace(contiguous=size)._asdict() if info else None
+            self._saved = json.dumps(fields).encode().ljust(_INFO_SIZE)
             self._sidecar.seek(0)
-            atomic.write_all(self._sidecar, json.dumps(fields).encode().ljust(_INFO_SIZE))
+            atomic.write_all(self._sidecar, self._saved)
 
     def restart(self) -> None:
         """Discard the info and all bytes."""
@@ -209,10 +210,14 @@ class Partial:
                     atomic.remove_open(path, file)
 
     def _intact(self) -> FileIO:
-        """Return the open file. Raise PartialLost if another program removed, replaced or truncated it."""
+        """Return the open file. Raise PartialLost if another program removed, replaced, truncated or claimed it."""
         file = self._file
         if file is None or not atomic.is_at(self.path, file) or file.seek(0, os.SEEK_END) < self._written:
             raise self._lost()
+        if self._sidecar is not None:  # some file systems grant every lock, so the last process to save is the owner
+            self._sidecar.seek(0)
+            if self._sidecar.read(_INFO_SIZE) != self._saved:
+                raise self._lost()
         return file
 
     def _lost(self) -> PartialLost:

@@ -15,7 +15,7 @@ from urllib.parse import quote, urljoin, urlsplit
 import requests
 
 from ..errors import ChecksumError, DownloadError, TransportError
-from ..retry import retry_after
+from ..retry import RETRYABLE_STATUSES, retry_after
 from ..secret import Secret
 from ..transport.response import content_length
 from ..transport.session import Session, build_get
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 TIMEOUT = (10.0, 60.0)  # seconds to connect, seconds of silence after which a transfer is resumed on a new connection
 
 _MAX_REDIRECTS = 5
-_RETRYABLE_STATUSES = (429, 502, 503, 504)
 _UNQUOTED = bytes(range(128)).replace(b" ", b"")
 
 
@@ -164,7 +163,7 @@ class RangeClient:
             if info is not None and info.validator is not None and self.source.md5 is None:
                 headers["If-Range"] = info.validator
         response = self._follow(headers, piece)
-        if response.status_code in _RETRYABLE_STATUSES:
+        if response.status_code in (429, *RETRYABLE_STATUSES):
             response.close()
             raise UnusableResponse(response, wait=retry_after(response.headers) or 0.0)
         return response

@@ -67,11 +67,11 @@ class Workers:
     """Threads that receive the missing bytes of ``partial``, up to ``total`` (None: unknown).
 
     ``first`` is a piece with a response. If more is missing, there are ``count`` threads, otherwise one. A single
-    thread leaves retries to the caller. ``written`` bytes of the file are on the disk.
+    thread leaves retries to the caller. ``written`` bytes are in the file, ``contiguous`` of them before a hole.
     """
 
     def __init__(self, client: RangeClient, partial: Partial, first: Piece, total: int | None, count: int) -> None:
-        self.written = partial.size
+        self.written = self.contiguous = partial.size
         self.failure: BaseException | None = None
         self._client = client
         self._partial = partial
@@ -90,11 +90,6 @@ class Workers:
         self._changed = threading.Condition()  # guards all the above
         self._threads: list[threading.Thread] = []
 
-    @property
-    def contiguous(self) -> int:
-        """The bytes from the start of the file up to the first hole."""
-        return self._pieces[0].written
-
     def start(self) -> None:
         for _ in range(self._running):
             thread = threading.Thread(target=self._work, name="sidefx_client download", daemon=True)
@@ -107,14 +102,10 @@ class Workers:
         The caller writes each block at ``piece.written`` and calls ``advance``.
         """
         with self._changed:
-            self._changed.wait_for(lambda: self._has_ended or self._buffered >= _BUFFER // 2, seconds)
+            self._changed.wait_for(lambda: self._running <= 0 or self._buffered >= _BUFFER // 2, seconds)
             blocks, self._blocks, self._buffered = self._blocks, [], 0
             self._changed.notify_all()
-            return None if self._has_ended and not blocks else blocks
-
-    @property
-    def _has_ended(self) -> bool:
-        return self._running == 0 or self.failure is not None
+            return None if self._running <= 0 and not blocks else blocks
 
     def advance(self, piece: Piece, count: int) -> None:
         """Note that the next ``count`` bytes of the piece are in the file."""
@@ -123,6 +114,7 @@ class Workers:
             self.written += count
             while len(self._pieces) > 1 and self._pieces[0].written == self._pieces[0].end:
                 del self._pieces[0]
+            self.contiguous = self._pieces[0].written
 
     def stop(self) -> None:
         """End all threads, and wait for them for up to a second."""
@@ -142,7 +134,9 @@ class Workers:
                     if not self._attempt(piece):
                         return
         except BaseException as error:  # noqa: BLE001 (raised by the caller's thread)
-            self.failure = self.failure or error
+            with self._changed:
+                self.failure, self._running, self._stopping = self.failure or error, 0, True
+                self._changed.notify_all()
 
     def _next_piece(self) -> Piece | None:
         """Return the next piece once it is near enough to the first hole. None ends the worker."""
@@ -201,7 +195,7 @@ class Workers:
     def _write(self, piece: Piece, response: requests.Response, limit: int | None) -> None:
         patience, started, before = 0.9 * remote.TIMEOUT[1], time.monotonic(), piece.at
         with ResponseBody(response, decoded=False) as body:
-            while block := body.read(BLOCK):
+            while block := body.read(2 * BLOCK):
                 if self._stopping:  # the next attempt may have begun, perhaps with another version of the file
                     return
                 if limit is not None and piece.at + len(block) > limit:

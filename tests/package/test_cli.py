@@ -126,7 +126,7 @@ def test_a_call_passes_text_json_files_and_words(shell: Shell) -> None:
     words = ["one", "pool=day", "count:=3", "-v", "scene@shot.hip", ':="a=b"', "v:x=1", ":=7"]
     status, out, err = shell("call", "farm.describe", *words)
     assert (status, json.loads(out)) == (0, {"scene": "scene"})
-    assert re.search(r"DEBUG farm.describe \(attempt 1\): 200 after \d+ ms", err)
+    assert re.search(r"DEBUG farm.describe: 200 after \d+ ms", err)
     assert shell.server.calls == [
         Call("farm.describe", ["one", "a=b", 7], {"pool": "day", "count": 3, "v:x": "1"}, shell.server.calls[0].files)
     ]

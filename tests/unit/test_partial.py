@@ -170,7 +170,7 @@ def test_D19_planted_link_fifo_or_file_of_another_user_is_left_alone(target: Pat
 
 
 @posix_only
-@pytest.mark.parametrize("act", ["truncate", "remove", "replace"])
+@pytest.mark.parametrize("act", ["truncate", "remove", "replace", "claim"])
 def test_D19_change_by_another_program_is_noticed_before_the_move(target: Path, act: str) -> None:
     with Partial(target) as partial:
         receive(partial, b"0123456789", INFO)
@@ -179,6 +179,8 @@ def test_D19_change_by_another_program_is_noticed_before_the_move(target: Path, 
         elif act == "replace":
             target.with_name("other").write_bytes(b"other data")
             os.replace(target.with_name("other"), partial.path)
+        elif act == "claim":  # by a process that was granted the lock too
+            (target.parent / SHARED[1]).write_bytes(b"another version")
         else:
             partial.path.unlink()
         with pytest.raises(PartialLost):
