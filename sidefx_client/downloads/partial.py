@@ -217,6 +217,7 @@ class Partial:
         if self._sidecar is not None:  # some file systems grant every lock, so the last process to save is the owner
             self._sidecar.seek(0)
             if self._sidecar.read(_INFO_SIZE) != self._saved:
+                self.close()  # so that both files are left to their owner
                 raise self._lost()
         return file
 

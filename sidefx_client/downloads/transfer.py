@@ -112,8 +112,7 @@ class Transfer:
             partial.restart()
             total = source.size if length is None else length
             # A complete chunked body is the whole file, even if its size is not the expected one.
-            piece.at, piece.written = 0, 0
-            piece.end = None if "Transfer-Encoding" in response.headers else total
+            piece.at, piece.written, piece.end = 0, 0, None if "Transfer-Encoding" in response.headers else total
         else:
             found = self.client.usable_range(response, piece, self._progress.total, partial)
             if found is None or (piece.at == 0 and piece.end is None):
