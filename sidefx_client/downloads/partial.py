@@ -97,7 +97,7 @@ class Partial:
         self.md5.update(block)
         self.hashed += len(block)
 
-    def write(self, offset: int, block: bytes) -> None:
+    def write(self, offset: int, block: bytes | memoryview) -> None:
         file = self._intact()
         file.seek(offset)
         atomic.write_all(file, block)

@@ -46,15 +46,18 @@ class RetryBudget:
         self._attempts = 0  # without progress
         self._position = position
 
-    def wait(self, failure: TransportError, position: int) -> float:
-        """Return the seconds until the next attempt. Raise DownloadError after the last one."""
+    def wait(self, failure: TransportError, position: int, received: int = 0) -> float:
+        """Return the seconds until the next attempt. Raise DownloadError after the last one.
+
+        ``received`` are the bytes of this attempt, if ``position`` may lack them.
+        """
         if failure.permanent:
             raise failure
         asked: float = getattr(failure, "wait", None) or 0.0
         code: int | None = getattr(failure, "http_code", None)
         if asked > MAX_RETRY_AFTER:
             raise DownloadError(f"{failure}; retry after {asked:.0f} s", code)
-        gained, self._position = position - self._position, max(position, self._position)
+        gained, self._position = max(received, position - self._position), max(position, self._position)
         self._attempts = 0 if gained > 0 else self._attempts + 1
         if self._attempts == _MAX_ATTEMPTS:
             raise DownloadError(f"no data received in {self._attempts} attempts: {failure}", code)
@@ -85,7 +88,7 @@ class Workers:
         self.several = len(self._pieces) > 1
         self._running = count if self.several else 1
         self._stopping = False
-        self._blocks: list[tuple[Piece, bytes]] = []  # received, and not yet taken
+        self._blocks: list[tuple[Piece, memoryview]] = []  # received, and not yet taken
         self._buffered = 0  # bytes in them
         self._changed = threading.Condition()  # guards all the above
         self._threads: list[threading.Thread] = []
@@ -96,7 +99,7 @@ class Workers:
             thread.start()
             self._threads.append(thread)
 
-    def take(self, seconds: float) -> list[tuple[Piece, bytes]] | None:
+    def take(self, seconds: float) -> list[tuple[Piece, memoryview]] | None:
         """Return the received blocks after ``seconds``, or earlier if there are many. Return None after the last ones.
 
         The caller writes each block at ``piece.written`` and calls ``advance``.
@@ -167,7 +170,8 @@ class Workers:
             is_final = isinstance(failure, UnusableResponse) and failure.wait is None
             if is_final or self._stopping or not self.several:
                 raise
-            wait = self._budget.wait(failure, self.written)
+            # Several connections may break at once, so the bytes of each count.
+            wait = self._budget.wait(failure, self.written, piece.at - before)
             logger.warning("download: %s; resumed at byte %d", str(failure), piece.at)
             with self._changed:
                 self._changed.wait_for(lambda: self._stopping, wait)
@@ -195,7 +199,7 @@ class Workers:
     def _write(self, piece: Piece, response: requests.Response, limit: int | None) -> None:
         patience, started, before = 0.9 * remote.TIMEOUT[1], time.monotonic(), piece.at
         with ResponseBody(response, decoded=False) as body:
-            while block := body.read(2 * BLOCK):
+            while block := memoryview(body.read(2 * BLOCK)):  # its repr does not show an echoed signed URL
                 if self._stopping:  # the next attempt may have begun, perhaps with another version of the file
                     return
                 if limit is not None and piece.at + len(block) > limit:
@@ -207,7 +211,7 @@ class Workers:
                     piece.at += len(block)
                     if self._buffered >= _BUFFER // 2:
                         self._changed.notify_all()
-                del block  # it may echo the signed URL, which no frame that raises may show
+                del block  # so that it takes no memory during the next read
                 if time.monotonic() - started > patience:
                     if piece.at - before < _MIN_SPEED * patience:
                         raise CallTimeout(f"less than {_MIN_SPEED} bytes a second for {patience:.0f} s", True)

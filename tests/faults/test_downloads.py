@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+from io import FileIO
 from typing import Any
 
 import pytest
@@ -27,6 +29,7 @@ from support.scripted import send_before_body as send
 from support.served import MIB, Served, content_of
 
 import sidefx_client as sidefx
+from sidefx_client import atomic
 
 pytestmark = pytest.mark.usefixtures("hasty")
 
@@ -229,6 +232,19 @@ def test_D6_echo_of_the_signed_url_in_a_truncated_file_is_hidden_in_frames(case:
     with ScriptedServer(send_and_close(truncated)) as server, case.raises(sidefx.DownloadError):
         fetch(case, server)
     keep_partial(case)
+
+
+def test_D6_echo_of_the_signed_url_on_a_full_disk_is_hidden_in_frames(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write_all(file: FileIO, data: bytes | memoryview, real: Any = atomic.write_all) -> None:
+        if bytes(data) == SIGNATURE.encode():
+            raise OSError(errno.ENOSPC, "the disk is full")
+        real(file, data)
+
+    monkeypatch.setattr(atomic, "write_all", write_all)
+    with ScriptedServer(http_response(200, SIGNATURE)) as server, case.raises(OSError, match="the disk is full"):
+        fetch(case, server)
 
 
 def test_D6_url_refused_twice_raises(case: Case) -> None:

@@ -126,6 +126,13 @@ def test_D12_stalled_connection_delays_only_its_piece_and_bytes_far_ahead(tmp_pa
     assert max(before_the_retry) <= 9 * MIB  # a process that is killed loses the bytes after a hole
 
 
+def test_D12_connections_that_stall_together_are_all_resumed(tmp_path: Path) -> None:
+    served = Served(CONTENT, cuts=[300_000] * 8, stalls=True)
+    with ScriptedServer(served) as server:
+        assert fetch(server, tmp_path, connections=8) == CONTENT
+    assert (len(served.asked), served.sent) == (12 + 8, len(CONTENT))
+
+
 @pytest.mark.parametrize("status", [403, 404, 429, 500, 503, None], ids=lambda status: str(status or "reset"))
 def test_D17_server_that_accepts_two_connections_gets_two(tmp_path: Path, status: int | None) -> None:
     served, busy, lock = Served(CONTENT, pause=0.002), [0, 0], threading.Lock()
