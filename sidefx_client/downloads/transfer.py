@@ -19,7 +19,7 @@ from .partial import Partial, PartialLost, ResumeInfo
 from .remote import Piece, RangeClient, RemoteFile, UnusableResponse, content_range, status_error, validator
 from .workers import RetryBudget, Workers, first_piece
 
-_TICK = 0.01  # seconds: small blocks are written and noted in the sidecar that often
+_TICK = 0.05  # seconds: small blocks are written, and noted in the sidecar, that often
 _EXPIRED = (400, 401, 403, 410)  # statuses of a signed URL that has expired
 
 

@@ -188,10 +188,10 @@ class _SocketReader(socket.SocketIO):
         return count
 
     def _collect(self, view: memoryview) -> int:
-        count, timeout, end = 0, self._sock.gettimeout(), time.monotonic() + _MAX_COLLECTING
+        count, size, timeout, end = 0, len(view), self._sock.gettimeout(), time.monotonic() + _MAX_COLLECTING
         self._sock.settimeout(_PAUSE)
         try:
-            while count < len(view) and time.monotonic() < end and (more := self._sock.recv_into(view[count:])):
+            while count < size and time.monotonic() < end and (more := self._sock.read(size, view[count:])):
                 count += more
         except OSError as error:
             if not isinstance(error, (socket.timeout, ssl.SSLWantReadError)):
