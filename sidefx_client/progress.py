@@ -22,8 +22,7 @@ class Progress:
         self._callback = callback or (lambda done, total: None)
         self.total = total
         self.in_callback = False
-        self._done = -1
-        self._due = 0.0
+        self._done, self._due = -1, 0.0
 
     def update(self, done: int, *, end: bool = False) -> None:
         """Report ``done`` bytes. Set ``end`` for the last call, because the total may be unknown."""

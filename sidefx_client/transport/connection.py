@@ -104,7 +104,9 @@ class ObservedConnection:
         """Return False after ``idle_limit`` seconds, or if surplus bytes would be read as the next response."""
         if self.response is None or self.sock is None:
             return True
-        has_surplus = self.response.has_surplus or (hasattr(self.sock, "pending") and self.sock.pending())
+        # TLS within TLS keeps the bytes of its inner connection in a buffer, where a poll does not see them.
+        tls, encrypted = getattr(self.sock, "sslobj", self.sock), getattr(self.sock, "incoming", ssl.MemoryBIO())
+        has_surplus = self.response.has_surplus or encrypted.pending or (hasattr(tls, "pending") and tls.pending())
         return not has_surplus and time.monotonic() - self.response.ended_at <= idle_limit
 
 

@@ -62,6 +62,31 @@ def test_N11_surplus_bytes_between_two_calls_end_the_connection(case: Case, tls:
     assert [request.connection for request in server.requests] == [1, 2]
 
 
+def test_N11_surplus_bytes_in_tls_within_tls_end_the_connection(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = case.server([json_response("x" * 10_000) + json_response("wrong"), NEXT], tls="wrong-name")
+
+    def copy(read: Any, send: Any) -> None:
+        with contextlib.suppress(OSError):
+            while data := read(1 << 16):
+                send(data)
+
+    def tunnel(connection: Connection, request: Request) -> None:
+        with socket.create_connection(("127.0.0.1", server.port)) as target:
+            connection.send(http_response(200, framed=False))
+            back = threading.Thread(target=copy, args=(target.recv, connection.send))
+            back.start()
+            copy(connection.read, target.sendall)
+            target.shutdown(socket.SHUT_WR)
+            back.join()
+
+    proxy = case.server([tunnel, tunnel], tls="good")
+    monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+    service = case.service(endpoint_url="https://elsewhere.invalid/api/", ca_bundle=proxy.ca_bundle)
+    assert service.bugs.submit_issue(summary="x") == "x" * 10_000
+    assert service.bugs.submit_issue(summary="y") == "next"
+    assert [request.connection for request in server.requests] == [1, 2]
+
+
 def test_N11_switching_protocols_raises_and_closes(case: Case) -> None:
     server, service = case.serve([http_response(101, framed=False), NEXT])
     with pytest.raises((sidefx.APIError, sidefx.TransportError)):
