@@ -199,7 +199,8 @@ class Workers:
     def _write(self, piece: Piece, response: requests.Response, limit: int | None) -> None:
         patience, started, before = 0.9 * remote.TIMEOUT[1], time.monotonic(), piece.at
         with ResponseBody(response, decoded=False) as body:
-            while block := memoryview(body.read(2 * BLOCK)):  # its repr does not show an echoed signed URL
+            # Each of several workers holds a block. The repr of a memoryview does not show an echoed signed URL.
+            while block := memoryview(body.read(BLOCK if self.several else 2 * BLOCK)):
                 if self._stopping:  # the next attempt may have begun, perhaps with another version of the file
                     return
                 if limit is not None and piece.at + len(block) > limit:
