@@ -11,11 +11,11 @@ the way back, ``response``. The files by purpose, each group in reading order:
 
     a call          proxy (also ``service()``), client (401), retry (Retry-After), wire (also errors of the API)
     its token       auth, secret; credentials/: find, key_files, token_cache
-    its bytes       transport/: session, adapter, connection, response, multipart, failures (may_have_executed)
+    its bytes       transport/: session, adapter, connection (reuse), response, multipart, failures (may_have_executed)
     its help        documented/: functions, help
     files           files (upload and stream), progress, names, atomic
     a download      downloads/: its __init__ (entry points, new URLs), transfer, workers (retries), remote, partial
-    for all         errors (also the redaction of server text, and the logger), urls, version
+    for all         errors (also the redaction of server text, and the logger), urls (refused URLs), version
                     reference (names of the vendor's wrapper)
     beside it       cli/, testing/
 """

@@ -55,7 +55,7 @@ class TokenManager:
     """The current ``token`` of one account, for any number of threads.
 
     ``find`` returns the credentials or raises ConfigError; ``url`` is the token endpoint. Threads that wait for the
-    same request share its result or its error, so that a broken endpoint delays them once.
+    same request share its result or error, so a broken endpoint delays them once.
     """
 
     def __init__(

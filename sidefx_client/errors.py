@@ -25,7 +25,7 @@ import requests
 from .secret import live_secrets
 
 logger = logging.getLogger("sidefx_client")  # a DEBUG line for each request, a WARNING for each retry
-logger.addHandler(logging.NullHandler())  # silent until the application asks, as libraries are
+logger.addHandler(logging.NullHandler())  # silent until the application configures logging
 
 _REDACTED = "<redacted>"
 _URL = re.compile(r"(https?:(?:\\?/){2}[^\s?\"'<>]*)(\?[^\s\"'<>]*)?", re.IGNORECASE)

@@ -19,10 +19,10 @@ def last_component(path: str) -> str:
 
 
 def safe_name(name: str) -> str | None:
-    """Return a server's file name in a form that is safe on every system, or None if nothing of it is left.
+    """Return a form of a server's file name that is safe on every system, or None if it is empty.
 
-    Only the last component is kept. Control characters, characters that Windows forbids and those that change the
-    direction of text become ``_``, and so does a leading dot or hyphen. Names of Windows devices get a leading ``_``.
+    Only the last component is kept. Control and bidi characters, characters that Windows forbids, and a leading dot or
+    hyphen become ``_``. Names of Windows devices get a leading ``_``.
     """
     name = last_component(name)
     name = "".join("_" if not c.isprintable() or c in '<>:"|?*' else c for c in name)

@@ -1,9 +1,14 @@
 """The policy of retries for calls and token requests. Downloads have their own, RetryBudget in downloads/workers.py.
 
-Only these are retried: (a) 429; (b) 401, once, with a new token; (c) a failure before a byte of the request was sent;
-(d) for read-only functions also a dropped connection, a truncated body, 502, 503, 504, and once a timeout. The
-Retry-After of 429, 502, 503 and 504 is the minimum wait. All other failures are raised at once, because the server may
-have executed the call.
+Only these are retried:
+
+    (a) 429
+    (b) 401, once, with a new token
+    (c) a failure before a byte of the request was sent
+    (d) for read-only functions also a dropped connection, a truncated body, 502, 503, 504, and once a timeout
+
+The Retry-After of 429, 502, 503 and 504 is the minimum wait. All other failures are raised at once, because the server
+may have executed the call.
 """
 
 from __future__ import annotations

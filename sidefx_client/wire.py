@@ -62,8 +62,8 @@ def encoded(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterat
 def decode(response: requests.Response) -> Any:
     """Return the value of a response: its JSON, None if it is empty, or a ResponseFile for an octet-stream.
 
-    Raises APIError or RateLimitError for a status other than 2xx or a body that is not JSON, and TransportError for a
-    truncated body.
+    Raises APIError or RateLimitError for a status other than 2xx or a body that is not JSON. Raises TransportError for
+    a truncated body.
     """
     if not 200 <= response.status_code < 300:
         raise _api_error(response)

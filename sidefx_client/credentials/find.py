@@ -42,8 +42,9 @@ class Credentials:
 def find(client_id: str | None, client_secret: Secret | None, *, token_url: str) -> Credentials:
     """Return the credentials for the host of ``token_url``: the given pair, else those of the first place.
 
-    Raises ConfigError if no place has any (the message lists them all), if a place has half of a pair, and if
-    HOUDINI_API_KEY_FILE names an unusable file. An unreadable hserver.ini or netrc file is skipped and listed.
+    Raises ConfigError if no place has a pair; the message lists all places. Also raises it if a place has half of a
+    pair, and if HOUDINI_API_KEY_FILE names an unusable file. An unreadable hserver.ini or netrc file is skipped and
+    listed.
     ``token_url`` is a safe URL.
     """
     host = urlsplit(token_url).hostname or ""

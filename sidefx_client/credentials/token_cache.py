@@ -30,8 +30,8 @@ class TokenCache:
 
     The file has mode 0600, in a directory of mode 0700 if that has to be made. It is replaced, never written into, so
     that a reader sees the old file or the new. There is no lock: of two concurrent writers one wins. A file with
-    other content is replaced too. A link is left alone, and so is a file that other users own or can read; one WARNING
-    is logged. Windows has no such modes and owners, so only the access list of the directory protects the file there.
+    other content is replaced too. A link, or a file that other users own or can read, is left alone, and one WARNING is
+    logged. Windows has no such modes and owners, so only the access list of the directory protects the file there.
     """
 
     def __init__(self, path: str | os.PathLike[str], token_url: str) -> None:

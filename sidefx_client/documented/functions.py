@@ -1,7 +1,7 @@
 """The documented functions: one source for dir(), help(), type checkers and hints in error messages.
 
-To add a documented function, add a method to the class of its module below, and one in ``testing/functions.py`` for
-the local server. For a new module, add a class and a line in ``Catalogue``. The classes are never instantiated:
+To add a documented function, add a method to the class of its module below. Add another one in ``testing/functions.py``
+for the local server. For a new module, add a class and a line in ``Catalogue``. The classes are never instantiated:
 ``Service`` inherits the annotations of ``Catalogue`` for type checkers, and help.py reads the docstrings.
 """
 
@@ -228,7 +228,7 @@ def explained(function: Callable[..., Any], least: int = 0, missing: str = "", *
 
 
 def hint(name: str, keywords: Iterable[str] = ()) -> str | None:
-    """Return a hint for the error of a rejected call: the near match for its function, else for a keyword, or None."""
+    """Return a hint for a rejected call, or None: the near match for its function, else for a keyword."""
     from difflib import get_close_matches  # slow to import, and only needed for the text of an error
 
     if name not in FUNCTIONS:

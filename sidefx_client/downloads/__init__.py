@@ -43,13 +43,13 @@ def download_file(
     """Download ``url`` to ``path`` and return that path. No token is sent.
 
     The bytes go to a partial file beside ``path``, which the next call resumes. A complete file replaces an older one
-    only if it has ``size`` bytes and the ``md5`` (hex), as far as these are known. While another process downloads to
-    the same ``path``, the bytes go to a private partial file, so both fetch the whole file.
-    ``progress(done, total)`` in bytes; an exception from it cancels the download and reaches the caller.
-    ``connections``: the maximum that fetch parts of the file at the same time. ``session``: used for all requests.
+    only if it has the given ``size`` in bytes and ``md5`` (hex). While another process downloads to the same ``path``,
+    the bytes go to a private partial file. Then both processes fetch the whole file.
+    ``progress(done, total)`` is called with bytes. An exception from it cancels the download and reaches the caller.
+    At most ``connections`` fetch parts of the file at the same time. ``session`` sends all requests.
 
-    Raises ConfigError before anything is sent, OSError for the disk, DownloadError (with ``http_code``), its
-    subclass ChecksumError, and TransportError if a retry cannot help, such as for a bad certificate.
+    Raises ConfigError before anything is sent, OSError for the disk, and DownloadError (with ``http_code``) or its
+    subclass ChecksumError. Raises TransportError if a retry cannot help, such as for a bad certificate.
     """
     reason = why_unsafe(url, "url") or _invalid_expectation(size, md5) or _invalid_option(progress, connections)
     if reason:

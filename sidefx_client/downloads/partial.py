@@ -1,8 +1,8 @@
 """The bytes of a file that have arrived so far, kept beside its target for the next run.
 
 ``NAME.part`` holds the bytes, ``NAME.part.json`` (the sidecar) tells which file they belong to. A process that works on
-them holds a lock of the operating system on the sidecar, which ends with the process. If the lock is taken, or the file
-system has no locks, the bytes go to a private ``NAME.RANDOM.part`` instead, which the next run does not resume.
+them locks the sidecar. The operating system releases the lock when the process ends. If the lock is taken, or the file
+system does not have locks, the bytes go to a private ``NAME.RANDOM.part``. The next run does not resume a private file.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ class PartialLost(FileNotFoundError):
 class Partial:
     """The partial file at ``path``, of which the first ``size`` bytes are complete, and the ``info`` about them.
 
-    The first ``hashed`` bytes are in ``md5``. ``is_mixed`` is True if some bytes may be of another version of the file,
-    such as those of an earlier run. Use it with ``with``. On exit the partial file is kept if it can be resumed,
+    The first ``hashed`` bytes are in ``md5``. ``is_mixed`` is True if some bytes may be of another version, such as
+    those of an earlier run. Use it with ``with``. On exit the partial file is kept if it can be resumed,
     otherwise deleted. Raises OSError early if the directory is missing or not writable.
     """
 
@@ -84,7 +84,7 @@ class Partial:
         return self
 
     def hash_some(self) -> bool:
-        """Hash some of the complete bytes, as the file has them. Return whether there are more."""
+        """Hash some of the complete bytes, read back from the file. Return whether there are more."""
         end = min(self.size, self.hashed + _STEP)
         while self.hashed < end:
             file = self._intact()

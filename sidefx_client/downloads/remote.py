@@ -111,7 +111,7 @@ class RemoteFile:
 class Piece:
     """The bytes from ``at``, the next one to receive, to before ``end`` (None: to the end of the response).
 
-    Those from ``written`` to before ``at`` are received and not yet in the file.
+    The bytes from ``written`` to before ``at`` are received and not yet in the file.
     """
 
     def __init__(self, at: int, end: int | None) -> None:
@@ -145,7 +145,7 @@ class RangeClient:
     """A client for ranges of ``source``, which is replaced if its URL expires.
 
     Mirrors of one file may have different validators. So if the MD5 is known, a different validator only makes the
-    partial file mixed, and the MD5 shows at the end whether the bytes belong together.
+    partial file mixed. At the end the MD5 shows whether the bytes belong together.
     """
 
     def __init__(self, source: RemoteFile, session: Session) -> None:

@@ -19,7 +19,7 @@ from .partial import Partial, PartialLost, ResumeInfo
 from .remote import Piece, RangeClient, RemoteFile, UnusableResponse, content_range, status_error, validator
 from .workers import RetryBudget, Workers, first_piece
 
-_TICK = 0.05  # seconds: small blocks are written, and noted in the sidecar, that often
+_TICK = 0.05  # seconds between writes of small blocks and of the sidecar
 _EXPIRED = (400, 401, 403, 410)  # statuses of a signed URL that has expired
 
 
@@ -139,7 +139,7 @@ class Transfer:
                 self._progress.update(workers.written)
         finally:
             workers.stop()
-            with contextlib.suppress(OSError):  # the error that ended the transfer tells more
+            with contextlib.suppress(OSError):  # the error that ended the transfer says more
                 self._partial.truncate(workers.contiguous)
         failure = workers.failure
         if isinstance(failure, UnusableResponse):
@@ -152,7 +152,7 @@ class Transfer:
         return is_whole or self._partial.size == total
 
     def _store(self, workers: Workers) -> bool:
-        """Write the next blocks, and hash them if none is missing before them. Return False after the last ones."""
+        """Write the next blocks, and hash those without a hole before them. Return False after the last ones."""
         blocks = workers.take(_TICK)
         for piece, block in blocks or ():
             self._partial.write(piece.written, block)

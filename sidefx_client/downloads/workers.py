@@ -49,7 +49,7 @@ class RetryBudget:
     def wait(self, failure: TransportError, position: int, received: int = 0) -> float:
         """Return the seconds until the next attempt. Raise DownloadError after the last one.
 
-        ``received`` are the bytes of this attempt, if ``position`` may lack them.
+        ``received`` counts the bytes of this attempt, because ``position`` may not include them yet.
         """
         if failure.permanent:
             raise failure
@@ -80,7 +80,7 @@ class Workers:
         self._partial = partial
         self._total = total
         self._budget = RetryBudget(partial.size)
-        self._pieces = [first]  # those that are not written, and the last one, in order
+        self._pieces = [first]  # in order: those that are not in the file, and always the last one
         size = _piece_size(first.at, total, count)
         self._window = 2 * count * size
         if count > 1 and total is not None and first.end is not None:

@@ -51,8 +51,8 @@ class Upload:
 class Call:
     """A call that was received completely, whatever the response was.
 
-    ``args`` and ``kwargs`` are the decoded JSON (a list and a dict), ``files`` maps keywords to uploads, and
-    ``headers`` are the headers of the HTTP request.
+    ``args`` and ``kwargs`` are the decoded JSON (a list and a dict). ``files`` maps keywords to uploads. ``headers``
+    are the headers of the HTTP request.
     """
 
     name: str

@@ -1,8 +1,8 @@
 """The documented functions (https://www.sidefx.com/docs/api/) with made-up data. Rejected arguments give a 422.
 
-To add a documented function, add a method to the class of its module below, and one in ``documented/functions.py`` for
-dir(), help() and type checkers. A new module is a class and a line in ``DocumentedFunctions.__init__``. A test compares
-the parameters of both places.
+To add a documented function, add a method to the class of its module below. Add another one in
+``documented/functions.py`` for dir(), help() and type checkers. A new module is a class and a line in
+``DocumentedFunctions.__init__``. A test compares the parameters of both places.
 """
 
 from __future__ import annotations

@@ -158,8 +158,8 @@ class LocalServer:
     ) -> None:
         """Respond to the next ``times`` calls with ``status`` and the plain text ``message``, without running them.
 
-        ``function`` None means calls of any function, otherwise it is a function's name, "token" for token requests, or
-        "download" for requests for build files. A name that looks misspelled is a ValueError.
+        ``function`` is a function's name, "token" for token requests, or "download" for requests for build files. None
+        means calls of any function. A name that looks misspelled is a ValueError.
         """
 
         def respond() -> Response:

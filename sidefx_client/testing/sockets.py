@@ -1,7 +1,7 @@
 """The sockets of the local server: cheroot handles HTTP/1.1, with one daemon thread per connection.
 
-cheroot's own worker pool is not used. It blocks a handshake behind another connection's, limits the number of functions
-that run at once, and takes up to half a second to stop.
+cheroot's own worker pool is not used. It blocks a handshake behind another connection's, and limits the number of
+functions that run at once. It also takes up to half a second to stop.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The body of a 500 as on the live API: a plain stack trace, or a Django debug page with one."""
+"""The body of a 500 as on the live API: a stack trace, plain or in a Django debug page."""
 
 from __future__ import annotations
 

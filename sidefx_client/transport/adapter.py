@@ -24,9 +24,9 @@ AnyPath = Union[str, "os.PathLike[str]"]
 class Adapter(HTTPAdapter):
     """A ``requests`` adapter with one TLS context for all connections, at least TLS 1.2.
 
-    ``verify`` is True, the path of a CA bundle (a PEM file or a folder) or False, ``cert`` a client certificate, both
-    as requests takes them. They apply to every request of this adapter, whatever the session has. A connection that
-    was idle for more than ``idle_limit`` seconds is not reused. Raises ConfigError if a file cannot be read.
+    ``verify`` is True, False, or the path of a CA bundle (a PEM file or a folder). ``cert`` is a client certificate as
+    in requests. They apply to every request of this adapter, whatever the session has. A connection that was idle for
+    more than ``idle_limit`` seconds is not reused. Raises ConfigError if a file cannot be read.
     """
 
     def __init__(self, verify: bool | AnyPath = True, cert: Any = None, idle_limit: float = 30.0) -> None:

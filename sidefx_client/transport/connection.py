@@ -1,8 +1,8 @@
 """One connection to a server, and the responses that arrive on it: the classes of urllib3 and http.client, extended.
 
-The connection records whether a byte of a request was sent before a failure, and reads a response that comes before the
-end of an upload. The response corrects http.client, which accepts a truncated head, ends the head at a line that is not
-a header, and takes 103 (Early Hints) for the response. http.client also drops bytes that follow the body.
+The connection records whether a byte of a request was sent before a failure. It also reads a response that comes before
+the end of an upload. The response corrects http.client, which accepts a truncated head and ends a head at a malformed
+line. http.client also takes 103 (Early Hints) for the response, and drops bytes that follow the body.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from typing import Any
 
 from urllib3.util.response import assert_header_parsing
 
-# For reads, and one TLS write a block: 256 KiB measured best, 1 MiB gains little, 16 KiB doubles the CPU of an upload.
+# The size of a read and of a TLS write. 256 KiB measured best: 1 MiB gains little, 16 KiB doubles the CPU of an upload.
 BLOCK = 256 * 1024
 MAX_HEAD_LINES = 1000  # consecutive lines outside a body: head, interim responses, trailers
 
-_PAUSE, _MAX_COLLECTING = 0.001, 0.01  # seconds: a read ends after this silence, or after this time in all
+_PAUSE, _MAX_COLLECTING = 0.001, 0.01  # seconds: collecting ends after this silence, or this time in all
 
 _IDLE_CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if ssl.OPENSSL_VERSION_INFO >= (3, 4) else None
 
@@ -33,8 +33,8 @@ OnSocket = Callable[[socket.socket], object]
 class Attempt:
     """One attempt to send a request, which is the value of ``in_flight`` meanwhile.
 
-    ``request_started``: True once a byte of the request was sent, False before, None if the connection is not ours
-    and cannot tell. ``on_socket`` is called with the socket when the sending starts.
+    ``request_started`` is True once a byte of the request was sent, and False if a new connection failed before. None
+    means that the connection is not ours. ``on_socket`` is called with the socket when the sending starts.
     """
 
     def __init__(self, read_timeout: float | None = None, on_socket: OnSocket | None = None) -> None:
@@ -197,7 +197,7 @@ class _SocketReader(socket.SocketIO):
                 count += more
         except OSError as error:
             if not isinstance(error, (socket.timeout, ssl.SSLWantReadError)):
-                # Raised by the next read, because bytes arrived before it. The traceback's frames hold the buffer.
+                # Raised by the next read, because bytes arrived before it. Its traceback would keep the buffer alive.
                 self._failure = error.with_traceback(None)
         finally:
             self._sock.settimeout(timeout)

@@ -1,7 +1,7 @@
 """The translation of the exceptions of requests, urllib3, http.client, ssl and socket into one TransportError.
 
-Their exceptions are not chained, because they hold the request with its bearer token, and their texts may hold the
-password of a proxy.
+Their exceptions are not chained, because they hold the request with its bearer token. Their texts may hold the password
+of a proxy.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ _NOT_CONNECTED = (_REFUSED, urllib3.exceptions.ConnectTimeoutError, requests.Con
 def transport_error(error: BaseException, url: str, started: bool | None, proxy: str | None = None) -> SideFXError:
     """Return the error to raise for ``error``. ``started`` (Attempt.request_started) is its ``may_have_executed``.
 
-    If it is None (a custom adapter, a mock), the request counts as started unless ``error`` shows that there was no
-    connection.
+    If ``started`` is None (a custom adapter, a mock), ``may_have_executed`` is True unless ``error`` shows that
+    connecting failed.
     """
     causes = list(_causes(error))
     place = origin(url)
@@ -67,7 +67,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def is_of_hook(error: BaseException) -> bool:
-    """Return whether a response hook must have raised ``error``, such as a failure to write a file or to parse JSON."""
+    """Return whether ``error`` is from a response hook, such as a failure to write a file or to parse JSON."""
     if isinstance(error, (SideFXError, requests.exceptions.InvalidJSONError)) or not isinstance(error, NETWORK_ERRORS):
         return True
     return isinstance(error, _DISK_ERRORS) or getattr(error, "errno", None) in _DISK_ERRNOS

@@ -1,7 +1,7 @@
 """The body of an upload (multipart/form-data, RFC 7578), read from disk while it is sent.
 
-``files=`` of requests would hold the file in memory twice. The length of the body is fixed by its Content-Length:
-surplus bytes would be taken for a second request, and missing ones would leave the server waiting.
+``files=`` of requests would hold the file in memory twice. The length of the body is fixed by its Content-Length.
+Surplus bytes would be taken for a second request, and missing ones would leave the server waiting.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 All bodies are read here: JSON, error texts, streams and downloads, also if a response hook has read them before.
 urllib3 1.26 does not report a truncated body. Neither 1.26 nor 2 reports a gzip stream that is truncated within a
-complete body, and both decode any number of codings.
+complete body. Both decode any number of codings.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class ResponseBody(io.RawIOBase):
     """The bytes of ``response``, read once, from front to back. A read returns as soon as bytes have arrived.
 
     ``decoded=False`` leaves a Content-Encoding as it is. After the bytes that arrived, every read raises TransportError
-    (with ``may_have_executed``) if the body is truncated or damaged, or has an unsupported coding. A body that
-    ``ends_with_connection`` may be truncated if that ends without TLS's close_notify, so this raises too.
+    if the body is truncated, damaged, or has an unsupported coding. Then ``may_have_executed`` is True. A body that
+    ``ends_with_connection`` may be truncated if the connection ends without TLS's close_notify, so that raises too.
     """
 
     def __init__(self, response: requests.Response, *, decoded: bool = True) -> None:
@@ -91,7 +91,7 @@ class ResponseBody(io.RawIOBase):
 
     def _read_blocks(self, coding: str) -> Iterator[bytes]:
         response = self._response
-        # A response hook, a pickler, a mock or a cache has read the body, or a hook has made this response.
+        # A response hook, a pickler, a mock or a cache read the body, or a hook made this response.
         if getattr(response, "_content_consumed", False) or response.raw is None:
             self._source = io.BytesIO(response.content or b"")
             if response.headers.get("Content-Encoding"):  # decoded by requests, so the length differs

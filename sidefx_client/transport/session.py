@@ -42,7 +42,7 @@ class Session:
 
     ``session`` is the caller's, if given. Its adapters, proxies, ``verify``, ``cert`` and hooks are used. Its cookies
     and headers are not sent, and it is not closed. ``ca_bundle`` is the path of a PEM file that replaces the public
-    roots; without it ``REQUESTS_CA_BUNDLE`` and ``CURL_CA_BUNDLE`` are used, as in requests. With ``waits=False``,
+    roots. Without it ``REQUESTS_CA_BUNDLE`` and ``CURL_CA_BUNDLE`` are used, as in requests. With ``waits=False``,
     ``wait()`` returns at once, for tests. Raises ConfigError.
     """
 

@@ -64,7 +64,7 @@ class Line:
                 if counted:
                     block = block[: self.cut_after - self.down]
                     self.down += len(block)
-                # The kernel has accepted already, so the client's first bytes wait for the round trip of the handshake.
+                # The kernel has accepted the connection, so its first bytes are delayed by the handshake's round trip.
                 opened = opened or self._loop.time() + (0.0 if counted else self.rtt)
                 await blocks.put((max(self._loop.time(), opened) + self.rtt / 2, block))
                 if counted and self.down == self.cut_after:

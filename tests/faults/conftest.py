@@ -30,9 +30,9 @@ def case(
     capfd: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
 ) -> Iterator[Case]:
-    """Check after the test that it leaked no thread, descriptor, file or secret, and moved no file of the caller."""
+    """Check after the test that it did not leak a thread, descriptor, file or secret, or move a caller's file."""
     folders = (tmp_path, Path.home(), tmp_path_factory.mktemp("temporary"))
-    monkeypatch.setattr(tempfile, "tempdir", str(folders[-1]))  # also of capfd, whose files have names on Windows
+    monkeypatch.setattr(tempfile, "tempdir", str(folders[-1]))  # for capfd too: its files have names on Windows
     caplog.set_level(logging.DEBUG, logger="sidefx_client")
     threads, descriptors = set(threading.enumerate()), _descriptors()
     gc.freeze()  # exclude existing objects from the collection below, which would take a third of the time

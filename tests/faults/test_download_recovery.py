@@ -1,4 +1,4 @@
-"""D, second part: slow and odd servers, other processes and programs, full disks."""
+"""D, second part: slow and odd servers, other processes and programs, too little free space."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def test_D19_working_directory_may_change(case: Case, monkeypatch: pytest.Monkey
     with ScriptedServer([serve()]) as server:
         sidefx.download_file(f"{server.url}/{NAME}", NAME, progress=lambda *step: os.chdir(elsewhere))
     os.chdir(case.directory)  # Windows cannot remove the working directory
-    elsewhere.rmdir()  # it is empty
+    elsewhere.rmdir()  # raises if it is not empty
     whole(case)
 
 

@@ -259,7 +259,7 @@ def test_D6_url_refused_twice_raises(case: Case) -> None:
 def test_D14_connections_that_break_after_every_300_KiB_complete_the_file(
     case: Case, monkeypatch: pytest.MonkeyPatch, connections: int
 ) -> None:
-    monkeypatch.setattr("sidefx_client.downloads.workers.BACKOFF", 30.0)  # not for an attempt that received this much
+    monkeypatch.setattr("sidefx_client.downloads.workers.BACKOFF", 30.0)  # seconds that a wait would take
     content = content_of(4 * MIB)
     served = Served(content, cuts=[300 << 10] * 40)
     with ScriptedServer(served) as server:

@@ -140,7 +140,7 @@ VALUES = {
 
 
 @pytest.mark.parametrize(("sent", "value"), VALUES.values(), ids=VALUES)
-def test_H9_json_is_decoded_with_any_content_type_and_nothing_is_null(
+def test_H9_json_is_decoded_with_any_content_type_and_an_empty_body_is_none(
     case: Case, tls: str | None, sent: bytes, value: object
 ) -> None:
     server, service = case.serve([sent, OK], tls=tls)

@@ -58,7 +58,7 @@ def test_N1_dropped_call_is_retried_for_read_only_functions_only(
 
 
 @pytest.mark.parametrize(("function", "read_only"), [("bugs.submit_issue", False), ("things.get_all", True)])
-def test_N2_call_dropped_on_a_kept_alive_connection(
+def test_N2_call_dropped_on_a_kept_alive_connection_is_retried_if_read_only(
     case: Case, tls: str | None, function: str, read_only: bool
 ) -> None:
     server, service = case.serve([OK, send_and_close(), OK], tls=tls)
@@ -192,7 +192,7 @@ LARGE = 64 << 20
 
 
 @pytest.mark.parametrize("ending", [send_before_body, early])
-def test_N8_early_response_before_the_body_is_read_counts(
+def test_N8_response_before_the_body_is_read_is_the_result(
     case: Case, tls: str | None, ending: Callable[[bytes], Action]
 ) -> None:
     if ending is early and sys.platform != "linux":

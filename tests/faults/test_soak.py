@@ -23,7 +23,7 @@ import sidefx_client as sidefx
 SHARE = 0.05  # of the responses
 FAULTS = ("429", "503", "401", "unread", "ignored", "executed", "reset", "cut", "late", "surplus")
 KINDS = ("submit", "submit", "upload", "stream", "get_value", "get_stream")
-UNDONE = (("TransportError", False), ("RateLimitError", 429), ("APIError", 503), ("APIError", 401))  # 401: twice
+UNDONE = (("TransportError", False), ("RateLimitError", 429), ("APIError", 503), ("APIError", 401))  # after two 401s
 
 
 def content(number: int) -> bytes:
@@ -33,7 +33,7 @@ def content(number: int) -> bytes:
 
 
 class Soak:
-    """The server's step, which counts faults and the executions of each call, and the calls that check them."""
+    """A step that plays faults and counts the executions of each call, and the calls that check the counts."""
 
     def __init__(self, seed: int) -> None:
         self.faults = 0
@@ -76,7 +76,7 @@ class Soak:
             connection.send(data)
 
     def call(self, service: Any, number: int) -> str | None:
-        """Make a call and check its outcome. Return its kind if it failed as it may, else None."""
+        """Make a call and check its outcome. Return its kind if it failed with an allowed error, else None."""
         kind = random.Random(f"soak {number}").choice(KINDS)
         function, read_only, error = getattr(service.soak, kind), kind.startswith("get_"), None
         try:
@@ -127,7 +127,7 @@ def test_soak_has_no_wrong_results_leaks_or_double_executions(
         failed += pool.map(functools.partial(soak.call, service), range(calls // 5, calls))
     failed = [kind for kind in failed if kind]
     assert 0 < len(failed) <= soak.faults
-    # A truncated stream is raised to the reader. Another read-only call fails after four faults, or two 401s.
+    # A truncated stream is not retried. Other read-only calls fail only after four faults, or two 401s.
     assert failed.count("get_value") <= 1 + calls * SHARE**3
-    # One object for each of the last calls. The server keeps about 14 for each connection.
+    # Less than one new object for each call after `before`. The server keeps about 14 for each connection.
     assert live_objects() - before < calls * 0.8

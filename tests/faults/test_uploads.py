@@ -281,7 +281,7 @@ def test_U7_read_without_a_result_raises_a_clear_error(case: Case) -> None:
 @pytest.mark.parametrize(
     "error", [sidefx.APIError(401, "mine"), sidefx.TransportError("mine"), ConnectionError(), EOFError()]
 )
-def test_U8_exception_of_the_callers_code_ends_the_upload_once(case: Case, error: Exception, place: str) -> None:
+def test_U8_exception_of_the_callers_code_is_raised_without_a_retry(case: Case, error: Exception, place: str) -> None:
     def fail(done: int | None, *_: object) -> bytes:
         if done:
             raise error

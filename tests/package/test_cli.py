@@ -40,7 +40,7 @@ def test_builds_prints_a_table_newest_first(shell: Shell) -> None:
     assert numbers[5:7] == ["20.5.99", "20.0.1007"]
 
 
-def test_builds_as_json_are_all_or_those_of_one_number(shell: Shell) -> None:
+def test_builds_as_json_are_all_or_those_that_build_selects(shell: Shell) -> None:
     words = ("builds", "houdini", "20.5", "--platform", "linux", "--json")
     with shell.server.service() as service:
         found = service.download.get_daily_builds_list("houdini", ["20.5"], "linux")

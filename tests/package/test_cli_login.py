@@ -107,7 +107,7 @@ def test_login_asks_on_a_terminal_and_does_not_echo_the_secret(shell: Shell, pat
 # auth
 
 
-def test_auth_shows_the_source_and_the_expiry_of_its_own_token_and_others_use_the_cached_one(shell: Shell) -> None:
+def test_auth_requests_and_describes_a_token_while_other_commands_use_the_cached_one(shell: Shell) -> None:
     shell.environment.update(shell.server.environment)
     for _ in range(2):
         assert shell("builds", "houdini").status == 0
@@ -123,11 +123,11 @@ def test_auth_shows_the_source_and_the_expiry_of_its_own_token_and_others_use_th
     assert shell.server.token_requests == 2
     shell.environment["SIDEFX_CLIENT_SECRET"] = "mistyped"
     assert shell("auth").status == 4
-    assert shell("builds", "houdini").status == 0  # with the kept token
+    assert shell("builds", "houdini").status == 0  # with the cached token
 
 
 @needs_terminal
-def test_auth_tells_when_the_token_cache_cannot_be_written(shell: Shell) -> None:
+def test_auth_says_that_the_token_cache_cannot_be_written(shell: Shell) -> None:
     shell.environment.update(shell.server.environment)
     cache = platformdirs.user_cache_path("sidefx-client", appauthor=False) / "tokens.json"
     cache.parent.mkdir(parents=True)

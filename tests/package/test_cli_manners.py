@@ -54,7 +54,7 @@ def test_an_error_is_one_line_with_advice(shell: Shell, words: str, text: str) -
     assert text in lines[-1]
 
 
-def test_errors_about_credentials_are_one_line_or_with_v_the_whole_list(shell: Shell) -> None:
+def test_errors_about_credentials_are_one_line_and_v_shows_the_whole_list(shell: Shell) -> None:
     shell.environment["SIDEFX_CLIENT_SECRET"] = "wrong"
     refused = "403: Invalid client id or client secret. (the credentials are from SIDEFX_CLIENT_ID and "
     status, out, err = shell("builds", "houdini")
@@ -75,7 +75,7 @@ def test_a_long_page_of_html_is_shortened(shell: Shell) -> None:
 
 
 def test_a_refused_connection_is_one_line_after_the_retries(shell: Shell) -> None:
-    shell("builds", "houdini")  # keeps a token
+    shell("builds", "houdini")  # caches a token
     shell.environment["SIDEFX_ENDPOINT_URL"] = "http://127.0.0.1:9/api/"
     told = "the connection was refused: http://127.0.0.1:9; check the URL, the network and the proxy"
     status, out, err = shell("call", "farm.count")

@@ -151,7 +151,7 @@ def test_N13_vcr_records_a_token_and_calls_and_replays_them_without_the_server(
 
 
 @pytest.mark.parametrize("tls", [None, "good"], ids=["plain", "tls"])
-def test_N13_vcr_started_after_the_service_does_not_let_a_kept_connection_pass(vcr: Any, tls: str | None) -> None:
+def test_N13_vcr_started_after_the_service_replaces_its_open_connection(vcr: Any, tls: str | None) -> None:
     errors = pytest.importorskip("vcr.errors")
     with ScriptedServer([json_response(n) for n in range(4)], tls=tls) as server, service_of(server) as service:
         assert service.things.do() == 0
@@ -181,7 +181,7 @@ def test_N13_betamax_records_and_replays(tmp_path: Path, live: ScriptedServer) -
     assert len(live.requests) == 2
 
 
-def test_N13_cached_session_returns_the_kept_response(live: ScriptedServer) -> None:
+def test_N13_cached_session_returns_the_cached_response(live: ScriptedServer) -> None:
     requests_cache = pytest.importorskip("requests_cache")
     with requests_cache.CachedSession(**CACHE) as session:
         with cold(live, session=session) as service:
@@ -195,7 +195,7 @@ def test_N13_install_cache_holds_for_services_made_later(live: ScriptedServer) -
     with requests.Session() as before:
         requests_cache.install_cache(**CACHE)
         try:
-            for session, sent in ((None, 1), (before, 3)):  # a session made before is not a cached one
+            for session, sent in ((None, 1), (before, 3)):  # `before` does not cache
                 with service_of(live, session=session) as service:
                     assert [service.things.get_all(1) for _ in range(2)] == ["live"] * 2
                 assert len(live.requests) == sent

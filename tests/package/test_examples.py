@@ -75,7 +75,7 @@ def test_the_progress_bars_reach_100_percent(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
-def test_an_example_is_run_here_and_in_the_table_and_its_help_says_how(path: Path, tmp_path: Path) -> None:
+def test_an_example_is_run_here_and_listed_in_the_readme_and_has_help(path: Path, tmp_path: Path) -> None:
     assert path.name in {"quickstart.py", "progress_bar.py", *(words.split()[0] for words in RUNS)}
     assert f"[{path.name}]({path.name})" in (EXAMPLES / "README.md").read_text(encoding="utf-8")
     shown = run(f"{path.name} --help", tmp_path).stdout

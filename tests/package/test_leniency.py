@@ -127,7 +127,7 @@ DIFFERENCES: dict[str, object] = {
 
 
 def compare(name: str, sent: bytes, read_theirs: Callable[[Any], Any], read_ours: Callable[[Any], Any]) -> None:
-    """Compare the results if requests and we receive the same response, after which the connection ends."""
+    """Send the same response to requests and to us, close the connection, and compare the results."""
 
     def respond(connection: Connection, request: Request) -> None:
         connection.read_body(request)

@@ -1,8 +1,8 @@
 """Property of downloads: any sequence of faults, cancels and restarts ends in the right file or an error.
 
 The right file has the known MD5, or is a complete version that the server had at this URL. Undetectable faults are not
-tried. Without an MD5 these are other bytes with the same ETag, a page with status 200, a truncated body without
-Content-Length, and changed bytes in the partial file; without a size also a wrong length of the first response.
+tried. Without an MD5 these are other bytes with the same ETag, a page with status 200, and changes to the partial file.
+A truncated body without Content-Length is another. Without a size the first response may have a wrong length.
 """
 
 from __future__ import annotations
@@ -164,7 +164,7 @@ class Downloads(RuleBasedStateMachine):
         keep=st.integers(0, SIZE),
         note=st.none() | st.binary(max_size=20) | st.sampled_from((b"", b"{}", b"[" * 100_000)),
     )
-    def damage_what_was_kept(self, keep: int, note: bytes | None) -> None:
+    def damage_the_partial_file(self, keep: int, note: bytes | None) -> None:
         for path in self.folder.glob("file.bin.*"):
             if path.suffix == ".json" and note is not None:
                 path.write_bytes(note)
@@ -175,7 +175,7 @@ class Downloads(RuleBasedStateMachine):
                         file.write(b"garbage"[: path.stat().st_size])
 
     @invariant()
-    def the_target_is_right_or_as_it_was(self) -> None:
+    def the_target_is_right_or_unchanged(self) -> None:
         if hasattr(self, "target"):
             there = self.target.read_bytes() if self.target.exists() else None
             assert there == self.there

@@ -104,7 +104,7 @@ def test_truncated_response_raises_transport_error(
     assert caught.value.may_have_executed
     if isinstance(data, int) or ending == "RST":
         return
-    # Behind the last chunk only the end of the framing is missing.
+    # After the last chunk only the end of the framing is missing.
     stage.respond(response.whole[: data.draw(st.integers(end, len(response.whole)))], ending="FIN")
     with contextlib.suppress(sidefx.TransportError):
         assert stage.fetch() == response.value

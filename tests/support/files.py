@@ -52,7 +52,7 @@ def serve(content: bytes = CONTENT, *, upto: int | None = None, etag: str | None
 
 
 def cut_200(upto: int = MIB // 2, etag: str | None = ETAG) -> Action:
-    """Ignore Range, and truncate the body."""
+    """Return a step that ignores Range and truncates the body."""
     headers = {"Content-Length": str(MIB), **({"ETag": etag} if etag else {})}
     return send_before_body(http_response(200, CONTENT[:upto], headers))
 

@@ -20,9 +20,9 @@ def content_of(size: int, seed: int = 1) -> bytes:
 class Served:
     """A step that sends the file, or the range that a request asks for.
 
-    ``headers`` are sent with every response. ``cuts`` are the numbers of body bytes after which the responses are
-    truncated, or with ``stalls`` stall, None to send the whole body. ``asked`` lists the Range headers, ``sent`` counts
-    body bytes.
+    ``headers`` are sent with every response. Each response takes the next of ``cuts``, the number of body bytes to send
+    (None: all). After a cut the connection ends, or with ``stalls`` stays silent. ``asked`` lists the Range headers,
+    ``sent`` counts body bytes.
     """
 
     def __init__(

@@ -96,7 +96,7 @@ def text_of(output: bytes) -> str:
 
 
 def on_terminal(shell: Shell, *words: str, stream: str, columns: int = 110) -> tuple[int, str]:
-    """Return the exit status, and the text on a terminal that is the ``stream`` "out" or "err" of the process."""
+    """Run with a terminal as the ``stream`` "out" or "err". Return the exit status and the text on the terminal."""
     import pty
 
     ours, theirs = pty.openpty()

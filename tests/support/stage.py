@@ -33,7 +33,7 @@ VALUES = st.recursive(
 
 
 def examples(quick: int) -> settings:
-    """Return settings with ``quick`` examples, or a hundred times as many."""
+    """Return settings with ``quick`` examples, or a hundred times as many in the long profile."""
     return settings(settings.default, max_examples=quick * (100 if LONG else 1))
 
 

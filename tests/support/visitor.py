@@ -13,7 +13,7 @@ LINUX = {"product": "houdini", "version": "20.5", "platform": "linux"}
 
 
 class Visitor(requests.Session):
-    """A session with a token."""
+    """A session of requests. Its first call requests a token, if the server needs one."""
 
     def __init__(self, server: LocalServer) -> None:
         super().__init__()

@@ -97,7 +97,7 @@ UNSUPPORTED = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 @both
 @pytest.mark.parametrize("code", [*UNSUPPORTED, errno.EIO])
-def test_D16_file_system_without_fsync_keeps_the_file(
+def test_D16_unsupported_fsync_is_ignored_and_a_failed_one_raises(
     target: Path, monkeypatch: pytest.MonkeyPatch, kind: Any, code: int
 ) -> None:
     monkeypatch.setattr(os, "fsync", fail_first(os.fsync, OSError(code, "fsync"), 99))
@@ -140,7 +140,7 @@ def test_D16_retries_of_a_move_take_a_few_seconds() -> None:
 
 
 def fail_first(function: Callable[..., Any], error: Exception, times: int) -> Callable[..., Any]:
-    """Return ``function``, which raises ``error`` the first ``times``."""
+    """Return a function that raises ``error`` at the first ``times`` calls, then calls ``function``."""
     failures = iter(range(times))
 
     def replacement(*args: Any) -> Any:

@@ -245,7 +245,7 @@ def test_memory_of_a_download_is_constant(tmp_path: Path, connections: int) -> N
         with program(PEAK, small.url, big.url, tmp_path / NAME, connections) as child:
             assert child.stdout is not None
             grown = int(child.stdout.read())
-    # Of a file of 256 MiB. Usually 1 to 4 MiB, but the C library may keep several blocks of different sizes.
+    # Usually 1 to 4 MiB, but the C library may keep several blocks of different sizes.
     assert grown < 16 << 10, f"{grown} KiB over the idle client"
 
 

@@ -35,7 +35,7 @@ def session() -> Iterator[requests.Session]:
         yield session
 
 
-def test_failures_before_a_byte_was_sent(session: requests.Session) -> None:
+def test_call_without_a_connection_has_not_executed(session: requests.Session) -> None:
     with ScriptedServer(json_response("done")) as server, service_of(server) as service:
         service.things.do()  # must not count as the beginning of the requests below
     with ScriptedServer(listening=False) as server:
@@ -47,7 +47,7 @@ def test_failures_before_a_byte_was_sent(session: requests.Session) -> None:
 
 
 @pytest.mark.parametrize("kind", ["self-signed", "expired"])
-def test_bad_certificate(session: requests.Session, kind: str) -> None:
+def test_bad_certificate_is_named_and_permanent(session: requests.Session, kind: str) -> None:
     with ScriptedServer(tls=kind) as server:
         error = failure(server, session)
     assert "the certificate was refused (" in str(error)
@@ -56,7 +56,7 @@ def test_bad_certificate(session: requests.Session, kind: str) -> None:
     assert (error.may_have_executed, error.permanent) == (False, True)
 
 
-def test_timeouts_before_and_after_sending(session: requests.Session) -> None:
+def test_timeout_may_have_executed_only_after_sending(session: requests.Session) -> None:
     with ScriptedServer([stall]) as server:
         error = failure(server, session, timeout=0.05)
         assert (type(error), str(error)) == (sidefx.CallTimeout, f"timed out waiting for {server.url}")

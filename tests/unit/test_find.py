@@ -157,7 +157,7 @@ INI = [
 
 
 @pytest.mark.parametrize(("place", "content"), [*(("key_file", c) for c in KEY_LINES), *(("user_ini", c) for c in INI)])
-def test_formats_of_the_vendors_files(place: str, content: str | bytes, machine: Machine) -> None:
+def test_every_format_of_the_vendors_files_is_read(place: str, content: str | bytes, machine: Machine) -> None:
     machine.write(machine.home / "keys", f"licenses.studio.example no key\nid {SECRET}\n")
     if isinstance(content, str):
         content = content.replace("~", str(machine.home))

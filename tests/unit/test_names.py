@@ -31,7 +31,7 @@ SAFE = ("houdini-20.5.278-linux_gcc11.2.tar.gz", "Zoë 雪.hip", "a b (1).bgeo.s
         ("nul" + " " * 300 + "x", "_nul"),
     ],
 )
-def test_safe_name_of_a_server_name(name: str, safe: str | None) -> None:
+def test_server_name_becomes_a_safe_name(name: str, safe: str | None) -> None:
     assert safe_name(name) == safe
 
 
@@ -51,7 +51,7 @@ def test_safe_name_of_a_server_name(name: str, safe: str | None) -> None:
         (None, None),
     ],
 )
-def test_name_in_content_disposition(header: str | None, name: str | None) -> None:
+def test_content_disposition_gives_a_safe_name(header: str | None, name: str | None) -> None:
     assert name_in_disposition(header) == name
 
 

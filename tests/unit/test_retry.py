@@ -102,7 +102,7 @@ def test_retry_after_is_in_seconds_or_ignored_if_invalid(header: str) -> None:
     ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %d %H:%M:%S %Y", "%d %b %Y %H:%M:%S -0000"],
 )
 @pytest.mark.parametrize("zone", ["UTC0", "EST5", "JST-9"])
-def test_retry_after_as_a_date_in_any_time_zone(monkeypatch: pytest.MonkeyPatch, form: str, zone: str) -> None:
+def test_retry_after_date_is_read_in_any_local_time_zone(monkeypatch: pytest.MonkeyPatch, form: str, zone: str) -> None:
     if not hasattr(time, "tzset"):
         pytest.skip("the time zone cannot be changed here")
     with monkeypatch.context() as context:

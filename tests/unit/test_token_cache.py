@@ -69,7 +69,7 @@ TOKENS = ("", "two words", "é", 1, None)
 @pytest.mark.parametrize(
     "content", [*GARBAGE, *(entry(expiry=each) for each in EXPIRIES), *map(entry, TOKENS)], ids=range(20)
 )
-def test_A9_garbage_is_a_miss_and_is_replaced(path: Path, caplog: pytest.LogCaptureFixture, content: bytes) -> None:
+def test_A9_garbage_is_ignored_and_replaced(path: Path, caplog: pytest.LogCaptureFixture, content: bytes) -> None:
     cache = write(path, content)
     assert cache.get(CLIENT) is None
     cache.put(CLIENT, Secret(TOKEN), expiry := soon())
@@ -98,7 +98,7 @@ def test_unusable_path_logs_a_warning(
     assert list(tmp_path.rglob("*")) == []
 
 
-def test_A13_tilde_is_expanded_and_a_path_that_is_not_of_a_file_raises_config_error(
+def test_A13_tilde_is_expanded_and_any_other_value_than_a_file_raises_config_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("HOME", "USERPROFILE"):

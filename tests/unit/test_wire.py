@@ -72,7 +72,7 @@ def test_long_traceback_keeps_its_end() -> None:
         (http_response(500, b"x" * (1 << 20)), "x" * MAX_ERROR_TEXT),
     ],
 )
-def test_message_of_an_error_body(response: bytes, message: str) -> None:
+def test_error_has_the_message_of_its_body(response: bytes, message: str) -> None:
     made = received(response)
     assert api_error(made).message == message
     assert made.raw.closed

@@ -91,7 +91,7 @@ def test_late_block_of_another_version_is_not_written(tmp_path: Path, monkeypatc
             stalled.set()
             assert restarted.wait(5)
             connection.send(CONTENT[MIB + 1000 : MIB + 200_000])
-            with contextlib.suppress(ConnectionError):  # a reset, because it closes with bytes unread
+            with contextlib.suppress(ConnectionError):  # a reset, because the client closes with bytes unread
                 connection.read()
             closed.set()
         elif is_restart(request):
@@ -192,7 +192,7 @@ def test_D13_cancelling_ends_waiting_connections_at_once(
 
     def cancel(done: int, total: int | None) -> None:
         if done > 4 * MIB:
-            time.sleep(0.1)  # for all of them to be waiting
+            time.sleep(0.1)  # until all connections wait
             started.append(time.monotonic())
             raise KeyboardInterrupt
 

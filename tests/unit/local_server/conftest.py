@@ -1,4 +1,4 @@
-"""Plain requests to a local server over real sockets."""
+"""The fixture ``visitor``, which sends plain requests to a local server over real sockets."""
 
 from __future__ import annotations
 

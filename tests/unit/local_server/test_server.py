@@ -1,4 +1,4 @@
-"""LocalServer.service(), the only use of the client in the local server; ``port``, and scripted faults."""
+"""LocalServer.service(), which is the only use of the client in the local server, ``port`` and scripted faults."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_without_authentication_the_service_does_not_request_a_token() -> None:
 
 
 @pytest.mark.parametrize("function", [OPTIONS, "token"])
-def test_retries_of_its_service_wait_only_on_request(function: str) -> None:
+def test_retries_of_its_service_wait_only_if_waits_is_true(function: str) -> None:
     with LocalServer() as server:
         server.rate_limit(100, times=2, function=function)
         server.fail(503, function=function)
