@@ -194,7 +194,7 @@ def test_license_prints_one_key_a_line(shell: Shell) -> None:
 
 
 def test_L2_license_key_or_build_cannot_control_the_terminal_or_add_a_line(shell: Shell) -> None:
-    evil = "a\nforged\r\x9b2J\u2028b \x1b]0;title\x07 [red]"
+    evil = "[red] a\nforged\r\x9b2J\u2028b \x1b]0;title\x07"
     keys, builds = {"server_key": evil, "license_keys": [evil, "c"]}, [{"build": evil, "release": None}]
     shell.server.register("license.get_non_commercial_license", lambda **_: keys)
     shell.server.register("download.get_daily_builds_list", lambda *_, **__: builds)
@@ -203,7 +203,7 @@ def test_L2_license_key_or_build_cannot_control_the_terminal_or_add_a_line(shell
     for done in (license_keys, shell("builds", "houdini", "--json"), shell("builds", "houdini")):
         assert (done.status, done.err) == (0, "")
         assert "[red]" in done.out
-        assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028]", done.out.replace(os.linesep, "\n"))
+        assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028]", done.out)
 
 
 @needs_terminal
