@@ -69,12 +69,12 @@ class ObservedConnection:
 
     def connect(self) -> None:
         super().connect()  # type: ignore[misc]
-        if isinstance(self.sock, ssl.SSLSocket):
+        if hasattr(self.sock, "suppress_ragged_eofs"):  # TLS, also within TLS
             # Python returns a socket without TLS if the peer resets the connection before the handshake.
             if self.sock.version() is None:
                 raise ConnectionResetError("the connection was closed before the TLS handshake")
             # By default a body without a length looks complete when it is truncated.
-            self.sock.suppress_ragged_eofs = False  # type: ignore[attr-defined]
+            self.sock.suppress_ragged_eofs = False
 
     def endheaders(self, *args: Any, **kwargs: Any) -> None:
         """Send the head of the request, and record that. The CONNECT to a proxy does not pass here."""

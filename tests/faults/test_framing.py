@@ -62,29 +62,46 @@ def test_N11_surplus_bytes_between_two_calls_end_the_connection(case: Case, tls:
     assert [request.connection for request in server.requests] == [1, 2]
 
 
-def test_N11_surplus_bytes_in_tls_within_tls_end_the_connection(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    server = case.server([json_response("x" * 10_000) + json_response("wrong"), NEXT], tls="wrong-name")
+def within_tls(case: Case, monkeypatch: pytest.MonkeyPatch, script: Any) -> tuple[Any, Any]:
+    """Return a server for TLS, and a service that reaches it through a TLS connection to a proxy."""
+    server = case.server(script, tls="wrong-name")  # valid for elsewhere.invalid
 
-    def copy(read: Any, send: Any) -> None:
+    def copy(read: Any, send: Any, to: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while data := read(1 << 16):
                 send(data)
+            socket.socket.shutdown(to, socket.SHUT_WR)
 
     def tunnel(connection: Connection, request: Request) -> None:
         with socket.create_connection(("127.0.0.1", server.port)) as target:
             connection.send(http_response(200, framed=False))
-            back = threading.Thread(target=copy, args=(target.recv, connection.send))
-            back.start()
-            copy(connection.read, target.sendall)
-            target.shutdown(socket.SHUT_WR)
-            back.join()
+            connection.socket.settimeout(None)  # with a timeout, Python 3.9 sometimes waits 20 s
+            up = threading.Thread(target=copy, args=(connection.read, target.sendall, target))
+            up.start()
+            copy(target.recv, connection.send, connection.socket)
+            up.join()
 
     proxy = case.server([tunnel, tunnel], tls="good")
     monkeypatch.setenv("HTTPS_PROXY", proxy.url)
-    service = case.service(endpoint_url="https://elsewhere.invalid/api/", ca_bundle=proxy.ca_bundle)
+    return server, case.service(endpoint_url="https://elsewhere.invalid/api/", ca_bundle=proxy.ca_bundle)
+
+
+def test_N11_surplus_bytes_in_tls_within_tls_end_the_connection(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = [json_response("x" * 10_000) + json_response("wrong"), NEXT]
+    server, service = within_tls(case, monkeypatch, script)
     assert service.bugs.submit_issue(summary="x") == "x" * 10_000
     assert service.bugs.submit_issue(summary="y") == "next"
     assert [request.connection for request in server.requests] == [1, 2]
+
+
+def test_H14_tls_within_tls_needs_close_notify(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    def step(connection: Connection, request: Request) -> None:
+        connection.send(http_response(200, b"1" * 1000, STREAM, framed=False))
+        connection.finish(notify=False)
+
+    _, service = within_tls(case, monkeypatch, [step])
+    with service.things.do() as file, case.raises(sidefx.TransportError):
+        file.read()
 
 
 def test_N11_switching_protocols_raises_and_closes(case: Case) -> None:
