@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import threading
@@ -18,6 +19,7 @@ from sidefx_client.testing import LocalServer
 
 
 def threads_and_descriptors() -> tuple[int, int]:
+    gc.collect()  # other tests may have left a socket
     return threading.active_count(), len(os.listdir("/proc/self/fd")) if HAS_PROC else 0
 
 
