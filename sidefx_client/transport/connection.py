@@ -23,7 +23,7 @@ from urllib3.util.response import assert_header_parsing
 BLOCK = 256 * 1024
 MAX_HEAD_LINES = 1000  # consecutive lines outside a body: head, interim responses, trailers
 
-_PAUSE, _MAX_COLLECTING = 0.001, 0.01  # seconds: collecting ends after this silence, or this time in all
+_PAUSE, _MAX_COLLECTING = 0.005, 0.02  # seconds: collecting ends after this silence, or this time in all
 
 _IDLE_CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if ssl.OPENSSL_VERSION_INFO >= (3, 4) else None
 
