@@ -27,8 +27,6 @@ from ..transport.session import Session
 from ..urls import why_unsafe
 from .remote import RangeClient, RemoteFile, quoted
 
-_GET_BUILD = "download.get_daily_build_download"
-
 
 def download_file(
     url: str,
@@ -92,14 +90,8 @@ def download_build(
     if build == "latest":
         newest = newest_build(service, product, version, platform)
         version, build, platform = (str(newest.get(name)) for name in ("version", "build", "platform"))
-
-    def request_build(known_name: str | None = None) -> tuple[str, RemoteFile]:
-        name, source = _described(call(service, _GET_BUILD, (product, version, str(build), platform)))
-        if known_name not in (None, name):
-            raise DownloadError(f"{known_name} was replaced by a newer build meanwhile; start again")
-        return name, source
-
-    name, source = request_build()
+    arguments = (product, version, str(build), platform)
+    name, source = _request_build(service, arguments)
     target = folder / name
     if _is_complete(target, source):
         Progress(progress, source.size).update(target.stat().st_size)
@@ -107,8 +99,16 @@ def download_build(
         from .transfer import Transfer
 
         client = RangeClient(source, service._session)
-        Transfer(client, target, progress, connections, lambda: request_build(name)[1]).run()
+        Transfer(client, target, progress, connections, lambda: _request_build(service, arguments, name)[1]).run()
     return Path(directory) / name
+
+
+def _request_build(service: Service, arguments: tuple[str, ...], known: str | None = None) -> tuple[str, RemoteFile]:
+    """Return the file name and the file of a build. Raise DownloadError if its name is no longer the ``known`` one."""
+    name, source = _described(call(service, "download.get_daily_build_download", arguments))
+    if known not in (None, name):
+        raise DownloadError(f"{known} was replaced by a newer build meanwhile; start again")
+    return name, source
 
 
 def this_platform() -> str:
