@@ -26,8 +26,7 @@ class Client:
     """The part of a Service that makes calls, with its session and tokens; safe to share between threads.
 
     The parameters are those of ``service()``: ``credentials`` are the caller's client id and secret, and
-    ``session_options`` are those of Session. The constructor sends nothing. ``_backoff`` is the first wait between
-    two attempts in seconds, which is doubled each time. Raises ConfigError.
+    ``session_options`` are those of Session. The constructor sends nothing. Raises ConfigError.
     """
 
     # Seconds, (seconds to connect, seconds between bytes), or None to wait for ever.
