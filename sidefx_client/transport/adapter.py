@@ -83,7 +83,6 @@ class Adapter(HTTPAdapter):
     def after_fork_in_child(self) -> None:
         self._inherited_from_parent += [self.poolmanager, self.proxy_manager, self._pools]
         self.proxy_manager, self._pools = {}, {}
-        self._tls.cache_clear()  # a thread of the parent may hold a lock of the old context
         self.init_poolmanager(self._pool_connections, self._pool_maxsize)
 
 

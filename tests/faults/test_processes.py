@@ -79,13 +79,16 @@ def forked(case: Case, code: str, server: ScriptedServer, *args: str) -> None:
 @needs_fork
 def test_C2_forked_children_of_a_busy_parent_get_their_own_responses(case: Case, tls: str | None) -> None:
     code = """
-over = threading.Event()
+over, connected = threading.Event(), threading.Barrier(5)
 def busy(name):
+    calls(name, 1)
+    connected.wait()
     while not over.is_set():
         calls(name, 1)
 threads = [threading.Thread(target=busy, args=(f"thread {n}",)) for n in range(4)]
 for thread in threads:
     thread.start()
+connected.wait()  # a fork during a TLS handshake can leave a lock of OpenSSL locked in the child
 wait(*[fork(f"child {n}", lambda name: calls(name, 40)) for n in range(3)])
 over.set()
 for thread in threads:
