@@ -140,7 +140,8 @@ def newest_build(
     service: Service, product: str, version: str | list[str] | None, platform: str, only_production: bool = False
 ) -> dict[str, Any]:
     """Return the newest good build for a platform, with its newest compiler, or raise DownloadError."""
-    builds = call(service, "download.get_daily_builds_list", (product, version, platform, only_production))
+    filters = {"only_production": True} if only_production else {}
+    builds = call(service, "download.get_daily_builds_list", (product, version, platform), filters)
     good = [b for b in builds if isinstance(b, dict) and b.get("status") == "good"] if isinstance(builds, list) else []
     if product not in ("docker", "sidefxlabs"):  # the builds of these are the same for all platforms
         good = [b for b in good if _family(str(b.get("platform"))) == _family(platform)]
