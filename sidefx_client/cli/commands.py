@@ -14,9 +14,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ..atomic import AtomicFile
-from ..credentials import key_files
 from ..credentials.find import find
-from ..credentials.key_files import Pair, hserver_ini_paths, is_sidefx
+from ..credentials.key_files import Pair, client_ids, hserver_ini_paths, is_sidefx, write_pair
 from ..credentials.token_cache import TokenCache
 from ..downloads import download_build, newest_build, this_platform
 from ..errors import ConfigError
@@ -98,7 +97,7 @@ def login(options: argparse.Namespace) -> None:
     client_secret = Secret(_read_line("Client secret: ", getpass.getpass))
     _service(options, (client_id, client_secret)).close()
     path = hserver_ini_paths()[-1]
-    key_files.write_pair(path, client_id, client_secret)
+    write_pair(path, client_id, client_secret)
     say(f"stored the credentials in {path}")
     with contextlib.suppress(OSError):
         _last_login().parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -110,13 +109,13 @@ def login(options: argparse.Namespace) -> None:
 
 def logout(options: argparse.Namespace) -> None:
     path = hserver_ini_paths()[-1]
-    known = key_files.client_ids(path)
+    known = client_ids(path)
     last = _last_login().read_text(encoding="utf-8") if _last_login().is_file() else None
     client_id = options.client_id or (known[0] if len(set(known)) == 1 else last)
     if client_id not in known:
         listed = ", ".join(map(printable, known)) or "none"
         raise ConfigError(f"give the CLIENT_ID of a pair in {path}; it has {listed}")
-    key_files.write_pair(path, client_id, None)
+    write_pair(path, client_id, None)
     say(f"removed client id {printable(client_id)} from {path}")
 
 
