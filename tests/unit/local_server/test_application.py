@@ -86,9 +86,9 @@ def test_a_refusal_is_a_plain_text_response_and_not_an_error_of_the_server(visit
     assert response.headers["Content-Type"].startswith("text/plain")
 
 
-@pytest.mark.parametrize("field", [None, "{", '["a.b", {}, []]', "[1, [], {}]"])
-def test_a_malformed_request_is_refused_with_the_right_form(visitor: Visitor, field: str | None) -> None:
-    response = visitor.post(visitor.server.endpoint_url, data={"json": field})
+@pytest.mark.parametrize("form", [{}, {"json": "{"}, {"json": '["a.b", {}, []]'}, {"json": "[1, [], {}]"}])
+def test_a_malformed_request_is_refused_with_the_right_form(visitor: Visitor, form: dict[str, str]) -> None:
+    response = visitor.post(visitor.server.endpoint_url, data=form)
     assert response.status_code == 400
     assert '["module.function", [positional], {keyword}]' in response.text
     assert visitor.server.calls == []
