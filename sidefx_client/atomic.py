@@ -108,12 +108,11 @@ def _patiently(act: Callable[[], object]) -> None:
         time.sleep(wait)
 
 
-def open_own(path: Path, flags: int = 0) -> FileIO:
+def open_own(path: Path, flags: int = os.O_RDWR) -> FileIO:
     """Open a regular file of this user, and follow no link. Raise OSError for others. ``flags`` are for os.open."""
-    flags |= os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-    descriptor = os.open(path, flags, 0o666)
-    file = open(descriptor, "r+b", buffering=0)  # noqa: SIM115 (closed by its owner)
-    found = os.fstat(descriptor)
+    flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    file = open(path, "r+b", buffering=0, opener=lambda path, _: os.open(path, flags, 0o666))  # noqa: SIM115
+    found = os.fstat(file.fileno())
     is_own = not hasattr(os, "geteuid") or found.st_uid == os.geteuid()
     if is_own and stat.S_ISREG(found.st_mode) and found.st_nlink < 2 and is_at(path, file):
         return file

@@ -9,18 +9,15 @@ import contextlib
 import errno
 import json
 import os
-import stat
 import sys
 import time
+from pathlib import Path
 
-from ..atomic import AtomicFile
+from ..atomic import AtomicFile, open_own
 from ..auth import MAX_TOKEN_LIFETIME, is_token
 from ..errors import ConfigError, logger
 from ..secret import Secret
 from .key_files import MAX_FILE_SIZE
-
-# O_NONBLOCK, because opening a FIFO would wait for its other end.
-_OPEN = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 _Token = tuple[Secret, float]  # and its expiry in seconds since the epoch
 
@@ -64,8 +61,10 @@ class TokenCache:
     def _load(self) -> dict[str, _Token]:
         """Return the unexpired tokens. Raises OSError or ValueError if the file must be left alone."""
         try:
-            with open(self._path, "rb", opener=lambda path, flags: os.open(path, flags | _OPEN)) as file:
-                _require_private(self._path, os.fstat(file.fileno()))
+            # O_NONBLOCK, because opening a FIFO would wait for its other end.
+            with open_own(Path(self._path), os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)) as file:
+                if sys.platform != "win32" and os.fstat(file.fileno()).st_mode & 0o077:
+                    raise OSError(errno.EPERM, "other users can read it (chmod 600)")
                 return _parse(file.read(MAX_FILE_SIZE))
         except FileNotFoundError:
             return {}
@@ -75,13 +74,6 @@ class TokenCache:
             self._warned = True
             reason = getattr(error, "strerror", None) or "not a path"
             logger.warning("the token cache %r is not used, tokens are not shared: %s", self._path, reason)
-
-
-def _require_private(path: str, state: os.stat_result) -> None:
-    is_file = stat.S_ISREG(state.st_mode) and not os.path.islink(path)  # Windows opens the target of a link
-    is_private = sys.platform == "win32" or (state.st_uid == os.geteuid() and not state.st_mode & 0o077)
-    if not is_file or not is_private:
-        raise OSError(errno.EPERM, "it must be a regular file that only this user can read (chmod 600)")
 
 
 def _parse(data: bytes) -> dict[str, _Token]:

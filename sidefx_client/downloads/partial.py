@@ -173,9 +173,9 @@ class Partial:
         try:
             while self._sidecar is None or not atomic.is_at(self._sidecar_path, self._sidecar):
                 self.close()  # the last owner removed the sidecar after it was opened here
-                self._sidecar = atomic.open_own(self._sidecar_path, os.O_CREAT)
+                self._sidecar = atomic.open_own(self._sidecar_path, os.O_RDWR | os.O_CREAT)
                 atomic.lock(self._sidecar)
-            self._file = atomic.open_own(self.path, os.O_CREAT)
+            self._file = atomic.open_own(self.path, os.O_RDWR | os.O_CREAT)
         except OSError as error:
             is_taken = error.filename is None and isinstance(error, (BlockingIOError, PermissionError))
             # The file system has no locks, or there is a link or a file of another user at the path.

@@ -110,7 +110,7 @@ def test_A13_tilde_is_expanded_and_any_other_value_than_a_file_raises_config_err
             sidefx.service("id", "secret", token_cache=odd)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("function", ["_require_private", "_text", "AtomicFile.write"])
+@pytest.mark.parametrize("function", ["open_own", "_text", "AtomicFile.write"])
 def test_ctrl_c_does_not_expose_the_token_in_locals(path: Path, function: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*args: Any) -> None:
         raise KeyboardInterrupt
