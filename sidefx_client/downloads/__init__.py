@@ -88,7 +88,7 @@ def download_build(
     folder.mkdir(parents=True, exist_ok=True)
     platform = platform or this_platform()
     if build == "latest":
-        newest = newest_build(service, product, version, platform)
+        newest = {"platform": platform, **newest_build(service, product, version, platform)}
         version, build, platform = (str(newest.get(name)) for name in ("version", "build", "platform"))
     arguments = (product, version, str(build), platform)
     name, source = _request_build(service, arguments)
@@ -124,9 +124,9 @@ def this_platform() -> str:
 def _described(response: Any) -> tuple[str, RemoteFile]:
     """Return the file name and the file of the API's description of a build."""
     fields = response if isinstance(response, dict) else {}
-    url, size, md5 = fields.get("download_url"), fields.get("size"), fields.get("hash") or None
+    url, size, md5 = fields.get("download_url"), fields.get("size") or None, fields.get("hash") or None
     url = quoted(url.strip()) if isinstance(url, str) else url
-    if isinstance(size, str) and re.fullmatch("[0-9]{1,18}", size):
+    if isinstance(size, str) and re.fullmatch(r"\s*[0-9]{1,18}\s*", size):
         size = int(size)
     name = safe_name(str(fields.get("filename") or ""))
     reason = why_unsafe(url, "download_url") or _invalid_expectation(size, md5)

@@ -33,13 +33,14 @@ class Transfer:
     connections: int
     refresh_url: Callable[[], RemoteFile] | None = None
 
-    def run(self, *, private: bool = False) -> None:
+    def run(self, *, private: int = 0) -> None:
+        """Download the file. ``private`` counts the private partial files that were tried."""
         source = self.client.source
         self._progress = Progress(self.callback, source.size)
         self._limit = self.connections  # connections at the same time
         self._range_mismatch_seen = False
         try:
-            with Partial(self.target, private=private) as self._partial:
+            with Partial(self.target, private=private > 0) as self._partial:
                 if not source.can_resume(self._partial.info, self._partial.size):
                     self._partial.restart()
                 if self._partial.info and source.size is None:
@@ -49,10 +50,11 @@ class Transfer:
                 self._verify()
                 self._partial.commit()
         except PartialLost as error:
-            if private:
+            # If the file system grants every lock, other processes remove a private file as abandoned.
+            if private == 5:
                 raise
             logger.warning("download: %s; restarted", str(error))
-            self.run(private=True)
+            self.run(private=private + 1)
 
     def _fetch(self) -> None:
         """Receive until nothing is missing."""
@@ -128,28 +130,30 @@ class Transfer:
     def _receive(self, piece: Piece) -> bool:
         """Write the piece and the rest. Return whether the file is complete."""
         is_whole, total = piece.end is None, self._progress.total
-        workers = Workers(self.client, self._partial, piece, total, self._limit)
+        partial, source = self._partial, self.client.source
+        workers = Workers(self.client, partial, piece, total, self._limit)
         try:
             workers.start()
-            self._progress.update(self._partial.size)
+            self._progress.update(partial.size)
             while self._store(workers):
-                self._partial.save(self._partial.info, workers.contiguous)
-                if self.client.source.md5 is not None:
-                    self._partial.hash_some()
+                partial.save(partial.info, workers.contiguous)
+                if source.md5 is not None:
+                    partial.hash_some()
                 self._progress.update(workers.written)
         finally:
             workers.stop()
             with contextlib.suppress(OSError):  # the error that ended the transfer says more
-                self._partial.truncate(workers.contiguous)
+                partial.truncate(workers.contiguous)
         failure = workers.failure
         if isinstance(failure, UnusableResponse):
             if not workers.several:  # more bytes than the file has
-                self._partial.restart()
+                partial.restart()
                 raise DownloadError(f"{failure}; it was discarded")
             self._limit = 1
-        if failure is not None:
+        # A response without a length may end with an error, although it is complete.
+        if failure and ((source.size or source.md5) is None or source.mismatch(partial.size, partial.md5.hexdigest())):
             raise failure
-        return is_whole or self._partial.size == total
+        return is_whole or partial.size == total
 
     def _store(self, workers: Workers) -> bool:
         """Write the next blocks, and hash those without a hole before them. Return False after the last ones."""

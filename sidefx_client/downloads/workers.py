@@ -11,7 +11,7 @@ import time
 
 import requests
 
-from ..errors import CallTimeout, DownloadError, TransportError, logger
+from ..errors import CallTimeout, DownloadError, SideFXError, TransportError, logger
 from ..retry import BACKOFF, MAX_RETRY_AFTER
 from ..transport.connection import BLOCK
 from ..transport.response import ResponseBody
@@ -61,7 +61,8 @@ class RetryBudget:
         self._attempts = 0 if gained > 0 else self._attempts + 1
         if self._attempts == _MAX_ATTEMPTS:
             raise DownloadError(f"no data received in {self._attempts} attempts: {failure}", code)
-        if gained >= _ENOUGH or isinstance(failure, CallTimeout):  # a timeout was a wait already
+        # A timeout was a wait already. After a refusal the server may still count the connections that were closed.
+        if isinstance(failure, CallTimeout) or (gained >= _ENOUGH and not isinstance(failure, UnusableResponse)):
             return asked
         return max(asked, BACKOFF * 2.0 ** max(0, self._attempts - 1))
 
@@ -158,7 +159,7 @@ class Workers:
         before = piece.at
         try:
             self._receive(piece)
-        except TransportError as failure:
+        except SideFXError as failure:  # also a redirect that is not followed
             with self._changed:
                 # The server may refuse more connections. A response of another file is not such a refusal.
                 is_refusal = getattr(failure, "http_code", None) not in (200, 206, 416)
@@ -168,7 +169,7 @@ class Workers:
                     self._changed.notify_all()
                     return False
             is_final = isinstance(failure, UnusableResponse) and failure.wait is None
-            if is_final or self._stopping or not self.several:
+            if is_final or self._stopping or not self.several or not isinstance(failure, TransportError):
                 raise
             # Several connections may break at once, so the bytes of each count.
             wait = self._budget.wait(failure, self.written, piece.at - before)

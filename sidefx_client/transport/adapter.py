@@ -98,6 +98,11 @@ class ObservedPool:
             return connection_class
         return mixed(ObservedConnection, connection_class)
 
+    def _put_conn(self, conn: Any) -> None:
+        # urllib3 puts a failed connection above idle ones, so the next request would open another.
+        if getattr(conn, "sock", None) is not None:
+            super()._put_conn(conn)  # type: ignore[misc]
+
     def _get_conn(self, timeout: float | None = None) -> Any:
         try:
             connection = super()._get_conn(timeout)  # type: ignore[misc]

@@ -169,6 +169,17 @@ def test_D5_truncated_file_of_unknown_length_is_detected(case: Case, tls: str | 
     case.declared.update(case.directory.iterdir())
 
 
+@pytest.mark.parametrize("known", [{"size": MIB}, {"md5": md5(CONTENT)}])
+def test_H14_size_or_md5_completes_a_file_that_ends_without_close_notify(case: Case, known: dict[str, Any]) -> None:
+    def step(connection: Connection, request: Request) -> None:
+        connection.send(http_response(200, CONTENT, framed=False))
+        connection.finish(notify=False)
+
+    with ScriptedServer([step], tls="good") as server:
+        fetch(case, server, **known)
+    whole(case)
+
+
 FORBIDDEN = send(http_response(403, "the signature has expired"))
 
 

@@ -197,16 +197,17 @@ def test_more_bytes_than_expected_raise(tmp_path: Path, framing: dict[str, str])
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows does not remove an open file")
-def test_removed_partial_file_starts_again_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("thefts", [3, 6])
+def test_removed_partial_file_starts_again_up_to_five_times(tmp_path: Path, thefts: int) -> None:
     def steal(done: int, total: int | None) -> None:
-        for partial in tmp_path.glob("*.part") if done else ():
+        for partial in tmp_path.glob("*.part") if done and len(served.asked) <= thefts else ():
             partial.unlink()
 
     served = Served(CONTENT)
-    with ScriptedServer(served) as server:
-        with pytest.raises(FileNotFoundError):
-            fetch(server, tmp_path, progress=steal)
-        assert served.asked == [None, None]
+    with ScriptedServer(served) as server, contextlib.suppress(FileNotFoundError):
+        fetch(server, tmp_path, progress=steal)
+        assert thefts == 3
+    assert served.asked == [None] * min(thefts + 1, 6)
     assert not list(tmp_path.glob("*.part"))
 
 

@@ -133,8 +133,16 @@ def test_D12_connections_that_stall_together_are_all_resumed(tmp_path: Path) -> 
     assert (len(served.asked), served.sent) == (12 + 8, len(CONTENT))
 
 
-@pytest.mark.parametrize("status", [403, 404, 429, 500, 503, None], ids=lambda status: str(status or "reset"))
-def test_D17_server_that_accepts_two_connections_gets_two(tmp_path: Path, status: int | None) -> None:
+REFUSALS = {
+    **{str(status): http_response(status, b"", {"Retry-After": "3600"}) for status in (403, 404, 429, 500, 503)},
+    "page": http_response(200, b"<p>busy</p>", {"Content-Type": "text/html"}),
+    "redirect": http_response(302, b"", {"Location": "http://busy.invalid/"}),
+    "reset": None,
+}
+
+
+@pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS)
+def test_D17_server_that_accepts_two_connections_gets_two(tmp_path: Path, refusal: bytes | None) -> None:
     served, busy, lock = Served(CONTENT, pause=0.002), [0, 0], threading.Lock()
 
     def two_at_once(connection: Connection, request: Request) -> None:
@@ -145,10 +153,10 @@ def test_D17_server_that_accepts_two_connections_gets_two(tmp_path: Path, status
         try:
             if not too_many:
                 served(connection, request)
-            elif status is None:
+            elif refusal is None:
                 connection.reset()
             else:
-                connection.send(http_response(status, b"", {"Retry-After": "3600"}))
+                connection.send(refusal)
         finally:
             with lock:
                 busy[0] -= 1
@@ -156,6 +164,18 @@ def test_D17_server_that_accepts_two_connections_gets_two(tmp_path: Path, status
     with ScriptedServer(two_at_once) as server:
         assert fetch(server, tmp_path, connections=6) == CONTENT
     assert 1 <= busy[1] <= 5
+
+
+def test_D17_silent_connections_are_given_up(tmp_path: Path) -> None:
+    served = Served(CONTENT, pause=0.002)
+
+    def serve_two(connection: Connection, request: Request) -> None:
+        (served if connection.number <= 2 else stall)(connection, request)
+
+    with ScriptedServer(serve_two) as server:
+        assert fetch(server, tmp_path, connections=4) == CONTENT
+        assert server.connections == 4
+    assert served.sent == len(CONTENT)
 
 
 def test_D12_broken_connections_are_given_up_and_resumed_by_the_next_run(tmp_path: Path) -> None:
