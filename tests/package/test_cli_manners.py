@@ -109,6 +109,22 @@ class Minimal:
         self.write = stream.write
 
 
+class Broken(Minimal):
+    """A stream whose ``write`` raises ValueError, as a copy to a closed file does."""
+
+    def __init__(self, stream: Any) -> None:
+        self.write, self.flush, self.isatty = CLOSED.write, CLOSED.flush, lambda: False
+
+
+def test_L2_result_goes_to_stderr_if_write_raises_value_error(shell: Shell) -> None:
+    def before() -> None:
+        sys.stdout = Broken(None)
+
+    shell.server.register("farm.f", lambda: "the only copy")
+    status, _, err = shell("call", "farm.f", before=before)
+    assert (status, "the only copy" in err) == (1, True)
+
+
 CLOSED = io.StringIO()
 CLOSED.close()
 
