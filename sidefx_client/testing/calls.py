@@ -93,5 +93,12 @@ class Refusal(Exception):
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(status, message)
-        self.status = status
+        self.status = final_status(status)
         self.message = message
+
+
+def final_status(status: int) -> int:
+    """Return ``status``. Raise ValueError for another one than 200 to 599: after 100 the client would wait for more."""
+    if not 200 <= status <= 599:
+        raise ValueError(f"the status of a response must be from 200 to 599, not {status}")
+    return status

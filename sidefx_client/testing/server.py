@@ -13,7 +13,7 @@ from werkzeug import Response
 
 from . import certificates
 from .application import Application
-from .calls import Call, Download, Refusal, Stream, Upload
+from .calls import Call, Download, Refusal, Stream, Upload, final_status
 from .faults import Fault
 from .sockets import HTTPServer
 
@@ -165,6 +165,7 @@ class LocalServer:
         def respond() -> Response:
             return Response(message, status, headers, mimetype="text/plain")
 
+        final_status(status)
         self._add(Fault(respond, function, times))
 
     def rate_limit(self, retry_after: int | str, *, times: float = 1, function: str | None = None) -> None:

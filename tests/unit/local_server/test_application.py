@@ -86,6 +86,14 @@ def test_a_refusal_is_a_plain_text_response_and_not_an_error_of_the_server(visit
     assert response.headers["Content-Type"].startswith("text/plain")
 
 
+@pytest.mark.parametrize("status", [0, 100, 199, 600])
+def test_a_status_that_does_not_end_a_response_is_an_error(visitor: Visitor, status: int) -> None:
+    with pytest.raises(ValueError, match=f"from 200 to 599, not {status}"):
+        Refusal(status, "no")
+    with pytest.raises(ValueError, match=f"from 200 to 599, not {status}"):
+        visitor.server.fail(status)
+
+
 @pytest.mark.parametrize("form", [{}, {"json": "{"}, {"json": '["a.b", {}, []]'}, {"json": "[1, [], {}]"}])
 def test_a_malformed_request_is_refused_with_the_right_form(visitor: Visitor, form: dict[str, str]) -> None:
     response = visitor.post(visitor.server.endpoint_url, data=form)
