@@ -76,7 +76,7 @@ class ObservedConnection:
             # By default a body without a length looks complete when it is truncated.
             self.sock.suppress_ragged_eofs = False
 
-    def endheaders(self, *args: Any, **kwargs: Any) -> None:
+    def endheaders(self, *args: Any, **kwargs: Any) -> Any:
         """Send the head of the request, and record that. The CONNECT to a proxy does not pass here."""
         if self.sock is None:
             self.connect()
@@ -87,11 +87,11 @@ class ObservedConnection:
         self.sock.settimeout(attempt.read_timeout)
         if attempt.on_socket is not None:
             attempt.on_socket(self.sock)
-        super().endheaders(*args, **kwargs)  # type: ignore[misc]
+        return super().endheaders(*args, **kwargs)  # type: ignore[misc] # urllib3-future needs the result
 
-    def send(self, data: Any) -> None:
+    def send(self, data: Any) -> Any:
         try:
-            super().send(data)  # type: ignore[misc]
+            return super().send(data)  # type: ignore[misc]
         except (ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionResetError) as error:
             # urllib3 reads a response (such as a 401 or 413) after a BrokenPipeError only.
             raise BrokenPipeError(str(error)) from error
