@@ -5,6 +5,7 @@ A TokenCache shares it between processes. No frame that raises holds a token in 
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import threading
 import time
@@ -64,7 +65,7 @@ class TokenManager:
         self._session = session
         self._endpoint = endpoint(url)
         # The reference wrapper sends grant_type to standard OAuth2 endpoints only.
-        self._body = b"grant_type=client_credentials" if url.rstrip("/").endswith("/token") else b""
+        self._body = "grant_type=client_credentials" if url.rstrip("/").endswith("/token") else ""
         self._find = find
         self._cache = cache
         self._retries = retries
@@ -170,10 +171,8 @@ def _token_of(value: Any, started: float) -> AccessToken | None:
     token, lifetime = Secret(value["access_token"]), value.get("expires_in")
     if lifetime is None:
         return AccessToken(token, None)
-    try:
+    with contextlib.suppress(TypeError, ValueError, OverflowError):
         seconds = min(float(lifetime), MAX_TOKEN_LIFETIME)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    if lifetime is True or not seconds > 0:  # also NaN
-        return None
-    return AccessToken(token, started + seconds - min(_MARGIN, seconds / 10))
+        if seconds > 0 and lifetime is not True:  # not NaN either
+            return AccessToken(token, started + seconds - min(_MARGIN, seconds / 10))
+    return None

@@ -28,7 +28,7 @@ logger = logging.getLogger("sidefx_client")  # a DEBUG line for each request, a 
 logger.addHandler(logging.NullHandler())  # silent until the application configures logging
 
 _REDACTED = "<redacted>"
-_URL = re.compile(r"(https?:(?:\\?/){2}[^\s?\"'<>]*)(\?[^\s\"'<>]*)?", re.IGNORECASE)
+_URL = re.compile(r"(https?:(?:\\?/){2}[^\s?\"'<>]*)(\?[^\s\"<>]*)?", re.IGNORECASE)
 _NAMED = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&apos;", " ": "+"}  # in HTML, and in a form
 _BLANKS = "\xa0\u3000"  # of HTML and of Japanese text, for which isprintable() is False
 
@@ -72,25 +72,20 @@ class APIError(SideFXError):
     ``retry_after`` is the wait in seconds that the server asked for, or None.
     """
 
-    retry_after: float | None = None
-
-    def __init__(self, http_code: int, message: str) -> None:
+    def __init__(self, http_code: int, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.http_code = http_code
+        self.retry_after = retry_after
 
     def __str__(self) -> str:
         return f"{self.http_code} {self.message}"
 
 
 class RateLimitError(APIError):
-    """The API still responds with 429 after the retries, or asks for a wait of more than 120 s.
-
-    ``retry_after`` is the wait that it asked for, in seconds, or None.
-    """
+    """The API still responds with 429 after the retries, or asks for a wait of more than 120 s."""
 
     def __init__(self, http_code: int, message: str, retry_after: float | None = None) -> None:
-        super().__init__(http_code, message)
-        self.retry_after = retry_after
+        super().__init__(http_code, message, retry_after=retry_after)
 
     def __str__(self) -> str:
         wait = "" if self.retry_after is None else f" (retry after {self.retry_after:.0f} s)"

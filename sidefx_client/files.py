@@ -116,14 +116,21 @@ class ResponseFile(io.BufferedReader):
     def __init__(self, response: requests.Response) -> None:
         self._body = ResponseBody(response)
         super().__init__(self._body, BLOCK)
-        self.response = response
+        self._response = response
         if response.request is not None:  # a copy, because hooks and mocks may keep the request that was sent
             response.request = response.request.copy()
             response.request.headers.pop("Authorization", None)
             response.request.hooks = {}
+            response.request.body = response.request.body if isinstance(response.request.body, (str, bytes)) else None
 
     def __repr__(self) -> str:
         return f"<ResponseFile name={self.name!r} size={self.size}>"
+
+    @property
+    def response(self) -> requests.Response:
+        """The response of requests. It keeps this file open."""
+        self._response.file = self  # type: ignore[attr-defined] # whose end would close the response
+        return self._response
 
     @property
     def size(self) -> int | None:
@@ -133,7 +140,7 @@ class ResponseFile(io.BufferedReader):
     @property
     def name(self) -> str | None:
         """A safe file name (no directory, not hidden), or None if the server sends none."""
-        return name_in_disposition(self.response.headers.get("Content-Disposition"))
+        return name_in_disposition(self._response.headers.get("Content-Disposition"))
 
     def save(self, path: AnyPath, progress: ProgressCallback | None = None) -> Path:
         """Save the unread bytes to a file at ``path``, which appears only when it is complete. Return its path.
@@ -158,6 +165,6 @@ class ResponseFile(io.BufferedReader):
             return file.commit()
 
     def __del__(self) -> None:
-        if "response" in self.__dict__ and not self.closed and not self._body.finished:
+        if "_response" in vars(self) and not (self.closed or self._body.finished or self._response._content_consumed):
             warnings.warn(f"unclosed {self!r}: use it with 'with', or close() it", ResourceWarning, 2, source=self)
         super().__del__()

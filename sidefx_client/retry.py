@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .errors import APIError, CallTimeout, RateLimitError, SideFXError, TransportError, clean, logger
+from .errors import CallTimeout, SideFXError, TransportError, clean, logger
 
 MAX_RETRY_AFTER = 120.0  # seconds: a longer Retry-After is raised to the caller
 BACKOFF = 0.5  # seconds before the first retry, doubled each time
@@ -51,12 +51,14 @@ class RetryPolicy:
         self._read_only = read_only
         self._failures: list[SideFXError] = []
 
-    def pause(self, failure: SideFXError, wait: Callable[[float], object], body: Any = b"") -> None:
+    def pause(self, failure: SideFXError, wait: Callable[[float], object], body: Any = "") -> None:
         """Log a retry and wait. Raise ``failure`` if it is not retried or ``body`` cannot be read a second time."""
         delay = self._delay(failure) if len(self._failures) < self._retries else None
+        if isinstance(failure, TransportError):  # an earlier attempt may have been executed
+            failure.may_have_executed |= any(getattr(earlier, "may_have_executed", False) for earlier in self._failures)
         if delay is None:
             raise failure
-        if not isinstance(body, bytes) and not body.is_repeatable():
+        if not isinstance(body, str) and not body.is_repeatable():
             failure.add_hint("the upload cannot be read a second time, so it was not sent again")
             raise failure
         self._failures.append(failure)
@@ -71,15 +73,12 @@ class RetryPolicy:
             timed_out_before = isinstance(failure, CallTimeout) and CallTimeout in map(type, self._failures)
             safe = not failure.may_have_executed or (self._read_only and not timed_out_before)
             return backoff if safe and not failure.permanent else None
-        if not isinstance(failure, APIError):
-            return None
-        if failure.http_code == 401:
+        code = getattr(failure, "http_code", None)
+        if code == 401:
             return None if any(getattr(earlier, "http_code", None) == 401 for earlier in self._failures) else 0.0
-        retryable = self._read_only and failure.http_code in RETRYABLE_STATUSES
-        if not (retryable or isinstance(failure, RateLimitError)):
-            return None
-        asked = failure.retry_after or 0.0
-        return max(asked, backoff) if asked <= MAX_RETRY_AFTER else None
+        asked = getattr(failure, "retry_after", None) or 0.0
+        retryable = code == 429 or (self._read_only and code in RETRYABLE_STATUSES)
+        return max(asked, backoff) if retryable and asked <= MAX_RETRY_AFTER else None
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

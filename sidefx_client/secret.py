@@ -45,5 +45,5 @@ def optional(value: str | Secret | None) -> Secret | None:
 
 def live_secrets() -> list[Secret]:
     """Return every Secret that is held now and is long enough to be redacted."""
-    found = [reference() for reference in _live.valuerefs()]  # values() fails if another thread adds one
-    return [secret for secret in found if secret is not None]
+    # values() fails if another thread adds one.
+    return [secret for reference in _live.valuerefs() if (secret := reference()) is not None]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+import requests
 
 from .errors import ConfigError
 
@@ -29,6 +31,10 @@ def why_unsafe(url: object, parameter: str) -> str | None:
         return f"{parameter} for {place} contains a user or a password: pass credentials apart from the URL"
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname)):
         return f"{parameter} must begin with https:// (http:// only for loopback), not {place}"
+    try:
+        requests.Request("GET", url).prepare()
+    except ValueError:  # such as a host name that IDNA refuses
+        return f"{parameter} has a host that is not valid: {place}"
     return None
 
 
@@ -48,9 +54,9 @@ def why_unusable_proxy(proxy: str) -> str | None:
     return None
 
 
-def origin(url: str) -> str:
-    """Return ``scheme://host:port`` of a URL, the only part that a message may show."""
-    parts = _split(url)
+def origin(url: str, base: str = "") -> str:
+    """Return ``scheme://host:port`` of a URL, which may be relative to ``base``: the only part that a message shows."""
+    parts = _split(url, base)
     if parts is None or not parts.hostname:
         return "an unreadable address"
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
@@ -66,9 +72,9 @@ def is_loopback(host: str | None) -> bool:
     return address.is_loopback if address.version == 4 else str(address) == "::1"
 
 
-def _split(url: str) -> SplitResult | None:
+def _split(url: str, base: str = "") -> SplitResult | None:
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(urljoin(base, url))
         _ = parts.port  # reading an invalid port raises
     except ValueError:
         return None

@@ -13,7 +13,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlencode, urljoin
+from urllib.parse import urlencode
 
 import requests
 
@@ -37,7 +37,7 @@ _UPLOADS = (File, bytes, bytearray, memoryview)
 
 
 @contextlib.contextmanager
-def encoded(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator[bytes | MultipartBody]:
+def encoded(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator[str | MultipartBody]:
     """Yield the body of the request for a call. Its files are open within the ``with`` block.
 
     Raises TypeError or ValueError for an argument that JSON cannot hold or a misplaced file, and names its place.
@@ -48,8 +48,9 @@ def encoded(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterat
         raise TypeError("kwargs['json']: an upload cannot be named 'json', the name of the call itself")
     text = _json_text(name, list(args), {key: value for key, value in kwargs.items() if key not in uploads})
     if not uploads:
-        yield urlencode({"json": text}).encode()
+        yield urlencode({"json": text})  # text, as requests makes it, because tests parse the body
         return
+    _json_text(name, [], dict.fromkeys(uploads))  # checks their keywords
     with contextlib.ExitStack() as opened:
         fields: list[Any] = [("json", None, BytesSource(text.encode()))]
         for key, value in uploads.items():
@@ -89,7 +90,8 @@ def decode(response: requests.Response) -> Any:
         del value  # it may be a text with an echoed secret
     if failure:
         raise failure
-    excerpt = clean(" ".join(data.getvalue()[: 40 * EXCERPT_LENGTH].decode("utf-8", "replace").split()), one_line=True)
+    data = io.BytesIO(b" ".join(data.getvalue().split(None, EXCERPT_LENGTH)[:EXCERPT_LENGTH]))
+    excerpt = clean(data.getvalue()[: 40 * EXCERPT_LENGTH].decode("utf-8", "replace"), one_line=True)
     media = clean(media, one_line=True)[:EXCERPT_LENGTH] or "an unknown type"
     raise APIError(response.status_code, f"expected JSON, got {media}: {excerpt[:EXCERPT_LENGTH]}")
 
@@ -121,19 +123,14 @@ def _api_error(response: requests.Response) -> APIError:
     status = response.status_code
     if status in (301, 302, 303, 307, 308):
         response.close()
-        target = ""
-        with contextlib.suppress(ValueError):  # a Location that is not a URL
-            target = urljoin(str(response.url), response.headers.get("Location", ""))
-        target = clean(origin(target), one_line=True)
+        target = clean(origin(response.headers.get("Location", ""), str(response.url)), one_line=True)
         return APIError(status, f"the server redirects to {target}, which is not followed: check the URL")
     message = error_message(status, _text(response).strip())
     if not message:
         message = clean(response.reason or "an error", one_line=True) + " (the server sent no message)"
     if "EULA not accepted" in message:
         message += " (log in and accept it at https://www.sidefx.com/services/eula/)"
-    error = (RateLimitError if status == 429 else APIError)(status, message)
-    error.retry_after = retry_after(response.headers)
-    return error
+    return (RateLimitError if status == 429 else APIError)(status, message, retry_after=retry_after(response.headers))
 
 
 def _text(response: requests.Response) -> str:

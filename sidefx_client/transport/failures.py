@@ -25,7 +25,8 @@ _DISK_ERRORS = (FileExistsError, FileNotFoundError, IsADirectoryError, NotADirec
 _DISK_ERRNOS = (errno.ENOSPC, errno.EROFS, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 _TIMEOUTS = (socket.timeout, TimeoutError, requests.Timeout, urllib3.exceptions.TimeoutError)
-_MISCONFIGURED = (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema)
+_INVALID_URL = (requests.exceptions.InvalidURL, http.client.InvalidURL, urllib3.exceptions.LocationValueError)
+_MISCONFIGURED = (*_INVALID_URL, requests.exceptions.InvalidSchema)
 _REFUSED = urllib3.exceptions.NewConnectionError  # also if a host name does not resolve
 _CERTIFICATE = (ssl.SSLCertVerificationError, CertificateError)
 _NOT_CONNECTED = (_REFUSED, urllib3.exceptions.ConnectTimeoutError, requests.ConnectTimeout, *_CERTIFICATE)

@@ -93,11 +93,11 @@ class FileSource:
                 self._file.seek(self._start)
 
     def _stamp_now(self) -> tuple[int, int]:
-        """Return size and modification time of an owned file, to detect changes."""
-        if not self._owned:
-            return 0, 0
-        status = os.fstat(self._file.fileno())
-        return status.st_size, status.st_mtime_ns
+        """Return size and modification time, to detect changes."""
+        with contextlib.suppress(AttributeError, OSError, ValueError):  # not a file of the system
+            status = os.fstat(self._file.fileno())
+            return status.st_size, status.st_mtime_ns
+        return 0, 0
 
 
 class MultipartBody:
@@ -112,6 +112,9 @@ class MultipartBody:
             self._segments += [BytesSource((before + _part_head(name, filename)).encode()), source]
             before = f"\r\n--{boundary}\r\n"
         self._segments.append(BytesSource(f"\r\n--{boundary}--\r\n".encode()))
+
+    def __repr__(self) -> str:
+        return self.content_type  # with its random boundary, by which requests-cache tells bodies apart
 
     def __len__(self) -> int:
         return sum(segment.size for segment in self._segments)

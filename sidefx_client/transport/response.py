@@ -8,11 +8,11 @@ complete body. Both decode any number of codings.
 from __future__ import annotations
 
 import codecs
-import http.client
 import io
 import re
 import zlib
 from collections.abc import Iterator
+from http.client import HTTPResponse
 from typing import Any, NoReturn
 
 import requests
@@ -25,7 +25,7 @@ from .failures import NETWORK_ERRORS, transport_error
 MAX_INPUT_WITHOUT_OUTPUT = 1 << 20  # compressed bytes without output: endless empty members or blocks
 
 # Python knows many more, but some raise unexpected errors (idna, hex) and some interpret code (unicode_escape).
-_CHARSETS = "utf-(16|32)|iso8859-|cp125|ascii"
+_CHARSETS = r"utf-(16|32)|iso(8859|2022)|cp\d|ascii|big5|euc|gb|koi8|mac|shift"
 _UNSUPPORTED = re.compile(r"\b(br|zstd|compress|dcb|dcz|gzip|deflate)\b")  # alone or in a list of codings
 
 
@@ -91,8 +91,8 @@ class ResponseBody(io.RawIOBase):
 
     def _read_blocks(self, coding: str) -> Iterator[bytes]:
         response = self._response
-        # A response hook, a pickler, a mock or a cache read the body, or a hook made this response.
-        if getattr(response, "_content_consumed", False) or response.raw is None:
+        # A response hook, a pickler, a mock or a cache read the body, or a hook made this response. vcrpy's is decoded.
+        if getattr(response, "_content_consumed", False) or isinstance(response.raw, (HTTPResponse, type(None))):
             self._source = io.BytesIO(response.content or b"")
             if response.headers.get("Content-Encoding"):  # decoded by requests, so the length differs
                 self._length, self._is_coded = None, False
@@ -118,10 +118,12 @@ class ResponseBody(io.RawIOBase):
         if not hasattr(source, "stream"):  # such as a file that a mock set as `raw`
             return source.read(size)
         # Only read1 returns as soon as bytes arrive. urllib3 1.26 lacks it, but http.client has it.
-        if type(getattr(source, "_fp", None)) not in (http.client.HTTPResponse, RawResponse):
+        if type(getattr(source, "_fp", None)) not in (HTTPResponse, RawResponse):
             return source.read(size, decode_content=False)
+        # http.client does not understand a length such as "3, 3", so it would wait for the end of the connection.
+        left = size if self._length is None else self._length - self._count
         with source._error_catcher():
-            data = source._fp.read1(size)
+            data = source._fp.read1(min(size, left))
             if not data:
                 source._fp.close()  # so that the connection goes back to its pool
             return data

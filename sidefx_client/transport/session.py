@@ -22,7 +22,7 @@ from requests.utils import default_user_agent, select_proxy
 
 from ..errors import ConfigError, logger
 from ..secret import Secret
-from ..urls import is_loopback, origin, why_unusable_proxy
+from ..urls import is_loopback, why_unusable_proxy
 from ..version import __version__
 from .adapter import Adapter, AnyPath
 from .connection import Attempt, OnSocket, in_flight
@@ -85,7 +85,7 @@ class Session:
             response = self._send(request, timeout, options)
             outcome = response.status_code
             return response
-        except (*NETWORK_ERRORS, ValueError, TypeError) as error:
+        except (*NETWORK_ERRORS, ValueError, TypeError, AttributeError) as error:
             # Requests cannot parse some proxy URLs; the text of its error may show their password.
             problem = proxy and why_unusable_proxy(proxy)
             if not problem and is_of_hook(error):
@@ -151,31 +151,24 @@ def _settings_for(session: requests.Session, host: str) -> tuple[dict[str, Any],
 
 def endpoint(url: str) -> requests.PreparedRequest:
     """Return a template for POST requests to ``url``, so that the URL is parsed only once."""
-    return _prepared("POST", url, {"Accept": "*/*", "Accept-Encoding": "gzip"})
+    headers = {"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": "gzip"}
+    return requests.Request("POST", url, headers).prepare()
 
 
-def build_post(endpoint: requests.PreparedRequest, body: bytes | MultipartBody, auth: Any) -> requests.PreparedRequest:
+def build_post(endpoint: requests.PreparedRequest, body: str | MultipartBody, auth: Any) -> requests.PreparedRequest:
     """Return a request to ``endpoint``. ``auth``, a callable, is applied last: its header cannot be replaced."""
     request = endpoint.copy()
     request.body = body
     request.headers["Content-Length"] = str(len(body))
-    request.headers["Content-Type"] = _FORM if isinstance(body, bytes) else body.content_type
+    request.headers["Content-Type"] = _FORM if isinstance(body, str) else body.content_type
     auth(request)
     return request
 
 
 def build_get(url: Secret, headers: Mapping[str, str]) -> requests.PreparedRequest:
     """Return a GET for the bytes without a Content-Encoding. It carries no token."""
-    return _prepared("GET", url.reveal(), {"Accept-Encoding": "identity", **headers})
-
-
-def _prepared(method: str, url: str, headers: Mapping[str, str]) -> requests.PreparedRequest:
-    shown = origin(url)
-    try:
-        return requests.Request(method, url, {"User-Agent": USER_AGENT, **headers}).prepare()
-    except ValueError:  # InvalidURL of requests, such as a host name that IDNA refuses
-        del url
-    raise ConfigError(f"cannot make a request for a URL at {shown}")
+    headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers}
+    return requests.Request("GET", url.reveal(), headers).prepare()
 
 
 def require_timeout(timeout: Any) -> Timeout:

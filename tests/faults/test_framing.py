@@ -202,6 +202,7 @@ CODING = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked \t\r\n"
 GZIP, DEFLATE = {**JSON, "Content-Encoding": "gzip"}, {**JSON, "Content-Encoding": "deflate"}
 ACCEPTED = {
     "H12 equal lengths": (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\n[1]", [1]),
+    "H12 list of equal lengths": (http_response(200, b"[1]", {**JSON, "Content-Length": "3, 3"}), [1]),
     "H12 length of a 204": (http_response(204, headers={"Content-Length": "5"}), None),
     "H12 chunked, blanks": (CODING + b"\r\n3\r\n[1]\r\n0\r\n\r\n", [1]),
     "H12 chunked, blanks, length": (CODING + b"Content-Length: 99\r\n\r\n3\r\n[1]\r\n0\r\n\r\n", [1]),

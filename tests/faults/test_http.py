@@ -128,6 +128,10 @@ STREAM_TYPE = {"Content-Type": "application/octet-stream"}
 VALUES = {
     "charset": (http_response(200, TEXT, {"Content-Type": "Application/JSON; charset=utf-8"}), VALUE),
     "latin-1": (http_response(200, TEXT.decode().encode("latin-1"), {"Content-Type": "a/x+json; charset=L1"}), VALUE),
+    "shift_jis": (
+        http_response(200, '"名前"'.encode("shift_jis"), {"Content-Type": "a/json; charset=shift_jis"}),
+        "名前",
+    ),
     "+json": (http_response(200, TEXT, {"Content-Type": "application/vnd.sidefx+json"}), VALUE),
     "BOM": (http_response(200, b"\xef\xbb\xbf" + TEXT, JSON_TYPE), VALUE),
     "no type": (http_response(200, TEXT), VALUE),
@@ -285,6 +289,7 @@ ECHOES = {
     "other case": http_response(422, ECHOED.upper()),
     "URL-escaped": http_response(422, urllib.parse.quote(BASIC, safe="")),
     "JSON": http_response(200, f'{{"{ECHOED}"', JSON_TYPE),
+    "after blanks": http_response(200, " " * 7990 + ECHOED),
     "Content-Type": http_response(200, "x", {"Content-Type": f"text/{TOKEN}"}),
     "Content-Encoding": http_response(200, "x", {**JSON_TYPE, "Content-Encoding": f"br, {TOKEN}"}),
     "Location": http_response(302, headers={"Location": f"https://{TOKEN}.invalid/?{SIGNATURE}"}),

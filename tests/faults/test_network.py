@@ -321,7 +321,9 @@ def test_N12_socks_proxy_is_used_for_calls_and_downloads(case: Case, monkeypatch
     assert path.read_bytes() == b'"done"'
 
 
-@pytest.mark.parametrize("proxy", ["socks://{}@127.0.0.1:1", "http://:{}", "ftp://a:{}@127.0.0.1:1", "http://:{}@"])
+@pytest.mark.parametrize(
+    "proxy", ["socks://{}@127.0.0.1:1", "http://:{}", "ftp://a:{}@127.0.0.1:1", "http://:{}@", "http://"]
+)
 def test_N12_unusable_proxy_raises_config_error(
     case: Case, monkeypatch: pytest.MonkeyPatch, connects: list[Any], proxy: str
 ) -> None:

@@ -77,8 +77,9 @@ def test_U2_retried_upload_is_identical_and_progress_restarts_at_zero(case: Case
     assert done[restart:] == sorted(done[restart:])
 
 
+@pytest.mark.parametrize("opened", [False, True], ids=["path", "object"])
 def test_U3_growing_file_is_sent_up_to_its_announced_size(
-    case: Case, tls: str | None, caplog: pytest.LogCaptureFixture
+    case: Case, tls: str | None, caplog: pytest.LogCaptureFixture, opened: bool
 ) -> None:
     scene = case.sparse("scene.hip", 64 * MIB)
 
@@ -90,7 +91,8 @@ def test_U3_growing_file_is_sent_up_to_its_announced_size(
         connection.send(OK)
 
     server, service = case.serve([grow_meanwhile, OK], tls=tls)
-    assert service.bugs.submit_issue(scene=sidefx.File(scene)) == "done"
+    with scene.open("rb") as file:
+        assert service.bugs.submit_issue(scene=sidefx.File(file if opened else scene)) == "done"
     assert len(server.requests) == 1
     assert service.bugs.submit_issue(summary="next") == "done"
     assert server.connections == 1
@@ -241,6 +243,7 @@ MISSING = sidefx.File("/nowhere/at/all")  # opening it raises OSError
         (["\ud800"], {}, "args[0]: the text contains a lone surrogate"),
         ([], {"a": [1, "x\udc80"]}, "kwargs['a'][1]: the text contains a lone surrogate"),
         ([], {"a": {"\udc80": 1}}, "kwargs['a']: the text contains a lone surrogate"),
+        ([], {"\udc80": b"upload"}, "kwargs: the text contains a lone surrogate"),
         pytest.param((DEEP,), {}, "nested too deeply", id="deep"),
     ],
 )

@@ -76,7 +76,10 @@ def test_any_content_disposition_gives_a_safe_name(header: str) -> None:
 
 
 @examples(150)
-@given(name=NAMES.filter(bool), keyword=NAMES.filter(lambda keyword: keyword != "json"))
+@given(
+    name=NAMES.filter(bool),
+    keyword=NAMES.filter(lambda text: text != "json" and not re.search("[\ud800-\udfff]", text)),
+)
 @example(name='a"b\r\nc\\d', keyword='k"\r\n\r\nx')
 @example(name="tab\tand\x7f\x00", keyword="\x7f")
 def test_upload_names_cannot_inject_headers(stage: Stage, name: str, keyword: str) -> None:

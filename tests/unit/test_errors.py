@@ -47,6 +47,10 @@ def test_exceptions_survive_copy_and_pickle_with_their_hint(error: sidefx.SideFX
         assert (str(again), again.args, vars(again)) == (str(hinted), (again.message,), vars(hinted))
 
 
+def test_H16_query_with_quotes_is_redacted() -> None:
+    assert errors.clean("at https://h.example/x?a='b'&sig=5ec4e7 now") == "at https://h.example/x?<redacted> now"
+
+
 @pytest.mark.parametrize("text", ["http://" * 30_000, r"http:\/\/" * 30_000, "Http://a,https://b" * 15_000])
 def test_N14_long_text_of_urls_is_redacted_in_linear_time(text: str) -> None:
     start = time.monotonic()

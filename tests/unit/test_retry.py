@@ -112,3 +112,11 @@ def test_retry_after_date_is_read_in_any_local_time_zone(monkeypatch: pytest.Mon
     time.tzset()
     assert wait in (29.0, 30.0)
     assert retry_after({"Retry-After": time.strftime(form, time.gmtime(time.time() - 86400))}) == 0.0
+
+
+def test_refused_retry_of_a_dropped_call_may_have_executed() -> None:
+    policy = RetryPolicy("things.get_all", 1, read_only=True)
+    policy.pause(sidefx.TransportError("dropped", may_have_executed=True), lambda seconds: None)
+    with pytest.raises(sidefx.TransportError, match="refused") as caught:
+        policy.pause(sidefx.TransportError("refused"), lambda seconds: None)
+    assert caught.value.may_have_executed

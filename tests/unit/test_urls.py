@@ -24,6 +24,11 @@ def test_host_that_urllib3_parses_differently_is_unsafe(url: str) -> None:
     assert why_unsafe(url, "endpoint_url")
 
 
+@pytest.mark.parametrize("url", ["https://*.example/", "https://.example/", "https://[v1.x]/"])
+def test_host_that_requests_refuses_is_unsafe(url: str) -> None:
+    assert "host" in (why_unsafe(url, "endpoint_url") or "")
+
+
 def test_messages_hide_password_and_query() -> None:
     for url in ("http://api.example/?signature=5ec4e7", "https://someone:5ec4e7@api.example/", "https://h:5ec4e7/"):
         assert "5ec4e7" not in (why_unsafe(url, "url") or "5ec4e7")
