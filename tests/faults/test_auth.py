@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import pickle
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -195,9 +196,10 @@ def test_A10_empty_token_sends_no_authorization_header(case: Case) -> None:
 
 def test_A14_request_of_a_response_file_has_no_authorization(case: Case) -> None:
     stream = http_response(200, b"bytes", {"Content-Type": "application/octet-stream"})
-    server = case.server([stream])
-    with case.service(server).things.stream(scene=b"upload") as file:
+    service = case.service(case.server([stream, stream]))
+    with service.things.stream(scene=b"upload") as file:
         assert "Authorization" not in file.response.request.headers
         check_object(file.response)
         assert file.read() == b"bytes"
         check_object(file.response)
+    assert pickle.loads(pickle.dumps(service.things.stream(scene=b"upload").response)).content == b"bytes"

@@ -227,7 +227,7 @@ ACCEPTED = {
 
 @pytest.mark.parametrize(("sent", "value"), ACCEPTED.values(), ids=ACCEPTED)
 def test_H12_harmless_framing_and_needless_codings_are_accepted(case: Case, sent: bytes, value: object) -> None:
-    _, service = case.serve([sent, NEXT])
+    _, service = case.serve([sent, NEXT], timeout=5)
     assert service.bugs.submit_issue(summary="x") == value
     assert service.bugs.submit_issue(summary="y") == "next"
 

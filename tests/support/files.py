@@ -9,6 +9,7 @@ from typing import Any
 import requests
 
 import sidefx_client as sidefx
+from sidefx_client.transport.adapter import Adapter
 from support.case import SIGNATURE, Case
 from support.downloads import left, md5
 from support.scripted import Action, Connection, Request, ScriptedServer, http_response, json_response, send_before_body
@@ -65,7 +66,7 @@ def fetch(case: Case, server: ScriptedServer, **options: Any) -> Path:
     """Download the file from a signed URL."""
     url = f"{server.url}/{NAME}?{SIGNATURE}"
     with requests.Session() as session:
-        session.verify = server.ca_bundle or True
+        session.mount("https://", Adapter(server.ca_bundle or True))
         return sidefx.download_file(url, case.directory / NAME, session=session, **options)
 
 

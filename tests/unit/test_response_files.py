@@ -85,10 +85,6 @@ def test_response_raw_has_the_undecoded_bytes() -> None:
         assert file.response.raw.read(decode_content=False) == coded
 
 
-def test_response_can_be_read_without_its_file() -> None:
-    assert sidefx.ResponseFile(sample("stream.http")).response.content
-
-
 @pytest.mark.parametrize("coding", [None, "gzip"])
 def test_save_writes_the_file_and_closes_the_stream(tmp_path: Path, coding: str | None) -> None:
     steps: list[tuple[int, int | None]] = []
