@@ -35,9 +35,9 @@ class AtomicFile:
         self._target = Path(path).absolute()  # the working directory may change meanwhile
         require_regular_file(self._target)
         self._path = self._target.with_name(f"{short_name(self._target)}.{os.urandom(4).hex()}.tmp")
-        self._file = open(  # noqa: SIM115 (closed by __exit__)
-            self._path, "xb", buffering=0, opener=lambda path, flags: os.open(path, flags, 0o600 if private else 0o666)
-        )
+        mode = 0o600 if private else 0o666
+        # Closed by __exit__.
+        self._file = open(self._path, "xb", buffering=0, opener=lambda path, flags: os.open(path, flags, mode))  # noqa: SIM115
 
     def __enter__(self) -> AtomicFile:
         return self
@@ -109,15 +109,15 @@ def _patiently(act: Callable[[], object]) -> None:
 
 
 def open_own(path: Path, flags: int = os.O_RDWR) -> FileIO:
-    """Open a regular file of this user, and follow no link. Raise OSError for others. ``flags`` are for os.open."""
+    """Open a regular file of this user. Do not follow links. Raise OSError for others. ``flags`` are for os.open."""
     flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-    file = open(path, "r+b", buffering=0, opener=lambda path, _: os.open(path, flags, 0o666))  # noqa: SIM115
+    file = open(path, "r+b", buffering=0, opener=lambda path, _: os.open(path, flags, 0o666))  # noqa: SIM115 (returned)
     found = os.fstat(file.fileno())
     is_own = not hasattr(os, "geteuid") or found.st_uid == os.geteuid()
-    if is_own and stat.S_ISREG(found.st_mode) and found.st_nlink < 2 and is_at(path, file):
+    if is_own and stat.S_ISREG(found.st_mode) and found.st_nlink < 2 and not path.is_symlink():
         return file
     file.close()
-    raise OSError(errno.EPERM, "not a regular file of this user", str(path))
+    raise OSError(errno.EPERM, "not a regular file of this user, or it has links", str(path))
 
 
 def is_at(path: Path, file: FileIO) -> bool:

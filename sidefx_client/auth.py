@@ -173,6 +173,6 @@ def _token_of(value: Any, started: float) -> AccessToken | None:
         return AccessToken(token, None)
     with contextlib.suppress(TypeError, ValueError, OverflowError):
         seconds = min(float(lifetime), MAX_TOKEN_LIFETIME)
-        if seconds > 0 and lifetime is not True:  # not NaN either
+        if seconds > 0 and lifetime is not True:  # False for NaN
             return AccessToken(token, started + seconds - min(_MARGIN, seconds / 10))
     return None

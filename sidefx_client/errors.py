@@ -28,7 +28,7 @@ logger = logging.getLogger("sidefx_client")  # a DEBUG line for each request, a 
 logger.addHandler(logging.NullHandler())  # silent until the application configures logging
 
 _REDACTED = "<redacted>"
-_URL = re.compile(r"(https?:(?:\\?/){2}[^\s?\"'<>]*)(\?[^\s\"<>]*)?", re.IGNORECASE)
+_URL = re.compile(r"(https?:(?:\\?/){2}[^\s?\"<>]*)(\?[^\s\"<>]*)?", re.IGNORECASE)
 _NAMED = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&apos;", " ": "+"}  # in HTML, and in a form
 _BLANKS = "\xa0\u3000"  # of HTML and of Japanese text, for which isprintable() is False
 

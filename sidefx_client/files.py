@@ -121,6 +121,7 @@ class ResponseFile(io.BufferedReader):
             response.request = response.request.copy()
             response.request.headers.pop("Authorization", None)
             response.request.hooks = {}
+            # The body of an upload cannot be pickled.
             response.request.body = response.request.body if isinstance(response.request.body, (str, bytes)) else None
 
     def __repr__(self) -> str:
@@ -128,8 +129,8 @@ class ResponseFile(io.BufferedReader):
 
     @property
     def response(self) -> requests.Response:
-        """The response of requests. It keeps this file open."""
-        self._response.file = self  # type: ignore[attr-defined] # whose end would close the response
+        """The ``requests.Response``. It holds a reference to this file, which closes it when it is collected."""
+        self._response.file = self  # type: ignore[attr-defined]
         return self._response
 
     @property

@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .errors import CallTimeout, SideFXError, TransportError, clean, logger
+from .errors import APIError, CallTimeout, SideFXError, TransportError, clean, logger
 
 MAX_RETRY_AFTER = 120.0  # seconds: a longer Retry-After is raised to the caller
 BACKOFF = 0.5  # seconds before the first retry, doubled each time
@@ -73,7 +73,7 @@ class RetryPolicy:
             timed_out_before = isinstance(failure, CallTimeout) and CallTimeout in map(type, self._failures)
             safe = not failure.may_have_executed or (self._read_only and not timed_out_before)
             return backoff if safe and not failure.permanent else None
-        code = getattr(failure, "http_code", None)
+        code = failure.http_code if isinstance(failure, APIError) else None  # a response hook may raise others
         if code == 401:
             return None if any(getattr(earlier, "http_code", None) == 401 for earlier in self._failures) else 0.0
         asked = getattr(failure, "retry_after", None) or 0.0

@@ -34,7 +34,7 @@ def why_unsafe(url: object, parameter: str) -> str | None:
     try:
         requests.Request("GET", url).prepare()
     except ValueError:  # such as a host name that IDNA refuses
-        return f"{parameter} has a host that is not valid: {place}"
+        return f"{parameter} has an invalid host name: {place}"
     return None
 
 
@@ -55,7 +55,7 @@ def why_unusable_proxy(proxy: str) -> str | None:
 
 
 def origin(url: str, base: str = "") -> str:
-    """Return ``scheme://host:port`` of a URL, which may be relative to ``base``: the only part that a message shows."""
+    """Return ``scheme://host:port``, the only part of a URL that a message shows. It may be relative to ``base``."""
     parts = _split(url, base)
     if parts is None or not parts.hostname:
         return "an unreadable address"

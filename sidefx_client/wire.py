@@ -50,7 +50,7 @@ def encoded(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterat
     if not uploads:
         yield urlencode({"json": text})  # text, as requests makes it, because tests parse the body
         return
-    _json_text(name, [], dict.fromkeys(uploads))  # checks their keywords
+    _json_text(name, [], dict.fromkeys(uploads))  # raises for a lone surrogate in a keyword
     with contextlib.ExitStack() as opened:
         fields: list[Any] = [("json", None, BytesSource(text.encode()))]
         for key, value in uploads.items():
@@ -91,7 +91,7 @@ def decode(response: requests.Response) -> Any:
     if failure:
         raise failure
     data = io.BytesIO(b" ".join(data.getvalue().split(None, EXCERPT_LENGTH)[:EXCERPT_LENGTH]))
-    excerpt = clean(data.getvalue()[: 40 * EXCERPT_LENGTH].decode("utf-8", "replace"), one_line=True)
+    excerpt = clean(data.getvalue()[:MAX_ERROR_TEXT].decode("utf-8", "replace"), one_line=True)
     media = clean(media, one_line=True)[:EXCERPT_LENGTH] or "an unknown type"
     raise APIError(response.status_code, f"expected JSON, got {media}: {excerpt[:EXCERPT_LENGTH]}")
 

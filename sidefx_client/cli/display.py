@@ -30,7 +30,7 @@ INTERVAL = 5.0  # seconds between two lines of progress in a log
 
 _COLUMNS = ("version", "build", "date", "platform", "release", "status")
 _STYLES = {"gold": "yellow", "bad": "red"}
-_UNWRITABLE = (OSError, ValueError, AttributeError)  # also closed, or without a file descriptor
+_UNWRITABLE = (OSError, ValueError, AttributeError)  # closed, or without a method
 _STRING_OR_CONSTANT = re.compile(r'"(?:[^"\\]|\\.)*"|-?Infinity|NaN')
 _VALID_JSON = {"Infinity": "1e999", "-Infinity": "-1e999", "NaN": "null"}
 

@@ -127,7 +127,7 @@ def _described(response: Any) -> tuple[str, RemoteFile]:
     url, size, md5 = fields.get("download_url"), fields.get("size") or None, fields.get("hash") or None
     url = quoted(url.strip()) if isinstance(url, str) else url
     if isinstance(size, str) and re.fullmatch(r"\s*[0-9]{1,18}\s*", size):
-        size = int(size)
+        size = int(size) or None
     name = safe_name(str(fields.get("filename") or ""))
     reason = why_unsafe(url, "download_url") or _invalid_expectation(size, md5)
     if name is None or reason:

@@ -34,7 +34,7 @@ class Transfer:
     refresh_url: Callable[[], RemoteFile] | None = None
 
     def run(self, *, private: int = 0) -> None:
-        """Download the file. ``private`` counts the private partial files that were tried."""
+        """Download the file. ``private`` is 0 for the shared partial file, and 1 to 5 for private ones."""
         source = self.client.source
         self._progress = Progress(self.callback, source.size)
         self._limit = self.connections  # connections at the same time
@@ -50,7 +50,7 @@ class Transfer:
                 self._verify()
                 self._partial.commit()
         except PartialLost as error:
-            # If the file system grants every lock, other processes remove a private file as abandoned.
+            # If the file system grants every lock, other processes remove private files as abandoned, so try several.
             if private == 5:
                 raise
             logger.warning("download: %s; restarted", str(error))
@@ -144,16 +144,17 @@ class Transfer:
             workers.stop()
             with contextlib.suppress(OSError):  # the error that ended the transfer says more
                 partial.truncate(workers.contiguous)
-        failure = workers.failure
-        if isinstance(failure, UnusableResponse):
+        if isinstance(failure := workers.failure, UnusableResponse):
             if not workers.several:  # more bytes than the file has
                 partial.restart()
                 raise DownloadError(f"{failure}; it was discarded")
             self._limit = 1
-        # A response without a length may end with an error, although it is complete.
-        if failure and ((source.size or source.md5) is None or source.mismatch(partial.size, partial.md5.hexdigest())):
+        is_complete = is_whole or partial.size == total
+        # A response without a length may end with an error although it is complete: the size or the MD5 shows it.
+        is_known = source.size is not None or source.md5 is not None
+        if failure and not (is_complete and is_known and not source.mismatch(partial.size, partial.md5.hexdigest())):
             raise failure
-        return is_whole or partial.size == total
+        return is_complete
 
     def _store(self, workers: Workers) -> bool:
         """Write the next blocks, and hash those without a hole before them. Return False after the last ones."""

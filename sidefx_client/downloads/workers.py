@@ -61,7 +61,7 @@ class RetryBudget:
         self._attempts = 0 if gained > 0 else self._attempts + 1
         if self._attempts == _MAX_ATTEMPTS:
             raise DownloadError(f"no data received in {self._attempts} attempts: {failure}", code)
-        # A timeout was a wait already. After a refusal the server may still count the connections that were closed.
+        # A timeout was already a wait. A server that refused may still count closed connections, so wait.
         if isinstance(failure, CallTimeout) or (gained >= _ENOUGH and not isinstance(failure, UnusableResponse)):
             return asked
         return max(asked, BACKOFF * 2.0 ** max(0, self._attempts - 1))
@@ -159,7 +159,7 @@ class Workers:
         before = piece.at
         try:
             self._receive(piece)
-        except SideFXError as failure:  # also a redirect that is not followed
+        except SideFXError as failure:  # also DownloadError, for a redirect that is refused
             with self._changed:
                 # The server may refuse more connections. A response of another file is not such a refusal.
                 is_refusal = getattr(failure, "http_code", None) not in (200, 206, 416)

@@ -98,7 +98,7 @@ class Refusal(Exception):
 
 
 def final_status(status: int) -> int:
-    """Return ``status``. Raise ValueError for another one than 200 to 599: after 100 the client would wait for more."""
+    """Return ``status`` if it ends a response (200 to 599). Else raise ValueError, because the client would wait."""
     if not 200 <= status <= 599:
         raise ValueError(f"the status of a response must be from 200 to 599, not {status}")
     return status

@@ -99,7 +99,7 @@ class ObservedPool:
         return mixed(ObservedConnection, connection_class)
 
     def _put_conn(self, conn: Any) -> None:
-        # urllib3 puts a failed connection above idle ones, so the next request would open another.
+        # urllib3 takes a closed connection before idle ones, so the next request would connect again.
         if getattr(conn, "sock", None) is not None:
             super()._put_conn(conn)  # type: ignore[misc]
 

@@ -7,6 +7,7 @@ Surplus bytes would be taken for a second request, and missing ones would leave 
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -93,11 +94,10 @@ class FileSource:
                 self._file.seek(self._start)
 
     def _stamp_now(self) -> tuple[int, int]:
-        """Return size and modification time, to detect changes."""
-        with contextlib.suppress(AttributeError, OSError, ValueError):  # not a file of the system
-            status = os.fstat(self._file.fileno())
-            return status.st_size, status.st_mtime_ns
-        return 0, 0
+        """Return size and modification time, to detect changes, or zeros for an object such as BytesIO."""
+        raw = getattr(self._file, "raw", self._file)
+        status = os.fstat(raw.fileno()) if isinstance(raw, io.FileIO) and not raw.closed else None
+        return (status.st_size, status.st_mtime_ns) if status else (0, 0)
 
 
 class MultipartBody:
@@ -114,7 +114,7 @@ class MultipartBody:
         self._segments.append(BytesSource(f"\r\n--{boundary}--\r\n".encode()))
 
     def __repr__(self) -> str:
-        return self.content_type  # with its random boundary, by which requests-cache tells bodies apart
+        return self.content_type  # its random boundary is unique, and requests-cache tells bodies apart by it
 
     def __len__(self) -> int:
         return sum(segment.size for segment in self._segments)

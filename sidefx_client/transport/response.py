@@ -8,11 +8,11 @@ complete body. Both decode any number of codings.
 from __future__ import annotations
 
 import codecs
+import http.client
 import io
 import re
 import zlib
 from collections.abc import Iterator
-from http.client import HTTPResponse
 from typing import Any, NoReturn
 
 import requests
@@ -90,9 +90,9 @@ class ResponseBody(io.RawIOBase):
         raise TransportError(f"cannot read the response, {reason}: {place}", True, permanent)
 
     def _read_blocks(self, coding: str) -> Iterator[bytes]:
-        response = self._response
-        # A response hook, a pickler, a mock or a cache read the body, or a hook made this response. vcrpy's is decoded.
-        if getattr(response, "_content_consumed", False) or isinstance(response.raw, (HTTPResponse, type(None))):
+        response, raw = self._response, self._response.raw
+        # A response hook, a pickler, a mock or a cache read the body, or a hook made this response. vcrpy decodes it.
+        if getattr(response, "_content_consumed", False) or raw is None or type(raw).__module__ == "vcr.stubs":
             self._source = io.BytesIO(response.content or b"")
             if response.headers.get("Content-Encoding"):  # decoded by requests, so the length differs
                 self._length, self._is_coded = None, False
@@ -118,7 +118,7 @@ class ResponseBody(io.RawIOBase):
         if not hasattr(source, "stream"):  # such as a file that a mock set as `raw`
             return source.read(size)
         # Only read1 returns as soon as bytes arrive. urllib3 1.26 lacks it, but http.client has it.
-        if type(getattr(source, "_fp", None)) not in (HTTPResponse, RawResponse):
+        if type(getattr(source, "_fp", None)) not in (http.client.HTTPResponse, RawResponse):
             return source.read(size, decode_content=False)
         # http.client does not understand a length such as "3, 3", so it would wait for the end of the connection.
         left = size if self._length is None else self._length - self._count

@@ -180,6 +180,15 @@ def test_H14_size_or_md5_completes_a_file_that_ends_without_close_notify(case: C
     whole(case)
 
 
+def test_H14_md5_does_not_complete_a_file_that_is_announced_to_be_longer(case: Case) -> None:
+    longer = send(http_response(200, CONTENT, {"Content-Length": str(MIB + 1)}))
+    with ScriptedServer(longer) as server:
+        with pytest.raises(sidefx.DownloadError, match="5 attempts"):
+            fetch(case, server, md5=md5(CONTENT))
+        assert len(server.requests) == 6
+    keep_partial(case)
+
+
 FORBIDDEN = send(http_response(403, "the signature has expired"))
 
 

@@ -197,7 +197,7 @@ def test_N13_cached_session_returns_the_cached_response(live: ScriptedServer) ->
         with cold(live, session=session) as service:
             assert [service.things.get_all(1) for _ in range(3)] == ["live"] * 3
             assert len(live.api_requests) == 1
-            for number in range(20):  # the keys of uploads differ, although the memory of a body is used again
+            for number in range(20):  # a new body may have the address of an old one
                 service.things.upload(scene=b"%d" % number)
     assert len(live.token_requests) == 1
     assert len(live.api_requests) == 21

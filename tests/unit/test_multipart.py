@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import io
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -56,3 +57,10 @@ def test_stream_is_read_up_to_its_size_and_cannot_be_sent_again() -> None:
     assert b"".join(source) == b"content"
     assert not source.is_repeatable()
     assert stream.read() == b", more"
+
+
+def test_temporary_file_in_memory_is_not_written_to_disk() -> None:
+    with tempfile.SpooledTemporaryFile() as file:
+        file.write(b"content")
+        assert b"".join(FileSource(file, 0, 7, None, owned=False)) == b"content"  # type: ignore[arg-type,unused-ignore]
+        assert not file._rolled  # type: ignore[attr-defined]

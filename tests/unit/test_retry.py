@@ -20,6 +20,7 @@ SILENT = sidefx.CallTimeout("silent", may_have_executed=True)
 UNAVAILABLE = [sidefx.APIError(code, "no backend") for code in (502, 503, 504)]
 LASTING = sidefx.TransportError("bad certificate", permanent=True)
 OTHERS = [sidefx.APIError(code, "no") for code in (400, 403, 404, 408, 413, 422, 425, 500, 501)]
+OF_HOOKS = [sidefx.AuthorizationError(401, "401: no"), sidefx.DownloadError("no", 429)]
 
 
 def waits(*failures: sidefx.SideFXError, retries: int = 3, read_only: bool = False) -> list[float]:
@@ -44,7 +45,7 @@ def waits(*failures: sidefx.SideFXError, retries: int = 3, read_only: bool = Fal
         ([UNAUTHORIZED, UNAUTHORIZED], 1, 1),
         ([UNAUTHORIZED, BUSY, UNAUTHORIZED], 2, 2),
         ([LASTING], 0, 0),
-        *(([failure], 0, 0) for failure in OTHERS),
+        *(([failure], 0, 0) for failure in (*OTHERS, *OF_HOOKS)),
         ([DROPPED] * 9, 0, 3),
         *(([failure] * 9, 0, 3) for failure in UNAVAILABLE),
         ([SILENT, SILENT], 0, 1),

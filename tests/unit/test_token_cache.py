@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -122,3 +124,16 @@ def test_ctrl_c_does_not_expose_the_token_in_locals(path: Path, function: str, m
     ours = [entry.frame.f_locals for entry in interrupted.traceback if Path(entry.path).name == "token_cache.py"]
     assert ours
     assert TOKEN not in repr(ours)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not replace an open file")
+def test_cache_that_is_replaced_while_it_is_opened_is_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache, open_file = write(path, entry()), os.open
+
+    def replaced_at_once(*args: Any) -> int:
+        descriptor = open_file(*args)
+        os.replace(shutil.copy2(path, path.with_name("new")), path)
+        return descriptor
+
+    monkeypatch.setattr(os, "open", replaced_at_once)
+    assert cache.get(CLIENT) is not None
