@@ -11,7 +11,7 @@ import time
 
 import requests
 
-from ..errors import CallTimeout, DownloadError, SideFXError, TransportError, logger
+from ..errors import CallTimeout, DownloadError, TransportError, logger
 from ..retry import BACKOFF, MAX_RETRY_AFTER
 from ..transport.connection import BLOCK
 from ..transport.response import ResponseBody
@@ -159,7 +159,7 @@ class Workers:
         before = piece.at
         try:
             self._receive(piece)
-        except SideFXError as failure:  # also DownloadError, for a redirect that is refused
+        except (TransportError, DownloadError) as failure:  # DownloadError: a redirect that is refused
             with self._changed:
                 # The server may refuse more connections. A response of another file is not such a refusal.
                 is_refusal = getattr(failure, "http_code", None) not in (200, 206, 416)
