@@ -129,7 +129,7 @@ class ResponseFile(io.BufferedReader):
 
     @property
     def response(self) -> requests.Response:
-        """The ``requests.Response``. It holds a reference to this file, which closes it when it is collected."""
+        """The ``requests.Response``. It keeps this file alive, because a collected file closes its response."""
         self._response.file = self  # type: ignore[attr-defined]
         return self._response
 
